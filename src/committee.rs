@@ -1,0 +1,97 @@
+//! How many replicas there are, how many may lie, and who leads: the only quorum arithmetic in the project.
+//!
+//! Castro & Liskov state PBFT for n = 3f+1. Clusters of other sizes exist, so the quorum is the smallest one for which
+//! two quorums share an honest replica, q = ⌈(n+f+1)/2⌉; with n = 3f+1 that is the paper's 2f+1.
+
+use serde::{Deserialize, Serialize};
+
+use crate::types::{ReplicaId, View};
+
+/// The replicas of a cluster and the sizes that follow from their number.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Committee {
+    replicas: u8,
+}
+
+impl Committee {
+    /// The largest cluster: ids and replica sets are sized for it.
+    pub const MAX_REPLICAS: usize = 100;
+
+    /// A committee of `replicas` members; `None` unless 1 ≤ `replicas` ≤ [`Committee::MAX_REPLICAS`].
+    pub fn new(replicas: usize) -> Option<Committee> {
+        (1..=Self::MAX_REPLICAS).contains(&replicas).then(|| Committee { replicas: replicas as u8 })
+    }
+
+    /// n, the number of replicas.
+    pub fn size(self) -> usize {
+        usize::from(self.replicas)
+    }
+
+    /// f = ⌊(n−1)/3⌋, the number of replicas that may be Byzantine.
+    pub fn faulty(self) -> usize {
+        (self.size() - 1) / 3
+    }
+
+    /// q = ⌈(n+f+1)/2⌉: any two quorums share at least f+1 replicas, so at least one honest one.
+    pub fn quorum(self) -> usize {
+        (self.size() + self.faulty() + 1).div_ceil(2)
+    }
+
+    /// f+1: among so many replicas at least one is honest.
+    pub fn weak_quorum(self) -> usize {
+        self.faulty() + 1
+    }
+
+    /// The primary of a view, v mod n. View 0 is led by n1.
+    pub fn primary(self, view: View) -> ReplicaId {
+        ReplicaId((view.0 % u64::from(self.replicas)) as u8)
+    }
+
+    /// Whether the id is in the roster.
+    pub fn contains(self, replica: ReplicaId) -> bool {
+        replica.0 < self.replicas
+    }
+
+    /// All members in roster order.
+    pub fn members(self) -> impl Iterator<Item = ReplicaId> {
+        (0..self.replicas).map(ReplicaId)
+    }
+
+    /// All members but one.
+    pub fn others(self, me: ReplicaId) -> impl Iterator<Item = ReplicaId> {
+        self.members().filter(move |member| *member != me)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quorums_intersect_in_an_honest_replica_and_can_be_reached_without_the_faulty() {
+        for n in 1..=Committee::MAX_REPLICAS {
+            let committee = Committee::new(n).unwrap();
+            let (f, q) = (committee.faulty(), committee.quorum());
+            assert!(2 * q >= n + f + 1, "n={n}: two quorums of {q} may share only liars");
+            assert!(q + f <= n, "n={n}: {f} silent replicas stop the cluster");
+        }
+    }
+
+    #[test]
+    fn sizes_are_the_papers_for_three_f_plus_one() {
+        for (n, f, q) in [(1, 0, 1), (4, 1, 3), (7, 2, 5), (10, 3, 7), (16, 5, 11), (100, 33, 67)] {
+            let committee = Committee::new(n).unwrap();
+            assert_eq!((committee.faulty(), committee.quorum(), committee.weak_quorum()), (f, q, f + 1));
+        }
+    }
+
+    #[test]
+    fn the_primary_goes_round() {
+        let committee = Committee::new(7).unwrap();
+        assert_eq!(committee.primary(View(0)), ReplicaId(0));
+        assert_eq!(committee.primary(View(6)), ReplicaId(6));
+        assert_eq!(committee.primary(View(7)), ReplicaId(0));
+        assert_eq!(Committee::new(0), None);
+        assert_eq!(Committee::new(101), None);
+    }
+}

@@ -1,0 +1,495 @@
+//! Signatures over domain-separated statements, and the types that say what has been verified.
+//!
+//! Whatever is signed in a cluster is a [`Statement`]: six fields of fixed length in a fixed order, under the cluster's
+//! [`Realm`]. A PREPARE can not be read as a COMMIT, and another cluster's vote is nothing here (rule 4).
+//!
+//! Verification accepts by one rule everywhere, ZIP 215 as ed25519-zebra implements it: replicas that disagree about a
+//! signature would disagree about history.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, PoisonError};
+
+use ed25519_zebra::{SigningKey, VerificationKey, VerificationKeyBytes};
+use serde::{Deserialize, Serialize};
+
+use crate::committee::Committee;
+use crate::rejection::Rejection;
+use crate::types::{ClientId, Digest, ProtocolName, ReplicaId, SeqNum, View};
+
+/// What every statement of a cluster is bound to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Realm {
+    /// The cluster's id.
+    pub cluster: Digest,
+    /// Which configuration of the cluster: grows when its roster changes.
+    pub epoch: u64,
+    /// The protocol that the cluster runs.
+    pub protocol: ProtocolName,
+}
+
+/// Who makes a statement.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub enum Author {
+    /// A replica of the roster.
+    Replica(ReplicaId),
+    /// A client key of the roster.
+    Client(ClientId),
+}
+
+/// What a statement says, apart from its numbers.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[repr(u8)]
+pub enum Kind {
+    /// A client asks for operations; the digest covers session, timestamp and operations.
+    Submission = 1,
+    /// The primary assigns a batch to a slot of its own accord.
+    PrePrepare = 2,
+    /// The primary of a new view repeats what the view change forces on a slot (rule 8).
+    Forced = 3,
+    /// A backup has accepted the assignment.
+    Prepare = 4,
+    /// A replica has seen a quorum prepare.
+    Commit = 5,
+    /// The state's digest after a slot.
+    Checkpoint = 6,
+    /// A replica asks for a view; the slot is its stable checkpoint, the digest covers the rest of the message.
+    ViewChange = 7,
+    /// The primary of a view begins it; the digest covers the rest of the message.
+    NewView = 8,
+}
+
+impl Kind {
+    /// The paper's name, as evidence and console print it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Submission => "request",
+            Kind::PrePrepare => "pre-prepare",
+            Kind::Forced => "new-view pre-prepare",
+            Kind::Prepare => "prepare",
+            Kind::Commit => "commit",
+            Kind::Checkpoint => "checkpoint",
+            Kind::ViewChange => "view-change",
+            Kind::NewView => "new-view",
+        }
+    }
+}
+
+/// What is signed.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub struct Statement {
+    /// What is said.
+    pub kind: Kind,
+    /// In or about which view; 0 where views mean nothing.
+    pub view: View,
+    /// About which slot; 0 where slots mean nothing.
+    pub seq: SeqNum,
+    /// About which content.
+    pub digest: Digest,
+    /// By whom.
+    pub author: Author,
+}
+
+impl Statement {
+    const DOMAIN: &'static [u8; 16] = b"byztop-statement";
+
+    /// The bytes that are signed: every field at a fixed place, numbers in little endian.
+    fn bytes(&self, realm: &Realm) -> [u8; 110] {
+        let (role, id) = match self.author {
+            Author::Replica(replica) => (0u8, u16::from(replica.0)),
+            Author::Client(client) => (1, client.0),
+        };
+        let protocol = match realm.protocol {
+            ProtocolName::Pbft => 1u8,
+        };
+        let mut bytes = [0; 110];
+        let mut at = 0;
+        let mut put = |part: &[u8]| {
+            bytes[at..at + part.len()].copy_from_slice(part);
+            at += part.len();
+        };
+        put(Self::DOMAIN);
+        put(&realm.cluster.0);
+        put(&realm.epoch.to_le_bytes());
+        put(&[protocol, self.kind as u8]);
+        put(&self.view.0.to_le_bytes());
+        put(&self.seq.0.to_le_bytes());
+        put(&self.digest.0);
+        put(&[role]);
+        put(&id.to_le_bytes());
+        assert_eq!(at, bytes.len(), "the statement fills its bytes");
+        bytes
+    }
+}
+
+/// An Ed25519 signature, or a keyed tag in simulation.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Signature {
+    r: [u8; 32],
+    s: [u8; 32],
+}
+
+impl Signature {
+    /// The place of a signature that the outermost layer has yet to make.
+    pub const BLANK: Signature = Signature { r: [0; 32], s: [0; 32] };
+
+    /// Whether this is still [`Signature::BLANK`].
+    pub fn is_blank(&self) -> bool {
+        *self == Signature::BLANK
+    }
+
+    /// The same with bits turned over: what a replica under the `sign` attack sends.
+    #[must_use]
+    pub fn spoiled(mut self) -> Signature {
+        self.s[0] ^= 0x55;
+        self.r[31] ^= 0x2a;
+        self
+    }
+
+    fn to_bytes(self) -> [u8; 64] {
+        let mut bytes = [0; 64];
+        bytes[..32].copy_from_slice(&self.r);
+        bytes[32..].copy_from_slice(&self.s);
+        bytes
+    }
+}
+
+impl From<[u8; 64]> for Signature {
+    fn from(bytes: [u8; 64]) -> Self {
+        let (mut r, mut s) = ([0; 32], [0; 32]);
+        r.copy_from_slice(&bytes[..32]);
+        s.copy_from_slice(&bytes[32..]);
+        Signature { r, s }
+    }
+}
+
+impl std::fmt::Debug for Signature {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "sig:{:02x}{:02x}", self.r[0], self.r[1])
+    }
+}
+
+/// A consensus public key: 32 bytes of Ed25519, hexadecimal in cluster.toml.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PublicKey(pub [u8; 32]);
+
+/// One author's secret and the realm it speaks in.
+pub struct Signer {
+    author: Author,
+    realm: Realm,
+    secret: Secret,
+}
+
+enum Secret {
+    Ed25519(SigningKey),
+    Tag([u8; 32]),
+}
+
+impl Signer {
+    /// A signer with a real key, from its 32 secret bytes.
+    pub fn ed25519(author: Author, realm: Realm, secret: [u8; 32]) -> Signer {
+        Signer { author, realm, secret: Secret::Ed25519(SigningKey::from(secret)) }
+    }
+
+    /// A signer whose signatures are keyed tags: three orders of magnitude faster, unforgeable to whoever has only
+    /// signers, and good for simulation only, since a verifier holds everyone's secret.
+    pub fn tags(author: Author, realm: Realm, cluster_secret: Digest) -> Signer {
+        Signer { author, realm, secret: Secret::Tag(tag_secret(cluster_secret, author)) }
+    }
+
+    /// The public key that belongs to 32 secret bytes.
+    pub fn public_key(secret: [u8; 32]) -> PublicKey {
+        PublicKey(VerificationKeyBytes::from(&SigningKey::from(secret)).into())
+    }
+
+    /// Who signs.
+    pub fn author(&self) -> Author {
+        self.author
+    }
+
+    /// Signs a statement.
+    ///
+    /// # Panics
+    ///
+    /// If the statement names another author: nobody signs for others.
+    pub fn sign(&self, statement: &Statement) -> Signature {
+        assert_eq!(statement.author, self.author, "a signer signs for itself");
+        let bytes = statement.bytes(&self.realm);
+        match &self.secret {
+            Secret::Ed25519(key) => Signature::from(<[u8; 64]>::from(key.sign(&bytes))),
+            Secret::Tag(secret) => tag(secret, &bytes),
+        }
+    }
+}
+
+fn tag_secret(cluster_secret: Digest, author: Author) -> [u8; 32] {
+    Digest::of("tag-secret", &[&cluster_secret.0, &crate::wire::encode(&author)]).0
+}
+
+fn tag(secret: &[u8; 32], bytes: &[u8]) -> Signature {
+    Signature { r: Digest::of("tag", &[secret, bytes]).0, s: [0xff; 32] }
+}
+
+/// Everyone's public keys, and a memory of the signatures that were found good.
+///
+/// Shared by all tasks that verify: the memory is behind a lock that is held for a look-up only.
+pub struct Verifier {
+    realm: Realm,
+    committee: Committee,
+    keys: Keys,
+    seen: Mutex<Seen>,
+}
+
+enum Keys {
+    Ed25519 { replicas: Vec<VerificationKey>, clients: Vec<VerificationKey> },
+    Tags { cluster_secret: Digest, clients: u16 },
+}
+
+/// Two generations of digests of good (statement, signature) pairs: when the young one is full it becomes the old one.
+#[derive(Default)]
+struct Seen {
+    young: BTreeSet<Digest>,
+    old: BTreeSet<Digest>,
+}
+
+impl Seen {
+    const PER_GENERATION: usize = 32 << 10;
+
+    fn contains(&self, pair: &Digest) -> bool {
+        self.young.contains(pair) || self.old.contains(pair)
+    }
+
+    fn insert(&mut self, pair: Digest) {
+        if self.young.len() == Self::PER_GENERATION {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(pair);
+    }
+}
+
+impl Verifier {
+    /// A verifier over real keys, in roster order.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::BadSignature`] if a key is not a point of the curve; [`Rejection::NotAMember`] if the number of
+    /// replicas is not that of a committee.
+    pub fn ed25519(realm: Realm, replicas: &[PublicKey], clients: &[PublicKey]) -> Result<Verifier, Rejection> {
+        let committee = Committee::new(replicas.len()).ok_or(Rejection::NotAMember)?;
+        let parse = |keys: &[PublicKey]| -> Result<Vec<VerificationKey>, Rejection> {
+            keys.iter().map(|key| VerificationKey::try_from(key.0).map_err(|_| Rejection::BadSignature)).collect()
+        };
+        let keys = Keys::Ed25519 { replicas: parse(replicas)?, clients: parse(clients)? };
+        Ok(Verifier { realm, committee, keys, seen: Mutex::default() })
+    }
+
+    /// A verifier of [`Signer::tags`].
+    pub fn tags(realm: Realm, committee: Committee, clients: u16, cluster_secret: Digest) -> Verifier {
+        Verifier { realm, committee, keys: Keys::Tags { cluster_secret, clients }, seen: Mutex::default() }
+    }
+
+    /// The roster's committee.
+    pub fn committee(&self) -> Committee {
+        self.committee
+    }
+
+    /// The realm that statements must be bound to.
+    pub fn realm(&self) -> &Realm {
+        &self.realm
+    }
+
+    /// Whether the author made the statement. A pure function of its arguments: the memory only makes it faster.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::NotAMember`] for an author outside the roster, [`Rejection::BadSignature`] otherwise.
+    pub fn verify(&self, statement: &Statement, signature: &Signature) -> Result<(), Rejection> {
+        let bytes = statement.bytes(&self.realm);
+        match &self.keys {
+            Keys::Tags { cluster_secret, clients } => {
+                let is_member = match statement.author {
+                    Author::Replica(replica) => self.committee.contains(replica),
+                    Author::Client(client) => client.0 < *clients,
+                };
+                let expected = tag(&tag_secret(*cluster_secret, statement.author), &bytes);
+                if !is_member {
+                    Err(Rejection::NotAMember)
+                } else if expected == *signature {
+                    Ok(())
+                } else {
+                    Err(Rejection::BadSignature)
+                }
+            }
+            Keys::Ed25519 { replicas, clients } => {
+                let key = match statement.author {
+                    Author::Replica(replica) => replicas.get(replica.index()),
+                    Author::Client(client) => clients.get(usize::from(client.0)),
+                };
+                let key = key.ok_or(Rejection::NotAMember)?;
+                let signature = signature.to_bytes();
+                let pair = Digest::of("seen", &[&bytes, &signature]);
+                if self.seen.lock().unwrap_or_else(PoisonError::into_inner).contains(&pair) {
+                    return Ok(());
+                }
+                key.verify(&ed25519_zebra::Signature::from(signature), &bytes).map_err(|_| Rejection::BadSignature)?;
+                self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(pair);
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A body that its author signs.
+pub trait Signable {
+    /// The statement that stands for the body. Different bodies of one author have different statements.
+    fn statement(&self) -> Statement;
+}
+
+/// A body and its author's signature, which may still be blank or wrong.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Signed<T> {
+    /// What is said.
+    pub body: T,
+    /// The author's signature over the body's statement.
+    pub signature: Signature,
+}
+
+impl<T: Signable> Signed<T> {
+    /// A body that the outermost layer has yet to sign.
+    pub fn unsigned(body: T) -> Signed<T> {
+        Signed { body, signature: Signature::BLANK }
+    }
+
+    /// A body with its author's signature.
+    pub fn by(signer: &Signer, body: T) -> Signed<T> {
+        let signature = signer.sign(&body.statement());
+        Signed { body, signature }
+    }
+
+    /// Signs a blank in place if `signer` is the author.
+    pub fn fill_signature(&mut self, signer: &Signer) {
+        let statement = self.body.statement();
+        if self.signature.is_blank() && statement.author == signer.author() {
+            self.signature = signer.sign(&statement);
+        }
+    }
+
+    /// Checks the signature against the roster.
+    ///
+    /// # Errors
+    ///
+    /// As [`Verifier::verify`].
+    pub fn verify(&self, verifier: &Verifier) -> Result<(), Rejection> {
+        verifier.verify(&self.body.statement(), &self.signature)
+    }
+}
+
+/// What can be checked against the roster alone, before any state is looked at.
+pub trait Check {
+    /// Checks every signature and certificate within, and that the sender may send this.
+    ///
+    /// # Errors
+    ///
+    /// The first reason to refuse it.
+    fn check(&self, sender: Author, verifier: &Verifier) -> Result<(), Rejection>;
+}
+
+/// A value whose [`Check`] held. Handlers take nothing else.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Verified<T>(T);
+
+impl<T: Check> Verified<T> {
+    /// Checks a value that `sender` sent, as the transport knows the sender.
+    ///
+    /// # Errors
+    ///
+    /// As [`Check::check`].
+    pub fn check(value: T, sender: Author, verifier: &Verifier) -> Result<Verified<T>, Rejection> {
+        value.check(sender, verifier)?;
+        Ok(Verified(value))
+    }
+}
+
+impl<T> Verified<T> {
+    /// What this replica signed itself needs no check.
+    pub(crate) fn own(value: T) -> Verified<T> {
+        Verified(value)
+    }
+
+    /// The value.
+    pub fn get(&self) -> &T {
+        &self.0
+    }
+
+    /// The value, taken out.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn realm() -> Realm {
+        Realm { cluster: Digest::of("test", &[]), epoch: 0, protocol: ProtocolName::Pbft }
+    }
+
+    fn statement() -> Statement {
+        Statement {
+            kind: Kind::Prepare,
+            view: View(3),
+            seq: SeqNum(9),
+            digest: Digest::of("batch", &[]),
+            author: Author::Replica(ReplicaId(1)),
+        }
+    }
+
+    /// Rule 4: change any one field and the signature fails.
+    fn check_separation(signer: &Signer, verifier: &dyn Fn(Realm) -> Verifier) {
+        let signature = signer.sign(&statement());
+        let here = verifier(realm());
+        assert_eq!(here.verify(&statement(), &signature), Ok(()));
+        assert_eq!(here.verify(&statement(), &signature), Ok(()), "from memory");
+        let altered = [
+            Statement { kind: Kind::Commit, ..statement() },
+            Statement { view: View(4), ..statement() },
+            Statement { seq: SeqNum(10), ..statement() },
+            Statement { digest: Digest::ZERO, ..statement() },
+            Statement { author: Author::Replica(ReplicaId(2)), ..statement() },
+            Statement { author: Author::Client(ClientId(1)), ..statement() },
+        ];
+        for other in altered {
+            assert_eq!(here.verify(&other, &signature), Err(Rejection::BadSignature), "{other:?}");
+        }
+        let stranger = Statement { author: Author::Replica(ReplicaId(7)), ..statement() };
+        assert_eq!(here.verify(&stranger, &signature), Err(Rejection::NotAMember));
+        assert_eq!(here.verify(&statement(), &signature.spoiled()), Err(Rejection::BadSignature));
+        assert!(here.verify(&statement(), &Signature::BLANK).is_err());
+        for elsewhere in [Realm { cluster: Digest::ZERO, ..realm() }, Realm { epoch: 1, ..realm() }] {
+            assert_eq!(verifier(elsewhere).verify(&statement(), &signature), Err(Rejection::BadSignature));
+        }
+    }
+
+    #[test]
+    fn rule_4_a_signature_covers_every_field_of_its_statement() {
+        let keys: Vec<PublicKey> = (0..4).map(|i| Signer::public_key([i; 32])).collect();
+        let signer = Signer::ed25519(Author::Replica(ReplicaId(1)), realm(), [1; 32]);
+        check_separation(&signer, &|realm| Verifier::ed25519(realm, &keys, &keys).unwrap());
+    }
+
+    #[test]
+    fn rule_4_holds_for_tags_too() {
+        let secret = Digest::of("secret", &[]);
+        let signer = Signer::tags(Author::Replica(ReplicaId(1)), realm(), secret);
+        check_separation(&signer, &|realm| Verifier::tags(realm, Committee::new(4).unwrap(), 4, secret));
+    }
+
+    #[test]
+    fn the_memory_of_good_signatures_is_bounded() {
+        let mut seen = Seen::default();
+        for i in 0..3 * Seen::PER_GENERATION as u64 {
+            seen.insert(Digest::of("pair", &[&i.to_le_bytes()]));
+        }
+        assert!(seen.young.len() + seen.old.len() <= 2 * Seen::PER_GENERATION);
+    }
+}

@@ -1,0 +1,3 @@
+//! Auditor.
+#[derive(Default)]
+pub struct Auditor;

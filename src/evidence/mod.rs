@@ -1,0 +1,9 @@
+//! Evidence: what signed bytes prove about a replica, to anyone who has the roster.
+//!
+//! A [`Proof`] needs no trust in whoever shows it. An invalid signature is never a proof: anyone can make one.
+
+mod auditor;
+mod proof;
+
+pub use auditor::Auditor;
+pub use proof::{Proof, Rule, Verdict};

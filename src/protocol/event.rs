@@ -1,0 +1,151 @@
+//! What a protocol says about itself, in its own words. Drivers stamp these and stream them to consoles.
+
+use serde::{Deserialize, Serialize};
+
+use crate::rejection::Rejection;
+use crate::types::{Digest, ReplicaId, SeqNum, View};
+
+/// Something happened that an observer may want to know.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Event {
+    /// A proposal was accepted.
+    PrePrepared {
+        /// In which view.
+        view: View,
+        /// For which slot.
+        seq: SeqNum,
+        /// The batch's digest.
+        digest: Digest,
+    },
+    /// A quorum has prepared the slot.
+    Prepared {
+        /// In which view.
+        view: View,
+        /// Which slot.
+        seq: SeqNum,
+    },
+    /// A quorum has committed the slot.
+    Committed {
+        /// In which view.
+        view: View,
+        /// Which slot.
+        seq: SeqNum,
+    },
+    /// The slot's submissions were executed.
+    Executed {
+        /// Which slot.
+        seq: SeqNum,
+        /// How many submissions ran, duplicates not counted.
+        submissions: u32,
+        /// How many operations they held.
+        operations: u32,
+    },
+    /// The replica asks the others for commit certificates of what it misses (rule 16).
+    Asked {
+        /// The first slot that it misses.
+        from: SeqNum,
+    },
+    /// The replica asks for another view.
+    ViewChangeAsked {
+        /// Which view.
+        view: View,
+        /// Why.
+        why: Complaint,
+    },
+    /// A view has begun here.
+    ViewEntered {
+        /// Which view.
+        view: View,
+        /// Its primary.
+        primary: ReplicaId,
+        /// How many slots the new view had to repeat.
+        forced: u32,
+        /// How many of those are null requests.
+        nulls: u32,
+    },
+    /// A checkpoint is stable.
+    CheckpointStable {
+        /// The slot.
+        seq: SeqNum,
+        /// The state's digest there.
+        digest: Digest,
+    },
+    /// This replica's state differs from what a quorum certified: it must fetch the state anew.
+    Diverged {
+        /// At which slot.
+        seq: SeqNum,
+        /// What it had.
+        mine: Digest,
+        /// What the quorum has.
+        certified: Digest,
+    },
+    /// State transfer has begun.
+    TransferBegan {
+        /// The stable checkpoint that is fetched.
+        target: SeqNum,
+    },
+    /// State was installed.
+    TransferDone {
+        /// The checkpoint that the state is now at.
+        seq: SeqNum,
+        /// How many leaves differed and were fetched.
+        leaves: u32,
+        /// How many bytes they had.
+        bytes: u64,
+    },
+    /// The replica lost its log and watches until a checkpoint at or beyond this slot is stable (rule 29).
+    Observing {
+        /// The slot.
+        until: SeqNum,
+    },
+    /// The replica takes part again.
+    Rejoined,
+    /// A peer's message was refused.
+    Rejected {
+        /// The TLS peer that sent it.
+        from: ReplicaId,
+        /// Why.
+        why: Rejection,
+    },
+    /// Two signed statements prove a replica guilty; see the evidence for the bytes.
+    Proved {
+        /// Who is guilty.
+        accused: ReplicaId,
+        /// One line for people: what it told to whom.
+        summary: String,
+    },
+    /// An attack was set on this replica.
+    AttackSet {
+        /// In the attack language.
+        attack: String,
+    },
+    /// All attacks on this replica ended.
+    Healed,
+}
+
+/// Why a replica asks for another view.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Complaint {
+    /// A request that it admitted was not executed in time.
+    RequestTimeout,
+    /// The view that it asked for did not begin in time.
+    ViewChangeTimeout,
+    /// f+1 others ask already (rule 19).
+    Joined,
+    /// There is a proof against the primary.
+    Proof {
+        /// Who is guilty.
+        accused: ReplicaId,
+    },
+}
+
+impl std::fmt::Display for Complaint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Complaint::RequestTimeout => f.write_str("request timed out"),
+            Complaint::ViewChangeTimeout => f.write_str("view change timed out"),
+            Complaint::Joined => f.write_str("joined f+1 others"),
+            Complaint::Proof { accused } => write!(f, "proof against {accused}"),
+        }
+    }
+}

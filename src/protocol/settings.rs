@@ -1,0 +1,131 @@
+//! The parameters that all replicas of a cluster share. They stand in cluster.toml.
+
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use super::Batch;
+use crate::types::Micros;
+
+/// Parameters of a cluster, with the defaults of cluster.toml.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Settings {
+    /// K: a checkpoint is taken every so many slots.
+    pub checkpoint_interval_slots: u64,
+    /// L: how far beyond the last stable checkpoint slots are accepted; at least 2K.
+    pub window_slots: u64,
+    /// How many slots the primary keeps in flight.
+    pub depth_slots: u64,
+    /// The most submissions in one slot.
+    pub batch_submissions: usize,
+    /// How long a pending request may wait before its primary is suspected.
+    pub request_timeout_ms: u64,
+    /// How long the answers to a question for commit certificates are waited for.
+    pub ask_timeout_ms: u64,
+    /// How long a view change may take at first; doubles with each that fails.
+    pub view_change_timeout_ms: u64,
+    /// Where the doubling ends.
+    pub max_timeout_ms: u64,
+    /// How often a replica tells the others where it stands.
+    pub status_interval_ms: u64,
+    /// How long a backup waits for a body to come by itself before it fetches it.
+    pub body_wait_ms: u64,
+    /// How many submissions wait in a replica's pool before it answers *busy*.
+    pub pool_submissions: usize,
+    /// How many SmallBank accounts there are.
+    pub accounts: u32,
+    /// What is in each checking account at first.
+    pub initial_checking: i64,
+    /// What is in each savings account at first.
+    pub initial_savings: i64,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            checkpoint_interval_slots: 128,
+            window_slots: 256,
+            depth_slots: 4,
+            batch_submissions: 256,
+            request_timeout_ms: 1500,
+            ask_timeout_ms: 100,
+            view_change_timeout_ms: 1000,
+            max_timeout_ms: 30_000,
+            status_interval_ms: 100,
+            body_wait_ms: 10,
+            pool_submissions: 8192,
+            accounts: 10_000,
+            initial_checking: 10_000,
+            initial_savings: 10_000,
+        }
+    }
+}
+
+/// A parameter outside its bounds.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+#[error("{parameter} is {found}, but must be {expected}")]
+pub struct SettingsError {
+    /// Its name in cluster.toml.
+    pub parameter: &'static str,
+    /// What it is.
+    pub found: u64,
+    /// What it may be.
+    pub expected: String,
+}
+
+impl Settings {
+    /// The largest window: bounds every log, queue and certificate that grows with it.
+    pub const MAX_WINDOW_SLOTS: u64 = 4096;
+
+    /// Checks every parameter against its bounds.
+    ///
+    /// # Errors
+    ///
+    /// The first that lies outside.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        let in_range = |parameter, found: u64, least: u64, most: u64| {
+            if (least..=most).contains(&found) {
+                return Ok(());
+            }
+            Err(SettingsError { parameter, found, expected: format!("from {least} to {most}") })
+        };
+        let k = self.checkpoint_interval_slots;
+        in_range("checkpoint_interval_slots", k, 1, Self::MAX_WINDOW_SLOTS / 2)?;
+        in_range("window_slots", self.window_slots, 2 * k, Self::MAX_WINDOW_SLOTS)?;
+        in_range("depth_slots", self.depth_slots, 1, self.window_slots)?;
+        in_range("batch_submissions", self.batch_submissions as u64, 1, Batch::MAX_SUBMISSIONS as u64)?;
+        in_range("request_timeout_ms", self.request_timeout_ms, 10, 3_600_000)?;
+        in_range("ask_timeout_ms", self.ask_timeout_ms, 1, self.request_timeout_ms)?;
+        in_range("view_change_timeout_ms", self.view_change_timeout_ms, 10, self.max_timeout_ms)?;
+        in_range("max_timeout_ms", self.max_timeout_ms, 10, 3_600_000)?;
+        in_range("status_interval_ms", self.status_interval_ms, 1, 60_000)?;
+        in_range("body_wait_ms", self.body_wait_ms, 0, self.request_timeout_ms)?;
+        in_range("pool_submissions", self.pool_submissions as u64, 1, 1 << 20)?;
+        in_range("accounts", u64::from(self.accounts), 1, 1_000_000)?;
+        let balance = |parameter, found: i64| in_range(parameter, found.max(-1) as u64, 0, 1 << 40);
+        balance("initial_checking", self.initial_checking)?;
+        balance("initial_savings", self.initial_savings)
+    }
+
+    /// [`Settings::request_timeout_ms`] as a span.
+    pub fn request_timeout(&self) -> Micros {
+        Micros::from_millis(self.request_timeout_ms)
+    }
+
+    /// [`Settings::status_interval_ms`] as a span.
+    pub fn status_interval(&self) -> Micros {
+        Micros::from_millis(self.status_interval_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn defaults_hold_and_a_window_below_two_intervals_does_not() {
+        assert_eq!(Settings::default().check(), Ok(()));
+        let narrow = Settings { window_slots: 255, ..Settings::default() };
+        assert_eq!(narrow.check().unwrap_err().parameter, "window_slots");
+    }
+}

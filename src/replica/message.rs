@@ -1,0 +1,158 @@
+//! What replicas send to each other, whatever the protocol.
+
+use serde::{Deserialize, Serialize};
+
+use super::submission::Submission;
+use crate::app::MAX_LEAF_BYTES;
+use crate::crypto::{Author, Check, Signature, Signed, Signer, Verifier};
+use crate::evidence::Proof;
+use crate::protocol::{Batch, Checkpoint, CheckpointCertificate, Class, Message};
+use crate::rejection::Rejection;
+use crate::types::{Digest, SeqNum};
+use crate::wire;
+
+/// A message between replicas; `M` is the protocol's own.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum PeerMessage<M> {
+    /// Of the ordering protocol.
+    Protocol(M),
+    /// A client's submission, passed on to the primary (rule 24).
+    Forward(Signed<Submission>),
+    /// Asks for bodies by digest.
+    FetchBodies(#[serde(deserialize_with = "wire::at_most::<_, _, { Batch::MAX_SUBMISSIONS }>")] Vec<Digest>),
+    /// Bodies that were asked for.
+    Bodies(#[serde(deserialize_with = "wire::at_most::<_, _, { Batch::MAX_SUBMISSIONS }>")] Vec<Signed<Submission>>),
+    /// The sender's state after a slot.
+    Checkpoint(Signed<Checkpoint>),
+    /// A stable checkpoint, for one who is behind it.
+    Stable(CheckpointCertificate),
+    /// Asks for the digests of the leaves of a stable checkpoint, or for leaves.
+    StateRequest(StateRequest),
+    /// A part of the state.
+    StatePart(StatePart),
+    /// A proof of a replica's guilt.
+    Proof(Proof<M>),
+}
+
+/// Asks for a part of the state at a stable checkpoint (rule 28).
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum StateRequest {
+    /// The digests of all leaves.
+    LeafDigests {
+        /// At which checkpoint.
+        seq: SeqNum,
+        /// From which leaf on.
+        from: u32,
+    },
+    /// Some leaves.
+    Leaves {
+        /// At which checkpoint.
+        seq: SeqNum,
+        /// Which.
+        #[serde(deserialize_with = "wire::at_most::<_, _, { StatePart::MAX_LEAVES }>")]
+        leaves: Vec<u32>,
+    },
+}
+
+/// A part of the state at a stable checkpoint.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum StatePart {
+    /// Digests of consecutive leaves.
+    LeafDigests {
+        /// At which checkpoint.
+        seq: SeqNum,
+        /// The first one's index.
+        from: u32,
+        /// The digests.
+        #[serde(deserialize_with = "wire::at_most::<_, _, { StatePart::MAX_DIGESTS }>")]
+        digests: Vec<Digest>,
+    },
+    /// Leaves with their bytes.
+    Leaves {
+        /// At which checkpoint.
+        seq: SeqNum,
+        /// Index and bytes of each.
+        #[serde(deserialize_with = "wire::at_most::<_, _, { StatePart::MAX_LEAVES }>")]
+        leaves: Vec<(u32, Leaf)>,
+    },
+}
+
+impl StatePart {
+    /// The most digests in one part: 512 KiB.
+    pub const MAX_DIGESTS: usize = 16 << 10;
+    /// The most leaves in one part.
+    pub const MAX_LEAVES: usize = 128;
+}
+
+/// The bytes of a leaf.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Leaf(#[serde(with = "serde_bytes")] pub Vec<u8>);
+
+impl<M: Message> PeerMessage<M> {
+    /// Which stream it travels on.
+    pub fn class(&self) -> Class {
+        match self {
+            PeerMessage::Protocol(message) => message.class(),
+            PeerMessage::Checkpoint(_) | PeerMessage::Proof(_) => Class::Vote,
+            _ => Class::Bulk,
+        }
+    }
+
+    /// What it is called.
+    pub fn name(&self) -> &'static str {
+        match self {
+            PeerMessage::Protocol(message) => message.name(),
+            PeerMessage::Forward(_) => "request",
+            PeerMessage::FetchBodies(_) => "fetch",
+            PeerMessage::Bodies(_) => "bodies",
+            PeerMessage::Checkpoint(_) => "checkpoint",
+            PeerMessage::Stable(_) => "stable-checkpoint",
+            PeerMessage::StateRequest(_) => "state-request",
+            PeerMessage::StatePart(_) => "state-part",
+            PeerMessage::Proof(_) => "proof",
+        }
+    }
+
+    /// Signs every blank signature whose author is the signer.
+    pub fn fill_signatures(&mut self, signer: &Signer) {
+        match self {
+            PeerMessage::Protocol(message) => message.fill_signatures(signer),
+            PeerMessage::Checkpoint(checkpoint) => checkpoint.fill_signature(signer),
+            _ => {}
+        }
+    }
+
+    /// Every signature in it that its sender could spoil.
+    pub fn signatures_mut(&mut self) -> Vec<&mut Signature> {
+        match self {
+            PeerMessage::Protocol(message) => message.signatures_mut(),
+            PeerMessage::Forward(submission) => vec![&mut submission.signature],
+            PeerMessage::Bodies(bodies) => bodies.iter_mut().map(|body| &mut body.signature).collect(),
+            PeerMessage::Checkpoint(checkpoint) => vec![&mut checkpoint.signature],
+            PeerMessage::Stable(certificate) => certificate.signatures_mut().collect(),
+            PeerMessage::Proof(proof) => proof.signatures_mut(),
+            PeerMessage::FetchBodies(_) | PeerMessage::StateRequest(_) | PeerMessage::StatePart(_) => Vec::new(),
+        }
+    }
+}
+
+impl<M: Message> Check for PeerMessage<M> {
+    fn check(&self, sender: Author, verifier: &Verifier) -> Result<(), Rejection> {
+        match self {
+            PeerMessage::Protocol(message) => message.check(sender, verifier),
+            PeerMessage::Forward(submission) => submission.check(sender, verifier),
+            PeerMessage::Bodies(bodies) => bodies.iter().try_for_each(|body| body.check(sender, verifier)),
+            PeerMessage::Checkpoint(checkpoint) => checkpoint.check(sender, verifier),
+            PeerMessage::Stable(certificate) => certificate.verify(verifier),
+            PeerMessage::Proof(proof) => proof.verify(verifier).map(|_| ()),
+            PeerMessage::StatePart(StatePart::Leaves { leaves, .. }) => {
+                let largest = leaves.iter().map(|(_, leaf)| leaf.0.len()).max().unwrap_or(0);
+                if largest > MAX_LEAF_BYTES {
+                    return Err(Rejection::TooLarge { bytes: largest as u64, limit: MAX_LEAF_BYTES as u64 });
+                }
+                Ok(())
+            }
+            PeerMessage::StatePart(_) | PeerMessage::FetchBodies(_) | PeerMessage::StateRequest(_) => Ok(()),
+        }
+    }
+}

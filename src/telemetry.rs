@@ -1,0 +1,159 @@
+//! What a replica tells the console, and what the console may ask of it.
+//!
+//! Observation costs the protocol nothing: a replica is looked at a few times a second, and what it noted meanwhile is
+//! batched into one [`Frame`]. Frames carry the state as it is rather than each step to it, so that a full load does
+//! not drown a console and a lost frame loses only detail; what was dropped is counted.
+
+use serde::{Deserialize, Serialize};
+
+use crate::protocol::{Event, SlotPhase, SlotVotes, Status};
+use crate::types::{Digest, Micros, ProtocolName, ReplicaId, SeqNum, Time};
+use crate::wire;
+
+/// The longest message on the control stream.
+pub const MAX_CONTROL_BYTES: usize = 1 << 20;
+
+/// The most events in one frame; the rest are counted as dropped.
+pub const MAX_FRAME_EVENTS: usize = 512;
+
+/// From a console to a replica.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum ConsoleRequest {
+    /// Start sending frames, so many milliseconds apart (10 to 10 000).
+    Subscribe {
+        /// The pause between frames.
+        interval_ms: u32,
+    },
+    /// Send the votes of this slot with each frame, or of the newest if none is named.
+    WatchSlot(Option<SeqNum>),
+    /// Set attacks on this replica, in the attack language. Operators only.
+    Attack(String),
+    /// End every attack on this replica. Operators only.
+    Heal,
+}
+
+/// From a replica to a console.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub enum ConsoleMessage {
+    /// The first message: who this is.
+    Welcome(Welcome),
+    /// What happened since the last frame.
+    Frame(Box<Frame>),
+    /// An attack or heal was carried out; says what now holds, in the attack language.
+    Done(String),
+    /// A request was refused, and why.
+    Refused(String),
+}
+
+/// Who a replica is.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Welcome {
+    /// Its id.
+    pub replica: ReplicaId,
+    /// The protocol that it runs.
+    pub protocol: ProtocolName,
+    /// The protocol's phases, in order.
+    #[serde(deserialize_with = "wire::at_most::<_, _, 16>")]
+    pub phases: Vec<String>,
+    /// How many replicas the cluster has.
+    pub replicas: u8,
+    /// K, in slots.
+    pub checkpoint_interval_slots: u64,
+    /// What survives: `memory`, `os` or `sync`.
+    pub durability: String,
+    /// Whether this console may inject attacks.
+    pub may_attack: bool,
+    /// The process id, for whoever started it.
+    pub pid: u32,
+}
+
+/// A replica at one moment, and what it noted since the frame before.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct Frame {
+    /// Whose.
+    pub replica: ReplicaId,
+    /// When it was made, microseconds of Unix time by the replica's clock.
+    pub at: Time,
+    /// Where the protocol stands.
+    pub status: Status,
+    /// The state's digest at the last stable checkpoint.
+    pub stable_digest: Digest,
+    /// The slot and digest of the state at its last executed slot; asked for on an idle cluster only, since it costs
+    /// a Merkle update.
+    pub executed_digest: Option<(SeqNum, Digest)>,
+    /// Counters since the replica started.
+    pub counters: Counters,
+    /// What is set on it, in the attack language; empty if nothing is.
+    pub attack: String,
+    /// Unexecuted slots and how far each is, ascending.
+    #[serde(deserialize_with = "wire::at_most::<_, _, 4096>")]
+    pub slots: Vec<(SeqNum, SlotPhase)>,
+    /// The votes of the watched slot.
+    pub votes: Option<SlotVotes>,
+    /// Latencies since the frame before, one entry per phase of the protocol and a last one for execution.
+    #[serde(deserialize_with = "wire::at_most::<_, _, 17>")]
+    pub latencies: Vec<PhaseLatencies>,
+    /// What was noted since the frame before, oldest first. Progress of single slots is in `slots`, not here.
+    #[serde(deserialize_with = "wire::at_most::<_, _, MAX_FRAME_EVENTS>")]
+    pub events: Vec<(Time, Event)>,
+    /// How many events and frames this console has lost so far.
+    pub dropped: u64,
+}
+
+/// A phase's latencies within one frame: (value, count) pairs of a histogram with three significant digits.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct PhaseLatencies {
+    /// Latency in microseconds and how many slots took it, ascending.
+    #[serde(deserialize_with = "wire::at_most::<_, _, 8192>")]
+    pub buckets: Vec<(Micros, u32)>,
+}
+
+/// What a replica has counted since it started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Counters {
+    /// Operations executed.
+    pub operations: u64,
+    /// Of those, how many the application rejected.
+    pub operations_failed: u64,
+    /// Submissions executed.
+    pub submissions: u64,
+    /// Submissions that wait in its pool.
+    pub pending: u64,
+    /// Views entered after the first.
+    pub view_changes: u64,
+    /// Messages refused, of whatever kind.
+    pub rejected: u64,
+    /// Of those, how many for a bad signature.
+    pub bad_signatures: u64,
+    /// Proofs of guilt that it holds.
+    pub proofs: u64,
+    /// Messages sent to other replicas.
+    pub messages_sent: u64,
+    /// Bytes sent to other replicas.
+    pub bytes_sent: u64,
+    /// Outgoing messages dropped because a peer's queue was full.
+    pub messages_dropped: u64,
+    /// Peers that it is connected to.
+    pub links: u64,
+    /// Processor time of the process, in microseconds.
+    pub cpu: Micros,
+    /// Resident memory of the process, in bytes.
+    pub memory_bytes: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_survive_the_wire() {
+        for request in [
+            ConsoleRequest::Subscribe { interval_ms: 50 },
+            ConsoleRequest::WatchSlot(Some(SeqNum(7))),
+            ConsoleRequest::Attack("dark(n2)".into()),
+            ConsoleRequest::Heal,
+        ] {
+            assert_eq!(wire::decode::<ConsoleRequest>(&wire::encode(&request), 1000), Ok(request));
+        }
+    }
+}
