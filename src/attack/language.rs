@@ -43,6 +43,20 @@ pub fn parse(_text: &str) -> Result<Vec<Directive>, ParseError> {
     Err(ParseError { column: 1, message: String::new() })
 }
 
-impl Attack { pub fn name(&self) -> &'static str { match self { Attack::Sign => "sign", Attack::Crash => "crash", Attack::Time(_) => "time", Attack::Dark(_) => "dark", Attack::Equivocation{..} => "equivocation" } } }
-impl std::fmt::Display for Directive { fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str(self.attack.name()) } }
+impl Attack {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Attack::Sign => "sign",
+            Attack::Crash => "crash",
+            Attack::Time(_) => "time",
+            Attack::Dark(_) => "dark",
+            Attack::Equivocation { .. } => "equivocation",
+        }
+    }
+}
+impl std::fmt::Display for Directive {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.attack.name())
+    }
+}
 pub fn names() {}

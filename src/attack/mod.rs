@@ -51,13 +51,7 @@ where
     P::Message: Equivocate,
 {
     /// An honest replica, until an attack is set. `seed` feeds the attacks that leave something to chance.
-    pub fn new(
-        me: ReplicaId,
-        committee: Committee,
-        replica: Replica<P, A>,
-        signer: Signer,
-        seed: u64,
-    ) -> Self {
+    pub fn new(me: ReplicaId, committee: Committee, replica: Replica<P, A>, signer: Signer, seed: u64) -> Self {
         let chance = ChaCha8Rng::seed_from_u64(seed);
         Byzantine { replica, me, committee, signer, attacks: Vec::new(), chance, delayed: BTreeMap::new(), delays: 0 }
     }
@@ -225,9 +219,8 @@ where
             };
             lie.fill_signatures(&self.signer);
             let (deceived, others) = self.split(*to, victims);
-            let send = |to, message: &P::Message| {
-                Output::Send(Recipients::One(to), PeerMessage::Protocol(message.clone()))
-            };
+            let send =
+                |to, message: &P::Message| Output::Send(Recipients::One(to), PeerMessage::Protocol(message.clone()));
             told.extend(deceived.into_iter().map(|to| send(to, &lie)));
             told.extend(others.into_iter().map(|to| send(to, message)));
         }

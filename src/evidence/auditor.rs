@@ -169,7 +169,9 @@ impl Auditor {
         }
         let shares = |heard: &&Heard| {
             let s = &heard.claim.statement;
-            s.view == view && s.seq != seq && contents(&heard.claim).any(|content| contents(claim).any(|c| c == content))
+            s.view == view
+                && s.seq != seq
+                && contents(&heard.claim).any(|content| contents(claim).any(|c| c == content))
         };
         self.strays.get(&author)?.iter().find(shares).cloned()
     }
@@ -196,7 +198,8 @@ impl Auditor {
 
     /// How many statements it holds.
     pub fn len(&self) -> usize {
-        self.by_author.values().map(BTreeMap::len).sum::<usize>() + self.strays.values().map(VecDeque::len).sum::<usize>()
+        self.by_author.values().map(BTreeMap::len).sum::<usize>()
+            + self.strays.values().map(VecDeque::len).sum::<usize>()
     }
 
     /// Whether it holds nothing.

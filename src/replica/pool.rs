@@ -98,8 +98,7 @@ impl RequestPool {
         }
         self.arrivals += 1;
         let arrival = (now, self.arrivals);
-        self.waiting
-            .insert(digest, Waiting { session, timestamp, arrival, is_proposed: false, forwarded_in: None });
+        self.waiting.insert(digest, Waiting { session, timestamp, arrival, is_proposed: false, forwarded_in: None });
         self.by_session.insert(session, digest);
         self.by_arrival.insert(arrival, digest);
         self.queues.entry(session.client).or_default().push_back(digest);
