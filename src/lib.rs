@@ -49,3 +49,4 @@ pub mod replica;
 pub mod telemetry;
 pub mod types;
 pub mod wire;
+pub mod workload;
