@@ -1,0 +1,5 @@
+//! The real binary as people and scripts run it: exit status, output, and what it leaves behind.
+
+mod local_cluster;
+mod process;
+mod usage;
