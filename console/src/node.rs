@@ -26,8 +26,7 @@ pub(crate) fn run(args: &NodeArgs) -> anyhow::Result<()> {
         }
         end_at_last();
     };
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
-    let runtime = runtime.context("can not start threads")?;
+    let runtime = byztop_node::runtime().context("can not start threads")?;
     let ran = runtime.block_on(byztop_node::run_replica(&args.home, until));
     runtime.shutdown_timeout(GRACE);
     ran

@@ -18,7 +18,7 @@ use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest};
 use byztop_core::types::ReplicaId;
 use byztop_node::control::{self, LinkEvent};
 use byztop_node::load::{Load, LoadReport, LoadSettings};
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing_subscriber::EnvFilter;
@@ -33,6 +33,9 @@ const LINK_EVENTS: usize = 1024;
 
 /// How many requests wait for one link.
 const LINK_REQUESTS: usize = 16;
+
+/// How many commands of the screen wait: one per replica of the largest cluster, and then some.
+const COMMANDS: usize = 128;
 
 /// How many reports on processes wait; a cluster of a hundred starts and dies within it.
 const LIVES: usize = 512;
@@ -105,8 +108,8 @@ pub(crate) struct Background(Option<Runtime>);
 
 impl Background {
     fn start() -> anyhow::Result<Background> {
-        let runtime = Builder::new_multi_thread().worker_threads(2).thread_name("links").enable_all().build();
-        Ok(Background(Some(runtime.context("can not start background threads")?)))
+        let runtime = byztop_node::runtime().context("can not start background threads")?;
+        Ok(Background(Some(runtime)))
     }
 
     pub(crate) fn get(&self) -> &Runtime {
@@ -176,7 +179,7 @@ pub(crate) fn show(up: &UpArgs) -> anyhow::Result<()> {
     // They are in the scroll-back when the screen has gone.
     session.cluster.notes().iter().for_each(|note| eprintln!("byztop: {note}"));
     let (events, feed_events) = sync_channel(LINK_EVENTS);
-    let (commands, command_queue) = mpsc::channel(LINK_REQUESTS);
+    let (commands, command_queue) = mpsc::channel(COMMANDS);
     let dropped = Arc::new(AtomicU64::new(0));
     let outbox = Outbox { events, kept: VecDeque::new(), dropped: dropped.clone() };
     let feed = Feed { roster, events: feed_events, commands, dropped };
