@@ -5,14 +5,11 @@ use std::fmt;
 use std::time::Duration;
 
 use byztop_certs::ClusterConfig;
+use byztop_core::app::smallbank::Operation;
 use byztop_core::types::{Digest, ReplicaId, SeqNum, View};
 use byztop_node::load::LoadReport;
 use hdrhistogram::Histogram;
 use serde::Serialize;
-
-/// The six SmallBank operations, as they are counted.
-const OPERATIONS: [&str; 6] =
-    ["balance", "deposit_checking", "transact_savings", "amalgamate", "write_check", "send_payment"];
 
 /// Everything that `--json` prints.
 #[derive(Clone, PartialEq, Debug, Serialize)]
@@ -106,7 +103,7 @@ impl Summary {
             durability: config.durability.to_string(),
             success: drained.success,
             failed: drained.failed,
-            by_type: OPERATIONS.into_iter().map(count).collect(),
+            by_type: Operation::NAMES.into_iter().map(count).collect(),
             busy: drained.busy,
             unanswered: drained.in_flight,
             view_changes,
@@ -188,7 +185,7 @@ impl fmt::Display for Summary {
             let (busy, unanswered) = (grouped(self.busy), grouped(self.unanswered));
             writeln!(f, "              {busy} not sent for want of answers, {unanswered} without an answer")?;
         }
-        for name in OPERATIONS {
+        for name in Operation::NAMES {
             let count = self.by_type.get(name).copied().unwrap_or_default();
             let share = 100.0 * count as f64 / (self.committed_ops.max(1)) as f64;
             writeln!(f, "  {name:<18}{:>12}  {share:5.1} %", grouped(count))?;

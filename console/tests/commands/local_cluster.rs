@@ -4,21 +4,10 @@ use std::path::Path;
 use std::process::Child;
 use std::time::Duration;
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::process::{finished, replicas, run, start, until};
-
-fn signal(pid: u32, signal: Signal) {
-    kill(Pid::from_raw(pid.try_into().unwrap()), signal).unwrap();
-}
-
-/// Waits until a run has its four replicas.
-fn four_replicas(scratch: &Path) -> Vec<(u32, String)> {
-    until("four replicas run", || replicas(scratch).len() == 4);
-    replicas(scratch)
-}
+use crate::process::{finished, four_replicas, nothing_is_left, replicas, run, signal, start, until};
 
 /// Waits until a run has its load.
 fn the_load_runs(scratch: &Path) {
@@ -28,12 +17,6 @@ fn the_load_runs(scratch: &Path) {
         logs.any(|log| log.contains("the load begins"))
     };
     until("the load begins", log_says_so);
-}
-
-fn nothing_is_left(scratch: &Path) {
-    until("no replica runs", || replicas(scratch).is_empty());
-    let left: Vec<_> = std::fs::read_dir(scratch).unwrap().flatten().map(|entry| entry.path()).collect();
-    assert!(left.is_empty(), "left behind: {left:?}");
 }
 
 fn end(child: Child) -> (i32, String, String) {

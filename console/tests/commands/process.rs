@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 /// The binary under test.
 pub(crate) const BYZTOP: &str = env!("CARGO_BIN_EXE_byztop");
 
@@ -58,4 +61,22 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "waited in vain until {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// Sends a signal.
+pub(crate) fn signal(pid: u32, signal: Signal) {
+    kill(Pid::from_raw(pid.try_into().unwrap()), signal).unwrap();
+}
+
+/// Waits until a run has its four replicas.
+pub(crate) fn four_replicas(scratch: &Path) -> Vec<(u32, String)> {
+    until("four replicas run", || replicas(scratch).len() == 4);
+    replicas(scratch)
+}
+
+/// Neither processes nor files are left of a run in a temporary folder.
+pub(crate) fn nothing_is_left(scratch: &Path) {
+    until("no replica runs", || replicas(scratch).is_empty());
+    let left: Vec<_> = std::fs::read_dir(scratch).unwrap().flatten().map(|entry| entry.path()).collect();
+    assert!(left.is_empty(), "left behind: {left:?}");
 }
