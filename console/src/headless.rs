@@ -239,6 +239,8 @@ impl Watch {
                 self.on_life(replica, &life);
                 Some((replica, life))
             }
+            // Every link task has failed: whoever waits has a deadline.
+            else => std::future::pending().await,
         }
     }
 

@@ -157,17 +157,17 @@ fn make(dir: &Path, options: &LaunchOptions) -> anyhow::Result<(ClusterDirectory
 /// An existing cluster is started as it is; options that say otherwise are refused rather than ignored.
 fn check_same(directory: &ClusterDirectory, options: &LaunchOptions) -> anyhow::Result<()> {
     let (config, file) = (directory.config(), directory.path().join("cluster.toml"));
-    let differs = |name: &str, asked: String, found: String| {
-        usage(format!("{}: this cluster has {name} {found}, but {asked} was asked for", file.display()))
+    let differs = |found: String, asked: String| {
+        Err(usage(format!("{}: this cluster has {found}, but {asked} was asked for", file.display())))
     };
     if let Some(replicas) = options.replicas.filter(|n| usize::from(*n) != config.replicas.len()) {
-        return Err(differs("replicas:", replicas.to_string(), config.replicas.len().to_string()));
+        return differs(format!("{} replicas", config.replicas.len()), format!("--replicas {replicas}"));
     }
     if let Some(protocol) = options.protocol.filter(|p| *p != config.protocol) {
-        return Err(differs("protocol", protocol.to_string(), config.protocol.to_string()));
+        return differs(format!("protocol {}", config.protocol), format!("--protocol {protocol}"));
     }
     if let Some(durability) = options.durability.filter(|d| *d != config.durability) {
-        return Err(differs("durability", durability.to_string(), config.durability.to_string()));
+        return differs(format!("durability {}", config.durability), format!("--durability {durability}"));
     }
     if let Some((name, port)) = ports::taken_in(config) {
         let file = file.display();
@@ -224,13 +224,16 @@ impl Process {
         self.look();
         !self.has_ended
     }
+}
 
-    fn kill(&mut self) {
+impl Drop for Process {
+    /// Whatever way a cluster comes to its end, no process of it stays.
+    fn drop(&mut self) {
+        drop(self.pipe.take());
         if self.is_running() {
             // It may end by itself in this instant; then there is nothing to kill, and waiting reaps it.
             self.child.kill().ok();
             self.child.wait().ok();
-            self.has_ended = true;
         }
     }
 }
@@ -284,7 +287,7 @@ impl Keeper {
                     }
                 }
             }
-            end_all(&mut processes);
+            end_gently(&mut processes);
         };
         let thread = thread::Builder::new().name("processes".to_string()).spawn(keep);
         Ok(Keeper { end: Some(end), thread: Some(thread.context("can not start a thread")?) })
@@ -301,17 +304,14 @@ impl Drop for Keeper {
     }
 }
 
-/// Closes all pipes, waits a little, kills who is still there.
-fn end_all(processes: &mut [Process]) {
+/// Closes all pipes and waits a little. Who is still there afterwards is killed as it is dropped.
+fn end_gently(processes: &mut [Process]) {
     for process in &mut *processes {
         drop(process.pipe.take());
     }
     let deadline = Instant::now() + GRACE;
     while processes.iter_mut().any(Process::is_running) && Instant::now() < deadline {
         thread::sleep(Duration::from_millis(5));
-    }
-    for process in processes {
-        process.kill();
     }
 }
 

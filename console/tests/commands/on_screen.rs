@@ -62,3 +62,17 @@ fn a_terminal_that_goes_away_takes_everything_with_it() {
     child.wait().unwrap();
     nothing_is_left(scratch.path());
 }
+
+#[test]
+fn a_replica_that_does_not_listen_is_killed() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut console = open(scratch.path());
+    let reader = read_all(&console);
+    let (deaf, _) = four_replicas(scratch.path())[1];
+    signal(deaf, Signal::SIGSTOP);
+    signal(console.child.process_id().unwrap(), Signal::SIGTERM);
+    console.child.wait().unwrap();
+    nothing_is_left(scratch.path());
+    drop(console.master);
+    reader.join().unwrap();
+}

@@ -97,5 +97,5 @@ fn an_existing_cluster_is_not_bent_to_other_options() {
     let scratch = tempfile::tempdir().unwrap();
     assert_eq!(run(scratch.path(), &["init", "c", "--replicas", "4"]).0, 0);
     let (status, _, err) = run(scratch.path(), &["up", "--headless", "--dir", "c", "--replicas", "7"]);
-    assert!(status == 2 && err.contains("this cluster has replicas: 4, but 7 was asked for"), "{err}");
+    assert!(status == 2 && err.contains("this cluster has 4 replicas, but --replicas 7 was asked for"), "{err}");
 }
