@@ -89,6 +89,8 @@ struct Ran {
 struct Seen {
     is_up: bool,
     frame: Option<Box<Frame>>,
+    /// Why the link is down, if it was tried.
+    why_down: Option<String>,
 }
 
 impl Seen {
@@ -142,16 +144,20 @@ impl Watch {
             match timeout_at(deadline, self.step()).await {
                 Ok(Some((replica, Life::Ended { how, .. }))) => anyhow::bail!("{replica} {how} before it answered"),
                 Ok(_) => {}
-                Err(_) => anyhow::bail!("{} do not answer after {} s", self.silent(), CONNECT.as_secs()),
+                Err(_) => anyhow::bail!("no answer after {} s from {}", CONNECT.as_secs(), self.silent()),
             }
         }
         Ok(())
     }
 
+    /// Who does not answer, and why not.
     fn silent(&self) -> String {
-        let name = |place: usize| ReplicaId(place as u8).to_string();
         let silent = self.replicas.iter().enumerate().filter(|(_, seen)| !seen.is_up);
-        silent.map(|(place, _)| name(place)).collect::<Vec<_>>().join(", ")
+        let of = |(place, seen): (usize, &Seen)| {
+            let why = seen.why_down.as_deref().unwrap_or("no word yet");
+            format!("{} ({why})", ReplicaId(place as u8))
+        };
+        silent.map(of).collect::<Vec<_>>().join(", ")
     }
 
     /// Lets the load run.
@@ -250,7 +256,7 @@ impl Watch {
             LinkEvent::Up(_) => seen.is_up = true,
             LinkEvent::Down(why) => {
                 tracing::info!("the link to {replica} is down: {why}");
-                *seen = Seen::default();
+                *seen = Seen { why_down: Some(why), ..Seen::default() };
             }
             LinkEvent::Message(ConsoleMessage::Frame(frame)) => {
                 self.view_changes = self.view_changes.max(frame.counters.view_changes);
