@@ -345,7 +345,7 @@ pub trait Signable {
 }
 
 /// A body and its author's signature, which may still be blank or wrong.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Signed<T> {
     /// What is said.
     pub body: T,
@@ -412,6 +412,11 @@ impl<T: Check> Verified<T> {
 impl<T> Verified<T> {
     /// What this replica signed itself needs no check.
     pub(crate) fn own(value: T) -> Verified<T> {
+        Verified(value)
+    }
+
+    /// A part of something that was verified as a whole.
+    pub(crate) fn part(value: T) -> Verified<T> {
         Verified(value)
     }
 

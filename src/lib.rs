@@ -4,6 +4,7 @@ pub mod attack;
 pub mod committee;
 pub mod crypto;
 pub mod evidence;
+pub mod pbft;
 pub mod protocol;
 pub mod rejection;
 pub mod replica;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::crypto::{Author, Kind, Signature, Verifier};
 use crate::protocol::{Claim, Message, contradict};
 use crate::rejection::Rejection;
-use crate::types::{Digest, ReplicaId};
+use crate::types::{Digest, ReplicaId, View};
 
 /// Signed bytes that no honest replica can have produced together.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -57,6 +57,8 @@ pub struct Verdict {
     pub accused: ReplicaId,
     /// Of what.
     pub rule: Rule,
+    /// In which view.
+    pub view: View,
 }
 
 impl<M: Message> Proof<M> {
@@ -79,19 +81,20 @@ impl<M: Message> Proof<M> {
                     Kind::NewView => Rule::TwoNewViews,
                     _ => Rule::TwoVotes,
                 };
-                Ok(Verdict { accused, rule })
+                Ok(Verdict { accused, rule, view: a.statement.view })
             }
             Proof::DoubleAssignment(a, b) => {
                 let accused = check_pair(a, b, verifier)?;
                 if shared_submission(a, b).is_none() {
                     return Err(Rejection::BadProof);
                 }
-                Ok(Verdict { accused, rule: Rule::TwoSlots })
+                Ok(Verdict { accused, rule: Rule::TwoSlots, view: a.statement.view })
             }
             Proof::SelfIncriminating(message) => {
                 let accused = message.incriminates().ok_or(Rejection::BadProof)?;
                 message.check(Author::Replica(accused), verifier)?;
-                Ok(Verdict { accused, rule: Rule::UnjustifiedNewView })
+                let view = message.slot().map_or(View(0), |(view, _)| view);
+                Ok(Verdict { accused, rule: Rule::UnjustifiedNewView, view })
             }
         }
     }
