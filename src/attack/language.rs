@@ -26,7 +26,7 @@ pub enum Trigger {
     Slots { first: SeqNum, last: SeqNum },
     InView(View),
     WhileLeading,
-    WithProbability(f64),
+    PerMille(u16),
 }
 #[derive(Clone, PartialEq, Debug)]
 pub struct Directive {
@@ -42,3 +42,21 @@ pub struct ParseError {
 pub fn parse(_text: &str) -> Result<Vec<Directive>, ParseError> {
     Err(ParseError { column: 1, message: String::new() })
 }
+
+impl Attack {
+    pub fn name(&self) -> &'static str {
+        match self {
+            Attack::Sign => "sign",
+            Attack::Crash => "crash",
+            Attack::Time(_) => "time",
+            Attack::Dark(_) => "dark",
+            Attack::Equivocation { .. } => "equivocation",
+        }
+    }
+}
+impl std::fmt::Display for Directive {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.attack.name())
+    }
+}
+pub fn names() {}

@@ -25,8 +25,8 @@ use self::message::{NewView, ViewChange};
 use crate::committee::Committee;
 use crate::crypto::{Signed, Verified};
 use crate::protocol::{
-    CheckpointCertificate, Complaint, Context, Event, PhaseVotes, Protocol, Settings, SlotPhase, SlotVotes,
-    Status, Timer, Watermarks,
+    CheckpointCertificate, Complaint, Context, Event, PhaseVotes, Protocol, Settings, SlotPhase, SlotVotes, Status,
+    Timer, Watermarks,
 };
 use crate::rejection::Rejection;
 use crate::types::{ProtocolName, ReplicaId, SeqNum, Time, View};

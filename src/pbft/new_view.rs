@@ -45,3 +45,52 @@ pub fn is_justified(new_view: &NewView) -> bool {
     let expected = forced(new_view.view_changes.iter().map(|signed| &signed.body)).slots;
     new_view.forced.iter().map(|entry| (entry.seq, entry.digest)).eq(expected)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::{Kind, Signature};
+    use crate::pbft::message::Origin;
+    use crate::protocol::Certificate;
+    use crate::types::{ReplicaId, View};
+
+    fn prepared(view: u64, seq: u64, content: u8) -> PreparedCertificate {
+        let digest = Digest([content; 32]);
+        let prepares =
+            Certificate { kind: Kind::Prepare, view: View(view), seq: SeqNum(seq), digest, signatures: Vec::new() };
+        PreparedCertificate { origin: Origin::OwnAccord, header: Signature::BLANK, prepares }
+    }
+
+    fn view_change(replica: u8, stable: u64, prepared: Vec<PreparedCertificate>) -> ViewChange {
+        let stable = CheckpointCertificate::new(SeqNum(stable), Digest([9; 32]), Vec::new());
+        ViewChange { view: View(5), replica: ReplicaId(replica), stable, prepared }
+    }
+
+    fn check(view_changes: &[ViewChange], stable: u64, expected: &[(u64, u8)]) {
+        let found = forced(view_changes.iter());
+        let expected: Vec<_> = expected.iter().map(|(seq, content)| (SeqNum(*seq), Digest([*content; 32]))).collect();
+        assert_eq!((found.stable.seq(), found.slots), (SeqNum(stable), expected));
+    }
+
+    #[test]
+    fn rule_12_the_highest_view_wins_whatever_the_order() {
+        let old = view_change(0, 0, vec![prepared(1, 1, 1)]);
+        let new = view_change(1, 0, vec![prepared(3, 1, 2)]);
+        check(&[old.clone(), new.clone()], 0, &[(1, 2)]);
+        check(&[new, old], 0, &[(1, 2)]);
+    }
+
+    #[test]
+    fn rule_12_a_slot_that_nobody_prepared_gets_the_null_request() {
+        let vc = view_change(0, 0, vec![prepared(1, 1, 1), prepared(1, 4, 4)]);
+        check(&[vc], 0, &[(1, 1), (2, 0), (3, 0), (4, 4)]);
+    }
+
+    #[test]
+    fn rule_12_min_s_is_the_newest_stable_checkpoint_and_nothing_at_or_below_it_is_forced() {
+        let behind = view_change(0, 0, vec![prepared(1, 1, 1), prepared(1, 3, 3), prepared(1, 4, 4)]);
+        check(&[behind.clone(), view_change(1, 3, vec![])], 3, &[(4, 4)]);
+        check(&[behind, view_change(1, 6, vec![])], 6, &[]);
+        check(&[view_change(1, 0, vec![])], 0, &[]);
+    }
+}
