@@ -10,3 +10,4 @@ pub mod replica;
 pub mod telemetry;
 pub mod types;
 pub mod wire;
+pub mod workload;
