@@ -93,7 +93,7 @@ impl Statement {
     const DOMAIN: &'static [u8; 16] = b"byztop-statement";
 
     /// The bytes that are signed: every field at a fixed place, numbers in little endian.
-    fn bytes(&self, realm: &Realm) -> [u8; 110] {
+    fn bytes(&self, realm: &Realm) -> [u8; 109] {
         let (role, id) = match self.author {
             Author::Replica(replica) => (0u8, u16::from(replica.0)),
             Author::Client(client) => (1, client.0),
@@ -101,7 +101,7 @@ impl Statement {
         let protocol = match realm.protocol {
             ProtocolName::Pbft => 1u8,
         };
-        let mut bytes = [0; 110];
+        let mut bytes = [0; 109];
         let mut at = 0;
         let mut put = |part: &[u8]| {
             bytes[at..at + part.len()].copy_from_slice(part);
@@ -345,7 +345,7 @@ pub trait Signable {
 }
 
 /// A body and its author's signature, which may still be blank or wrong.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Signed<T> {
     /// What is said.
     pub body: T,
@@ -412,6 +412,11 @@ impl<T: Check> Verified<T> {
 impl<T> Verified<T> {
     /// What this replica signed itself needs no check.
     pub(crate) fn own(value: T) -> Verified<T> {
+        Verified(value)
+    }
+
+    /// A part of something that was verified as a whole.
+    pub(crate) fn part(value: T) -> Verified<T> {
         Verified(value)
     }
 

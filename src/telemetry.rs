@@ -117,6 +117,8 @@ pub struct Counters {
     pub operations_failed: u64,
     /// Submissions executed.
     pub submissions: u64,
+    /// Submissions answered *busy* because its pool was full.
+    pub submissions_refused: u64,
     /// Submissions that wait in its pool.
     pub pending: u64,
     /// Views entered after the first.

@@ -1,1 +1,34 @@
+//! byztop-node: one replica as a process, and how to talk to it.
+//!
+//! The consensus itself is a value in `byztop-core`; this crate gives it a socket, a clock and a thread:
+//!
+//! - [`run_replica`] runs one replica of a cluster directory until it is told to stop;
+//! - [`control::watch`] follows a replica for a console and carries its attacks there.
+//!
+//! Within: `transport` moves frames over QUIC and knows neither protocol nor application; `core_loop` owns the one task
+//! that drives the replica; `control` looks at it from outside.
+//!
+//! *Architecture invariants:* one task alone touches the replica, so there is no lock around it. Every channel is
+//! bounded. Towards the replica a full channel makes the sender wait, so that a flood is held off by QUIC's flow control;
+//! away from it a full queue drops and counts, so that neither a slow peer nor a slow console holds consensus up.
 
+mod clock;
+mod core_loop;
+mod replica;
+mod transport;
+
+pub mod control;
+
+pub use replica::run_replica;
+
+/// How many threads a replica process runs on: one for consensus, one for the signatures of what comes in.
+pub const WORKER_THREADS: usize = 2;
+
+/// A runtime of the size that a replica, a client or a console's links want.
+///
+/// # Errors
+///
+/// If the system gives no threads.
+pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build()
+}

@@ -5,5 +5,5 @@
 mod auditor;
 mod proof;
 
-pub use auditor::Auditor;
+pub use auditor::{Auditor, Finding};
 pub use proof::{Proof, Rule, Verdict};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::crypto::{Author, Kind, Signature, Verifier};
 use crate::protocol::{Claim, Message, contradict};
 use crate::rejection::Rejection;
-use crate::types::{Digest, ReplicaId};
+use crate::types::{Digest, ReplicaId, View};
 
 /// Signed bytes that no honest replica can have produced together.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -57,6 +57,8 @@ pub struct Verdict {
     pub accused: ReplicaId,
     /// Of what.
     pub rule: Rule,
+    /// In which view.
+    pub view: View,
 }
 
 impl<M: Message> Proof<M> {
@@ -67,31 +69,38 @@ impl<M: Message> Proof<M> {
     /// [`Rejection::BadSignature`] or [`Rejection::NotAMember`] for a forged part, [`Rejection::BadProof`] for authentic
     /// statements that prove nothing.
     pub fn verify(&self, verifier: &Verifier) -> Result<Verdict, Rejection> {
+        let verdict = self.verdict().ok_or(Rejection::BadProof)?;
+        match self {
+            Proof::Contradiction(a, b) | Proof::DoubleAssignment(a, b) => {
+                verifier.verify(&a.statement, &a.signature)?;
+                verifier.verify(&b.statement, &b.signature)?;
+            }
+            Proof::SelfIncriminating(message) => message.check(Author::Replica(verdict.accused), verifier)?,
+        }
+        Ok(verdict)
+    }
+
+    /// What it shows if its signatures are good; `None` if nothing.
+    pub fn verdict(&self) -> Option<Verdict> {
         match self {
             Proof::Contradiction(a, b) => {
-                let accused = check_pair(a, b, verifier)?;
-                if !contradict(&a.statement, &b.statement) {
-                    return Err(Rejection::BadProof);
-                }
+                let accused = a.replica().filter(|_| contradict(&a.statement, &b.statement))?;
                 let rule = match a.statement.kind {
                     Kind::PrePrepare | Kind::Forced => Rule::TwoProposals,
                     Kind::Checkpoint => Rule::TwoCheckpoints,
                     Kind::NewView => Rule::TwoNewViews,
                     _ => Rule::TwoVotes,
                 };
-                Ok(Verdict { accused, rule })
+                Some(Verdict { accused, rule, view: a.statement.view })
             }
             Proof::DoubleAssignment(a, b) => {
-                let accused = check_pair(a, b, verifier)?;
-                if shared_submission(a, b).is_none() {
-                    return Err(Rejection::BadProof);
-                }
-                Ok(Verdict { accused, rule: Rule::TwoSlots })
+                let accused = a.replica().filter(|_| shared_submission(a, b).is_some())?;
+                Some(Verdict { accused, rule: Rule::TwoSlots, view: a.statement.view })
             }
             Proof::SelfIncriminating(message) => {
-                let accused = message.incriminates().ok_or(Rejection::BadProof)?;
-                message.check(Author::Replica(accused), verifier)?;
-                Ok(Verdict { accused, rule: Rule::UnjustifiedNewView })
+                let accused = message.incriminates()?;
+                let view = message.slot().map_or(View(0), |(view, _)| view);
+                Some(Verdict { accused, rule: Rule::UnjustifiedNewView, view })
             }
         }
     }
@@ -103,12 +112,6 @@ impl<M: Message> Proof<M> {
             Proof::SelfIncriminating(message) => message.signatures_mut(),
         }
     }
-}
-
-fn check_pair(a: &Claim, b: &Claim, verifier: &Verifier) -> Result<ReplicaId, Rejection> {
-    verifier.verify(&a.statement, &a.signature)?;
-    verifier.verify(&b.statement, &b.signature)?;
-    a.replica().filter(|accused| b.replica() == Some(*accused)).ok_or(Rejection::BadProof)
 }
 
 /// The submission that two proposals of one primary assign to different slots of one view, if there is one.

@@ -8,6 +8,8 @@ mod certificate;
 mod checkpoint;
 mod event;
 mod settings;
+mod votes;
+mod watermarks;
 
 pub use certificate::Certificate;
 pub use checkpoint::{Checkpoint, CheckpointCertificate};
@@ -15,6 +17,8 @@ pub use event::{Complaint, Event};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 pub use settings::{Settings, SettingsError};
+pub use votes::{Cast, Votes};
+pub use watermarks::Watermarks;
 
 use crate::committee::Committee;
 use crate::crypto::{Author, Check, Kind, Signature, Signer, Statement, Verified};
@@ -102,8 +106,8 @@ pub trait Protocol: Send + 'static {
     /// The state was replaced by that of a stable checkpoint beyond what this replica had executed.
     fn on_state_installed(&mut self, cx: &mut Context<'_, Self::Message>, certificate: &CheckpointCertificate);
 
-    /// A proof of the accused's guilt was verified.
-    fn on_proof(&mut self, cx: &mut Context<'_, Self::Message>, accused: ReplicaId);
+    /// A proof of what the accused did in a view was verified. Against that view's primary it starts a view change.
+    fn on_proof(&mut self, cx: &mut Context<'_, Self::Message>, accused: ReplicaId, view: View);
 
     /// Where the replica stands.
     fn status(&self) -> Status;
@@ -111,8 +115,8 @@ pub trait Protocol: Send + 'static {
     /// The unexecuted slots it knows of, ascending, with the phase each has completed; at most one window.
     fn slots(&self) -> Vec<(SeqNum, SlotPhase)>;
 
-    /// The votes it holds for a slot, if the slot is still in its log.
-    fn votes(&self, seq: SeqNum) -> Option<SlotVotes>;
+    /// The votes it holds for a slot that is still in its log, or else for the newest one with a proposal.
+    fn votes(&self, seq: Option<SeqNum>) -> Option<SlotVotes>;
 }
 
 /// What a protocol's messages must offer to the layers around it.
@@ -135,7 +139,7 @@ pub trait Message:
     fn signatures_mut(&mut self) -> Vec<&mut Signature>;
 
     /// The signed statements in it that could contradict others: what the auditor remembers.
-    fn claims(&self) -> Vec<Claim>;
+    fn claims(&self, committee: Committee) -> Vec<Claim>;
 
     /// Whose guilt the message proves by itself, its signatures being good.
     fn incriminates(&self) -> Option<ReplicaId>;

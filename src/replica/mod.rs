@@ -3,19 +3,41 @@
 //! A [`Replica`] is a value. [`Input`]s go in with the time, [`Output`]s come out and are performed in order. It never
 //! signs: what it sends is signed by the layer around it, [`crate::attack::Byzantine`], and its own messages come back
 //! to it as inputs.
+//!
+//! `pool` holds what waits, `state` runs what was ordered, `checkpoints` and `transfer` keep replicas in step, and this
+//! file lets them and the protocol work together.
 
+mod checkpoints;
+mod clients;
+mod execution;
 mod message;
+mod pool;
+mod recovery;
+mod state;
 mod submission;
+mod transfer;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub use message::{Leaf, PeerMessage, StatePart, StateRequest};
 pub use submission::{Reply, ReplyOutcome, Submission};
 
+use self::checkpoints::Checkpoints;
+use self::clients::Freshness;
+use self::pool::{Admission, RequestPool};
+use self::state::State;
+use self::transfer::Transfer;
 use crate::app::Application;
 use crate::committee::Committee;
 use crate::crypto::{Signed, Verified};
-use crate::protocol::{Event, Protocol, Recipients, Settings, SlotPhase, SlotVotes, Status, Timer};
+use crate::evidence::{Auditor, Finding, Proof, Rule};
+use crate::protocol::{
+    self, Batch, CheckpointCertificate, Context, Event, Protocol, Recipients, Settings, SlotPhase, SlotVotes, Status,
+    Timer,
+};
+use crate::rejection::Rejection;
 use crate::telemetry::Counters;
-use crate::types::{Digest, ReplicaId, SeqNum, Session, Time};
+use crate::types::{Digest, Micros, ReplicaId, SeqNum, Session, Time, View};
 
 /// What happens to a replica.
 #[derive(Clone, PartialEq, Debug)]
@@ -50,42 +72,293 @@ pub enum Output<M> {
 
 /// A replica without its signatures: a protocol, an application, and what lies between them.
 pub struct Replica<P: Protocol, A: Application> {
-    _later: std::marker::PhantomData<(P, A)>,
+    me: ReplicaId,
+    committee: Committee,
+    settings: Settings,
+    protocol: P,
+    pool: RequestPool,
+    state: State<A>,
+    checkpoints: Checkpoints<A>,
+    transfer: Option<Transfer>,
+    /// How many transfers were begun or came to nothing: whose turn it is to be asked.
+    transfer_turn: usize,
+    /// A stable checkpoint that this replica has not reached.
+    ahead: Option<CheckpointCertificate>,
+    /// Decided slots that wait for an earlier one or for a body. Bounded by the watermarks.
+    decided: BTreeMap<SeqNum, Batch>,
+    auditor: Auditor,
+    /// What was proved already, so that each guilt is announced once per view.
+    proved: BTreeSet<(ReplicaId, View, Rule)>,
+    counters: Counters,
+    /// What the protocol wants done and was not done yet. Empty between inputs.
+    work: VecDeque<protocol::Output<P::Message>>,
+    /// Whether the timer that gives bodies to the primary runs.
+    is_forwarding: bool,
+    /// Our unstable checkpoint at the last status report: if it is the same one at the next, it is sent again.
+    unstable_at_status: Option<SeqNum>,
 }
 
+/// Where the outputs of one input go.
+type Outputs<P> = Vec<Output<<P as Protocol>::Message>>;
+
 impl<P: Protocol, A: Application> Replica<P, A> {
+    /// How many guilts are remembered.
+    const MAX_PROVED: usize = 1024;
+
     /// A replica at the beginning of time.
-    pub fn new(_me: ReplicaId, _committee: Committee, _settings: &Settings, _app: A) -> Self {
-        Replica { _later: std::marker::PhantomData }
+    pub fn new(me: ReplicaId, committee: Committee, settings: &Settings, app: A) -> Self {
+        Replica {
+            me,
+            committee,
+            settings: settings.clone(),
+            protocol: P::new(me, committee, settings),
+            pool: RequestPool::new(settings),
+            state: State::new(app),
+            checkpoints: Checkpoints::new(committee, settings),
+            transfer: None,
+            transfer_turn: me.index(),
+            ahead: None,
+            decided: BTreeMap::new(),
+            auditor: Auditor::new(me, committee, settings.window_slots),
+            proved: BTreeSet::new(),
+            counters: Counters::default(),
+            work: VecDeque::new(),
+            is_forwarding: false,
+            unstable_at_status: None,
+        }
+    }
+
+    /// Handles an input; appends what is to be performed.
+    pub fn handle(&mut self, now: Time, input: Input<P::Message>, outputs: &mut Outputs<P>) {
+        match input {
+            Input::Start { has_lost_log } => self.act(now, |protocol, cx| protocol.on_start(cx, has_lost_log)),
+            Input::Peer(from, message) => {
+                if let Err(why) = self.on_peer(now, from, message, outputs) {
+                    outputs.push(Output::Note(Event::Rejected { from, why }));
+                }
+            }
+            Input::Client(submission) => {
+                if self.on_submission(now, submission.into_inner(), outputs) == Admission::Full {
+                    // Refused work starts no timer: the client hears of it and comes again.
+                    self.counters.submissions_refused += 1;
+                }
+            }
+            Input::Timeout(timer) => self.on_timeout(now, timer, outputs),
+        }
+        while let Some(output) = self.work.pop_front() {
+            self.perform(now, output, outputs);
+        }
+    }
+
+    /// Lets the protocol act; what it wants done is queued.
+    fn act(&mut self, now: Time, act: impl FnOnce(&mut P, &mut Context<'_, P::Message>)) {
+        let mut wanted = Vec::new();
+        act(&mut self.protocol, &mut Context::new(now, &mut self.pool, &mut wanted));
+        self.work.extend(wanted);
+    }
+
+    fn perform(&mut self, now: Time, output: protocol::Output<P::Message>, outputs: &mut Outputs<P>) {
+        match output {
+            protocol::Output::Send(to, message) => outputs.push(Output::Send(to, PeerMessage::Protocol(message))),
+            protocol::Output::SetTimer(timer, at) => outputs.push(Output::SetTimer(timer, at)),
+            protocol::Output::CancelTimer(timer) => outputs.push(Output::CancelTimer(timer)),
+            protocol::Output::NeedBodies { digests, holder } => self.want_bodies(now, &digests, holder, outputs),
+            protocol::Output::Commit { seq, batch, .. } => {
+                if seq > self.state.executed {
+                    self.decided.insert(seq, batch);
+                }
+                self.execute_ready(now, outputs);
+            }
+            protocol::Output::LearnedCheckpoint(certificate) => self.on_certificate(now, certificate, outputs),
+            protocol::Output::Note(event) => {
+                if matches!(event, Event::ViewEntered { .. }) {
+                    self.counters.view_changes += 1;
+                }
+                outputs.push(Output::Note(event));
+            }
+        }
+    }
+
+    fn on_peer(
+        &mut self,
+        now: Time,
+        from: ReplicaId,
+        message: Verified<PeerMessage<P::Message>>,
+        outputs: &mut Outputs<P>,
+    ) -> Result<(), Rejection> {
+        match message.into_inner() {
+            PeerMessage::Protocol(message) => {
+                if let Some(finding) = self.auditor.observe(from, &message) {
+                    self.on_finding(now, finding, outputs);
+                }
+                let mut verdict = Ok(());
+                let message = Verified::part(message);
+                self.act(now, |protocol, cx| verdict = protocol.on_message(cx, from, message));
+                verdict
+            }
+            PeerMessage::Checkpoint(checkpoint) => self.on_checkpoint(now, from, &checkpoint, outputs),
+            PeerMessage::Stable(certificate) => {
+                self.on_certificate(now, certificate, outputs);
+                Ok(())
+            }
+            PeerMessage::Proof(proof) => self.on_proof(now, proof, outputs),
+            PeerMessage::Forward(submission) => {
+                self.on_submission(now, submission, outputs);
+                Ok(())
+            }
+            PeerMessage::FetchBodies(digests) => {
+                self.on_fetch_bodies(from, &digests, outputs);
+                Ok(())
+            }
+            PeerMessage::Bodies(bodies) => self.on_bodies(now, bodies, outputs),
+            PeerMessage::StateRequest(request) => {
+                self.on_state_request(from, &request, outputs);
+                Ok(())
+            }
+            PeerMessage::StatePart(part) => self.on_state_part(now, from, part, outputs),
+        }
+    }
+
+    /// A submission, from its client or passed on by a peer.
+    fn on_submission(&mut self, now: Time, submission: Signed<Submission>, outputs: &mut Outputs<P>) -> Admission {
+        let Submission { session, timestamp, .. } = submission.body;
+        let digest = submission.body.digest();
+        if self.pool.wants(&digest) {
+            self.pool.supply(digest, submission.clone());
+            self.act(now, |protocol, cx| protocol.on_bodies(cx));
+            self.execute_ready(now, outputs);
+        }
+        match self.state.clients.freshness(session, timestamp) {
+            // Rule 23: answered from the cache, never executed again.
+            Freshness::Last(entry) => {
+                let outcome = ReplyOutcome::Executed(entry.result.clone());
+                let reply = Reply { session, timestamp, submission: entry.submission, outcome };
+                outputs.push(Output::Reply(session, reply));
+                return Admission::Known;
+            }
+            Freshness::Old => return Admission::Known,
+            Freshness::New if !self.state.app.is_well_formed(&submission.body.operations) => return Admission::Known,
+            Freshness::New => {}
+        }
+        let admission = self.pool.admit(now, digest, submission);
+        match admission {
+            Admission::Admitted => {
+                self.act(now, |protocol, cx| protocol.on_request(cx));
+                self.forward_later(now, outputs);
+            }
+            Admission::Full => {
+                let reply = Reply { session, timestamp, submission: digest, outcome: ReplyOutcome::Busy };
+                outputs.push(Output::Reply(session, reply));
+            }
+            Admission::Known => {}
+        }
+        admission
+    }
+
+    fn on_timeout(&mut self, now: Time, timer: Timer, outputs: &mut Outputs<P>) {
+        match timer {
+            Timer::Forward => self.forward(now, outputs),
+            Timer::Bodies => self.fetch_bodies(now, outputs),
+            Timer::StateTransfer => self.on_transfer_timeout(now, outputs),
+            Timer::Status => {
+                self.repeat_checkpoint(outputs);
+                self.act(now, |protocol, cx| protocol.on_timeout(cx, timer));
+            }
+            Timer::Request | Timer::Ask | Timer::ViewChange | Timer::Delayed => {
+                self.act(now, |protocol, cx| protocol.on_timeout(cx, timer));
+            }
+        }
+    }
+
+    fn forward_later(&mut self, now: Time, outputs: &mut Outputs<P>) {
+        if !self.is_forwarding {
+            self.is_forwarding = true;
+            outputs.push(Output::SetTimer(Timer::Forward, now.after(self.forward_after())));
+        }
+    }
+
+    fn forward_after(&self) -> Micros {
+        Micros(self.settings.request_timeout().0 / 2)
+    }
+
+    /// Rule 24: at half of a request's time the primary is given its body, once per view.
+    fn forward(&mut self, now: Time, outputs: &mut Outputs<P>) {
+        let Status { view, leader, .. } = self.protocol.status();
+        let since = Time(now.0.saturating_sub(self.forward_after().0));
+        if leader != self.me {
+            for submission in self.pool.take_unforwarded(since, view, self.settings.batch_submissions) {
+                outputs.push(Output::Send(Recipients::One(leader), PeerMessage::Forward(submission)));
+            }
+        }
+        self.is_forwarding = self.pool.len() > 0;
+        if self.is_forwarding {
+            let pause = Micros((self.forward_after().0 / 4).max(1));
+            outputs.push(Output::SetTimer(Timer::Forward, now.after(pause)));
+        }
+    }
+
+    /// Somebody shows a proof. Its signatures were checked on the way in.
+    fn on_proof(&mut self, now: Time, proof: Proof<P::Message>, outputs: &mut Outputs<P>) -> Result<(), Rejection> {
+        let verdict = proof.verdict().ok_or(Rejection::BadProof)?;
+        let summary = format!("{}: {} in view {}", verdict.accused, verdict.rule, verdict.view);
+        self.on_finding(now, Finding { proof, summary }, outputs);
+        Ok(())
+    }
+
+    /// A proof is announced, passed on and acted on, once.
+    fn on_finding(&mut self, now: Time, finding: Finding<P::Message>, outputs: &mut Outputs<P>) {
+        let Finding { proof, summary } = finding;
+        let verdict = proof.verdict().expect("the auditor makes proofs that hold");
+        if !self.proved.insert((verdict.accused, verdict.view, verdict.rule)) {
+            return;
+        }
+        if self.proved.len() > Self::MAX_PROVED {
+            self.proved.pop_first();
+        }
+        self.counters.proofs += 1;
+        outputs.push(Output::Note(Event::Proved { accused: verdict.accused, summary }));
+        outputs.push(Output::Send(Recipients::All, PeerMessage::Proof(proof)));
+        self.act(now, |protocol, cx| protocol.on_proof(cx, verdict.accused, verdict.view));
     }
 
     /// Where the protocol stands.
     pub fn status(&self) -> Status {
-        unimplemented!()
+        self.protocol.status()
     }
 
     /// Unexecuted slots and how far each is.
     pub fn slots(&self) -> Vec<(SeqNum, SlotPhase)> {
-        unimplemented!()
+        self.protocol.slots()
     }
 
     /// The votes it holds for a slot, or for the newest one.
-    pub fn votes(&self, _seq: Option<SeqNum>) -> Option<SlotVotes> {
-        unimplemented!()
+    pub fn votes(&self, seq: Option<SeqNum>) -> Option<SlotVotes> {
+        self.protocol.votes(seq)
     }
 
     /// Fills in the counters that the replica itself keeps; the driver fills in the others.
-    pub fn count(&self, _counters: &mut Counters) {
-        unimplemented!()
+    pub fn count(&self, counters: &mut Counters) {
+        counters.operations = self.counters.operations;
+        counters.operations_failed = self.counters.operations_failed;
+        counters.submissions = self.counters.submissions;
+        counters.submissions_refused = self.counters.submissions_refused;
+        counters.pending = self.pool.len() as u64;
+        counters.view_changes = self.counters.view_changes;
+        counters.proofs = self.counters.proofs;
     }
 
     /// The state's digest at the last stable checkpoint.
     pub fn stable_digest(&self) -> Digest {
-        unimplemented!()
+        self.checkpoints.stable().digest()
     }
 
     /// The last executed slot and the state's digest after it; brings the Merkle tree up to date.
     pub fn state_digest(&mut self) -> (SeqNum, Digest) {
-        unimplemented!()
+        (self.state.executed, self.state.digest())
+    }
+
+    /// The application as of the last executed slot.
+    pub fn application(&self) -> &A {
+        &self.state.app
     }
 }

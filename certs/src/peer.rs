@@ -1,0 +1,128 @@
+//! Is the peer who it says, and does it belong here? One check for both sides of a connection and for our own files.
+
+use byztop_core::types::Digest;
+use rustls::pki_types::CertificateDer;
+use thiserror::Error;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::GeneralName;
+
+use crate::authority::pin_of;
+use crate::config::{ClusterConfig, Pin};
+use crate::role::Role;
+
+/// Why a peer's certificate is refused.
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
+pub enum PeerError {
+    /// It showed none.
+    #[error("no certificate was presented")]
+    Missing,
+    /// It is no certificate.
+    #[error("the certificate can not be read: {0}")]
+    Malformed(String),
+    /// It is past its validity.
+    #[error("the certificate expired {days} days ago")]
+    Expired {
+        /// Whole days since then.
+        days: u64,
+    },
+    /// It is before its validity; a clock may be wrong.
+    #[error("the certificate is not valid for another {days} days; is a clock wrong?")]
+    NotYetValid {
+        /// Whole days until then.
+        days: u64,
+    },
+    /// Another authority signed it, or none.
+    #[error("the certificate is not signed by this cluster's authority")]
+    ForeignAuthority,
+    /// It is not made for this side of a connection.
+    #[error("the certificate is not made for this side of a connection")]
+    WrongPurpose,
+    /// It does not have exactly one name of the form that identities have.
+    #[error("the certificate must have one name, spiffe://CLUSTER/ROLE/NAME, but has {found}")]
+    BadName {
+        /// What it has.
+        found: String,
+    },
+    /// It is an identity of another cluster.
+    #[error("the certificate is of cluster {}…, this is cluster {}…", short(found), expected.short())]
+    ForeignCluster {
+        /// Its cluster, as written.
+        found: String,
+        /// This cluster.
+        expected: Digest,
+    },
+    /// The roster does not know it.
+    #[error("{role} is not in the roster")]
+    NotInRoster {
+        /// Who it says it is.
+        role: Role,
+    },
+    /// It belongs here, but not at this place.
+    #[error("this is {found}, but {expected} was expected")]
+    WrongRole {
+        /// Who it is.
+        found: Role,
+        /// Who may be here.
+        expected: String,
+    },
+    /// Its key is not the one in the roster.
+    #[error("{role} shows TLS key {}…, but cluster.toml pins {}…", short(&found.to_string()), short(&pinned.to_string()))]
+    WrongPin {
+        /// Who it says it is.
+        role: Role,
+        /// The key that it shows.
+        found: Pin,
+        /// The key that it should show.
+        pinned: Pin,
+    },
+}
+
+fn short(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(8).collect()
+}
+
+/// Who presented this chain: its one name is an identity of this cluster, in the roster, with the pinned key. Whether
+/// the cluster's authority signed it and it is within its validity was checked in the handshake.
+///
+/// # Errors
+///
+/// The first reason to refuse it.
+pub fn peer_role(chain: &[CertificateDer<'_>], config: &ClusterConfig) -> Result<Role, PeerError> {
+    let der = chain.first().ok_or(PeerError::Missing)?;
+    let (rest, certificate) =
+        x509_parser::parse_x509_certificate(der).map_err(|error| PeerError::Malformed(error.to_string()))?;
+    if !rest.is_empty() {
+        return Err(PeerError::Malformed(format!("{} bytes follow it", rest.len())));
+    }
+    let role = role_in(&name_of(&certificate)?, config.cluster)?;
+    let pinned = config.pin(role).ok_or(PeerError::NotInRoster { role })?;
+    let found = pin_of(certificate.public_key().raw);
+    if found != pinned {
+        return Err(PeerError::WrongPin { role, found, pinned });
+    }
+    Ok(role)
+}
+
+/// The one URI among the alternative names; a second name of any kind is one too many.
+fn name_of(certificate: &X509Certificate<'_>) -> Result<String, PeerError> {
+    let names =
+        certificate.subject_alternative_name().map_err(|error| PeerError::BadName { found: error.to_string() })?;
+    let names = names.map(|extension| extension.value.general_names.as_slice()).unwrap_or_default();
+    match names {
+        [GeneralName::URI(uri)] => Ok((*uri).to_string()),
+        [] => Err(PeerError::BadName { found: "none".to_string() }),
+        [_] => Err(PeerError::BadName { found: "one of another kind".to_string() }),
+        more => Err(PeerError::BadName { found: format!("{} names", more.len()) }),
+    }
+}
+
+fn role_in(uri: &str, cluster: Digest) -> Result<Role, PeerError> {
+    let bad = || PeerError::BadName { found: uri.chars().filter(|c| !c.is_control()).take(120).collect() };
+    let path = uri.strip_prefix("spiffe://").ok_or_else(bad)?;
+    let parts: Vec<&str> = path.split('/').collect();
+    let &[of, kind, name] = parts.as_slice() else { return Err(bad()) };
+    if of != cluster.to_string() {
+        return Err(PeerError::ForeignCluster { found: of.to_string(), expected: cluster });
+    }
+    Role::parse(kind, name).ok_or_else(bad)
+}

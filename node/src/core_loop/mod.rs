@@ -1,0 +1,207 @@
+//! The one task that drives a replica: inputs in, outputs performed in order.
+//!
+//! Everything else of this crate brings inputs to it or takes outputs from it. It never waits for anything but inputs
+//! and the next timer, so a slow peer, client or console can not hold it up.
+
+pub(crate) mod input;
+pub(crate) mod outbound;
+mod timers;
+
+use std::future::Future;
+
+use byztop_core::app::Application;
+use byztop_core::attack::{Byzantine, Equivocate};
+use byztop_core::protocol::Protocol;
+use byztop_core::replica::{Input, Output};
+use byztop_core::telemetry::ConsoleRequest;
+use byztop_core::types::Time;
+
+use self::input::{ClientInput, ConsoleInput, CoreInputs, PeerInput};
+use self::outbound::{Clients, Peers};
+use self::timers::Timers;
+use crate::clock::Clock;
+use crate::control::observer::{Glimpse, Observer, Permission};
+
+/// How many inputs of each kind are handled before timers are looked at again.
+const PEER_BATCH: usize = 256;
+const CLIENT_BATCH: usize = 64;
+const CONSOLE_BATCH: usize = 16;
+
+/// The driver of one replica.
+pub(crate) struct Core<P: Protocol, A: Application> {
+    byzantine: Byzantine<P, A>,
+    clock: Clock,
+    timers: Timers,
+    peers: Peers,
+    clients: Clients,
+    observer: Observer,
+    /// Reused from input to input; empty in between.
+    outputs: Vec<Output<P::Message>>,
+}
+
+impl<P: Protocol, A: Application> Core<P, A>
+where
+    P::Message: Equivocate,
+{
+    /// A driver that has not started its replica yet.
+    pub(crate) fn new(byzantine: Byzantine<P, A>, clock: Clock, replicas: usize, observer: Observer) -> Self {
+        Core {
+            byzantine,
+            clock,
+            timers: Timers::default(),
+            peers: Peers::new(replicas),
+            clients: Clients::default(),
+            observer,
+            outputs: Vec::new(),
+        }
+    }
+
+    /// Runs the replica until `until` is ready or nobody is left to bring inputs.
+    pub(crate) async fn run(
+        mut self,
+        mut inputs: CoreInputs<P::Message>,
+        has_lost_log: bool,
+        until: impl Future<Output = ()>,
+    ) {
+        let (mut peers, mut clients, mut consoles) = (Vec::new(), Vec::new(), Vec::new());
+        let sleep = tokio::time::sleep_until(self.clock.instant(self.clock.now()));
+        tokio::pin!(sleep, until);
+        self.handle(Input::Start { has_lost_log });
+        loop {
+            let wake = self.clock.instant(self.timers.next().min(self.observer.next_frame()));
+            if sleep.deadline() != wake {
+                sleep.as_mut().reset(wake);
+            }
+            tokio::select! {
+                biased;
+                () = &mut until => return,
+                count = inputs.peers.recv_many(&mut peers, PEER_BATCH) => if count == 0 { return },
+                count = inputs.clients.recv_many(&mut clients, CLIENT_BATCH) => if count == 0 { return },
+                count = inputs.consoles.recv_many(&mut consoles, CONSOLE_BATCH) => if count == 0 { return },
+                () = &mut sleep => {}
+            }
+            // Whoever came first, all get their turn.
+            fill(&mut inputs.clients, &mut clients, CLIENT_BATCH);
+            fill(&mut inputs.consoles, &mut consoles, CONSOLE_BATCH);
+            peers.drain(..).for_each(|input| self.on_peer(input));
+            clients.drain(..).for_each(|input| self.on_client(input));
+            consoles.drain(..).for_each(|input| self.on_console(input));
+            self.on_time();
+        }
+    }
+
+    fn on_peer(&mut self, input: PeerInput<P::Message>) {
+        match input {
+            PeerInput::Message { from, arrived, message } => {
+                self.observer.on_arrival::<P>(arrived, message.get());
+                self.handle(Input::Peer(from, *message));
+            }
+            PeerInput::Refused(from, why) => self.observer.refused(self.clock.now(), Some(from), why),
+            PeerInput::Up(peer, link) => self.peers.up(peer, link),
+            PeerInput::Down(peer, id) => self.peers.down(peer, id),
+        }
+    }
+
+    fn on_client(&mut self, input: ClientInput) {
+        match input {
+            ClientInput::Submission(submission) => self.handle(Input::Client(*submission)),
+            ClientInput::Refused(why) => self.observer.refused(self.clock.now(), None, why),
+            ClientInput::Up(client, id, outbox) => self.clients.up(client, id, outbox),
+            ClientInput::Down(client, id) => self.clients.down(client, id),
+        }
+    }
+
+    fn on_console(&mut self, input: ConsoleInput) {
+        let now = self.clock.now();
+        match input {
+            ConsoleInput::Up(id, role, sender) => self.observer.up(id, role, sender),
+            ConsoleInput::Down(id) => self.observer.down(id),
+            ConsoleInput::Request(id, ConsoleRequest::Subscribe { interval_ms }) => {
+                self.observer.subscribe(now, id, interval_ms);
+            }
+            ConsoleInput::Request(id, ConsoleRequest::WatchSlot(seq)) => self.observer.watch_slot(id, seq),
+            ConsoleInput::Request(id, ConsoleRequest::Attack(text)) => {
+                let done = self.permitted(id).and_then(|()| {
+                    let set = self.byzantine.attack(now, &text, &mut self.outputs);
+                    set.map_err(|error| format!("column {}: {}", error.column, error.message))
+                });
+                self.perform(now);
+                self.observer.answer(id, done.map(|()| self.byzantine.active()));
+            }
+            ConsoleInput::Request(id, ConsoleRequest::Heal) => {
+                let done = self.permitted(id).map(|()| self.byzantine.heal(now, &mut self.outputs));
+                self.perform(now);
+                self.observer.answer(id, done.map(|()| self.byzantine.active()));
+            }
+        }
+    }
+
+    /// Whether a console may meddle, or why not.
+    fn permitted(&self, id: crate::transport::LinkId) -> Result<(), String> {
+        match self.observer.permission(id) {
+            Permission::Granted => Ok(()),
+            Permission::Denied(why) => Err(why),
+        }
+    }
+
+    /// Handles what time brings: timers that ran out, and frames that are due.
+    fn on_time(&mut self) {
+        let now = self.clock.now();
+        while let Some(timer) = self.timers.take_due(now) {
+            self.handle(Input::Timeout(timer));
+        }
+        if self.observer.next_frame() <= now {
+            let glimpse = self.glimpse(now);
+            self.observer.send_frames(now, &glimpse, |seq| self.byzantine.replica().votes(seq));
+        }
+    }
+
+    /// The replica as it is now, for all frames of this moment.
+    fn glimpse(&mut self, now: Time) -> Glimpse {
+        let status = self.byzantine.replica().status();
+        let executed_digest =
+            self.observer.executed_digest(now, status.executed, || self.byzantine.replica_mut().state_digest());
+        let replica = self.byzantine.replica();
+        let mut counters = self.observer.counters(now);
+        replica.count(&mut counters);
+        self.peers.count(&mut counters);
+        Glimpse {
+            at: self.clock.unix(now),
+            status,
+            stable_digest: replica.stable_digest(),
+            executed_digest,
+            counters,
+            attack: self.byzantine.active(),
+            slots: replica.slots(),
+        }
+    }
+
+    fn handle(&mut self, input: Input<P::Message>) {
+        let now = self.clock.now();
+        self.byzantine.handle(now, input, &mut self.outputs);
+        self.perform(now);
+    }
+
+    /// Performs what the replica wants done, in its order.
+    fn perform(&mut self, now: Time) {
+        for output in self.outputs.drain(..) {
+            match output {
+                Output::Send(to, message) => self.peers.send(to, &message),
+                Output::Reply(_, reply) => self.clients.reply(&reply),
+                Output::SetTimer(timer, at) => self.timers.set(timer, at),
+                Output::CancelTimer(timer) => self.timers.cancel(timer),
+                Output::Note(event) => self.observer.note(now, event),
+            }
+        }
+    }
+}
+
+/// Takes what waits in a channel, up to a bound, without waiting for more.
+fn fill<T>(channel: &mut tokio::sync::mpsc::Receiver<T>, into: &mut Vec<T>, most: usize) {
+    while into.len() < most {
+        match channel.try_recv() {
+            Ok(input) => into.push(input),
+            Err(_) => return,
+        }
+    }
+}

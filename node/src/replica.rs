@@ -1,0 +1,160 @@
+//! One replica as a process: its identity, its doors, and the task that drives it.
+
+use std::future::Future;
+use std::io::Write as _;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use byztop_certs::{ClusterDirectory, Door, Role};
+use byztop_core::app::Application;
+use byztop_core::app::smallbank::SmallBank;
+use byztop_core::attack::{Byzantine, Equivocate};
+use byztop_core::crypto::Author;
+use byztop_core::pbft::Pbft;
+use byztop_core::protocol::Protocol;
+use byztop_core::replica::Replica;
+use byztop_core::telemetry::Welcome;
+use byztop_core::types::{ProtocolName, ReplicaId};
+use quinn::Endpoint;
+use tokio::sync::oneshot;
+
+use crate::clock::{Clock, chance};
+use crate::control::door::ControlDoor;
+use crate::control::observer::Observer;
+use crate::core_loop::{Core, input};
+use crate::transport::link::Shared;
+use crate::transport::mesh::Mesh;
+use crate::transport::{close, endpoint};
+
+/// The file in a replica's folder that says that it has run before. With durability `memory` its log is gone then.
+const STARTED: &str = "started";
+
+/// How long peers are given to hear that this replica stops.
+const FAREWELL: Duration = Duration::from_millis(500);
+
+/// Runs the replica whose folder is `home`, DIR/nX, until `until` is ready.
+///
+/// A replica that has run before has lost its log, as durability is `memory`: it watches until a checkpoint beyond
+/// anything that it can have voted for is stable (rule 29).
+///
+/// # Errors
+///
+/// If the folder is none of a replica, a key or certificate can not be used, or an address is taken.
+pub async fn run_replica(home: &Path, until: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let (directory, me) = ClusterDirectory::of_home(home)?;
+    let settings = &directory.config().settings;
+    // The one place of this crate that chooses a protocol and an application.
+    match directory.config().protocol {
+        ProtocolName::Pbft => {
+            let app = SmallBank::new(settings.accounts, settings.initial_checking, settings.initial_savings);
+            run::<Pbft, SmallBank>(directory, me, app, until).await
+        }
+    }
+}
+
+async fn run<P: Protocol, A: Application>(
+    directory: ClusterDirectory,
+    me: ReplicaId,
+    app: A,
+    until: impl Future<Output = ()>,
+) -> anyhow::Result<()>
+where
+    P::Message: Equivocate,
+{
+    let config = directory.config().clone();
+    let identity = Arc::new(directory.identity(Role::Replica(me))?);
+    let signer = directory.signer(Author::Replica(me))?;
+    let protocol_door = endpoint::listen(&directory, &identity, me, Door::Protocol).await?;
+    let control_door = endpoint::listen(&directory, &identity, me, Door::Control).await?;
+    // Both addresses are ours from here on, so no other process of this replica runs.
+    let has_lost_log = mark_started(&directory.home(Role::Replica(me)))?;
+
+    let clock = Clock::start();
+    let replica = Replica::<P, A>::new(me, config.committee(), &config.settings, app);
+    let byzantine = Byzantine::new(me, config.committee(), replica, signer, chance());
+    let welcome = Welcome {
+        replica: me,
+        protocol: P::NAME,
+        phases: P::PHASES.iter().map(ToString::to_string).collect(),
+        replicas: u8::try_from(config.replicas.len()).context("a cluster has at most 100 replicas")?,
+        checkpoint_interval_slots: config.settings.checkpoint_interval_slots,
+        durability: config.durability.to_string(),
+        may_attack: false,
+        pid: std::process::id(),
+    };
+    let observer = Observer::new(clock, welcome, config.attacks_allowed);
+    let core = Core::new(byzantine, clock, config.replicas.len(), observer);
+    let (handle, inputs) = input::channels();
+
+    let control =
+        ControlDoor { me, config: config.clone(), endpoint: control_door.clone(), core: handle.consoles.clone() };
+    let shared = Shared { verifier: Arc::new(config.verifier()), core: handle, clock };
+    let mesh = Mesh { me, config: config.clone(), identity, endpoint: protocol_door.clone(), shared };
+    let (stop, stopped) = oneshot::channel();
+    let core = tokio::spawn(core.run(inputs, has_lost_log, async {
+        // Dropping the sender stops the replica as well.
+        stopped.await.unwrap_or(())
+    }));
+    let doors = [tokio::spawn(mesh.run()), tokio::spawn(control.run())];
+    tracing::info!("{me} is up at {} and {}", config.replicas[me.index()].address, config.replicas[me.index()].control);
+
+    tokio::pin!(core);
+    let ended = tokio::select! {
+        () = until => {
+            drop::<oneshot::Sender<()>>(stop);
+            (&mut core).await
+        }
+        ended = &mut core => ended,
+    };
+    farewell(&[protocol_door, control_door]).await;
+    for door in doors {
+        door.abort();
+    }
+    ended.with_context(|| format!("{me} has failed; this is a bug in byztop"))
+}
+
+/// Tells everyone connected that this replica stops.
+async fn farewell(doors: &[Endpoint]) {
+    for door in doors {
+        door.close(close::STOPPING, b"the replica stops");
+    }
+    let all_idle = async {
+        for door in doors {
+            door.wait_idle().await;
+        }
+    };
+    if tokio::time::timeout(FAREWELL, all_idle).await.is_err() {
+        tracing::debug!("some peers may not have heard that this replica stops");
+    }
+}
+
+/// Writes the marker before anything can be signed, and says whether it was there.
+fn mark_started(home: &Path) -> anyhow::Result<bool> {
+    let path = home.join(STARTED);
+    if path.exists() {
+        return Ok(true);
+    }
+    let write = || {
+        let mut file = std::fs::File::create(&path)?;
+        file.write_all(b"This replica has run. With durability `memory` it has lost its log since then.\n")?;
+        file.sync_all()?;
+        // The name must be as durable as the file.
+        std::fs::File::open(home)?.sync_all()
+    };
+    write().with_context(|| format!("can not write {}", path.display()))?;
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_second_start_knows_of_the_first() {
+        let home = tempfile::tempdir().unwrap();
+        assert!(!mark_started(home.path()).unwrap());
+        assert!(mark_started(home.path()).unwrap());
+    }
+}

@@ -1,0 +1,124 @@
+//! Dialling a replica, and waiting ever longer between attempts.
+
+use std::time::Duration;
+
+use byztop_certs::HostPort;
+use quinn::{ClientConfig, Connection, ConnectionError, Endpoint};
+use thiserror::Error;
+
+use super::endpoint;
+use crate::clock;
+
+/// How long a handshake may take.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Why there is no connection.
+#[derive(Debug, Error)]
+pub(crate) enum DialError {
+    /// The endpoint is closed: nobody wants connections any more.
+    #[error("this process is stopping")]
+    Stopping,
+    /// This time it did not work.
+    #[error("{0}")]
+    Failed(String),
+}
+
+/// One attempt at a connection.
+///
+/// # Errors
+///
+/// [`DialError`], in words for people.
+pub(crate) async fn dial(
+    endpoint: &Endpoint,
+    config: ClientConfig,
+    address: &HostPort,
+) -> Result<Connection, DialError> {
+    let resolved = endpoint::resolve(address.host(), address.port())
+        .await
+        .map_err(|error| DialError::Failed(format!("{error:#}")))?;
+    // Identities are not host names: any name that parses will do, and it is not sent.
+    let connecting = match endpoint.connect_with(config, resolved, "replica.byztop") {
+        Ok(connecting) => connecting,
+        Err(quinn::ConnectError::EndpointStopping) => return Err(DialError::Stopping),
+        Err(error) => return Err(DialError::Failed(format!("can not dial {address}: {error}"))),
+    };
+    match tokio::time::timeout(HANDSHAKE_TIMEOUT, connecting).await {
+        Ok(Ok(connection)) => Ok(connection),
+        Ok(Err(ConnectionError::LocallyClosed)) => Err(DialError::Stopping),
+        Ok(Err(error)) => Err(DialError::Failed(explain(&error))),
+        Err(_) => Err(DialError::Failed(format!("no answer from {address}"))),
+    }
+}
+
+/// A connection's end in words for people.
+pub(crate) fn explain(error: &ConnectionError) -> String {
+    match error {
+        ConnectionError::TimedOut => "it fell silent".to_string(),
+        ConnectionError::Reset => "it was restarted".to_string(),
+        ConnectionError::LocallyClosed => "closed from this side".to_string(),
+        ConnectionError::ApplicationClosed(close) if close.error_code == super::close::STOPPING => {
+            "it was stopped".to_string()
+        }
+        ConnectionError::ApplicationClosed(close) => {
+            format!("it hung up: {}", String::from_utf8_lossy(&close.reason))
+        }
+        ConnectionError::TransportError(error) => error.reason.clone(),
+        ConnectionError::ConnectionClosed(close) => {
+            let reason = String::from_utf8_lossy(&close.reason);
+            if reason.is_empty() {
+                format!("it refused: {}", close.error_code)
+            } else {
+                format!("it refused: {reason}")
+            }
+        }
+        other => other.to_string(),
+    }
+}
+
+/// Pauses between attempts: from 50 ms, doubling to 2 s, each shortened by up to half so that peers do not march in step.
+#[derive(Debug)]
+pub(crate) struct Backoff {
+    pause: Duration,
+}
+
+impl Backoff {
+    const FIRST: Duration = Duration::from_millis(50);
+    const LAST: Duration = Duration::from_secs(2);
+
+    /// Before the first attempt.
+    pub(crate) fn new() -> Backoff {
+        Backoff { pause: Self::FIRST }
+    }
+
+    /// An attempt worked: the next failure is a first one again.
+    pub(crate) fn reset(&mut self) {
+        self.pause = Self::FIRST;
+    }
+
+    /// How long to wait before the next attempt.
+    pub(crate) fn next(&mut self) -> Duration {
+        self.next_with(clock::chance())
+    }
+
+    fn next_with(&mut self, chance: u64) -> Duration {
+        let pause = self.pause;
+        self.pause = (pause * 2).min(Self::LAST);
+        // From half of the pause to all of it.
+        pause.mul_f64(0.5 + (chance >> 11) as f64 / (1u64 << 54) as f64)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_from_50_ms_to_2_s_and_jitter_only_shortens_them() {
+        let mut backoff = Backoff::new();
+        let longest: Vec<u128> = (0..8).map(|_| backoff.next_with(u64::MAX).as_millis()).collect();
+        assert_eq!(longest, [50, 100, 200, 400, 800, 1600, 2000, 2000]);
+        assert_eq!(backoff.next_with(0), Duration::from_secs(1));
+        backoff.reset();
+        assert_eq!(backoff.next_with(0), Duration::from_millis(25));
+    }
+}

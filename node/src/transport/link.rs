@@ -1,0 +1,171 @@
+//! One connection between two replicas: three streams out, three streams in.
+
+use std::sync::Arc;
+
+use byztop_core::crypto::{Author, Verified, Verifier};
+use byztop_core::protocol::Message;
+use byztop_core::rejection::Rejection;
+use byztop_core::replica::PeerMessage;
+use byztop_core::types::ReplicaId;
+use byztop_core::wire::{self, MAX_MESSAGE_BYTES};
+use quinn::{Connection, ConnectionError, RecvStream, SendStream};
+use thiserror::Error;
+use tokio::task::JoinSet;
+
+use super::frame::{FrameReader, Violation};
+use super::outbox::{self, Limits, Outbox, Outlet};
+use super::{LinkId, close, dial};
+use crate::clock::Clock;
+use crate::core_loop::input::{CoreHandle, PeerInput};
+use crate::core_loop::outbound::PeerLink;
+
+/// The longest frame on a stream of votes.
+pub(crate) const MAX_VOTE_BYTES: usize = 64 << 10;
+
+/// One of the three streams: its first byte, its bound, what waits for it, and who goes first when the link is narrow.
+struct Lane {
+    first_byte: u8,
+    limit: usize,
+    queue: Limits,
+    priority: i32,
+}
+
+/// In the order of [`byztop_core::protocol::Class`].
+const LANES: [Lane; 3] = [
+    Lane { first_byte: b'v', limit: MAX_VOTE_BYTES, queue: Limits { frames: 8192, bytes: 8 << 20 }, priority: 2 },
+    Lane { first_byte: b'p', limit: MAX_MESSAGE_BYTES, queue: Limits { frames: 2048, bytes: 48 << 20 }, priority: 1 },
+    Lane { first_byte: b'b', limit: MAX_MESSAGE_BYTES, queue: Limits { frames: 8192, bytes: 48 << 20 }, priority: 0 },
+];
+
+/// What the tasks of all links share.
+pub(crate) struct Shared<M> {
+    /// Everyone's keys.
+    pub(crate) verifier: Arc<Verifier>,
+    /// The core task.
+    pub(crate) core: CoreHandle<M>,
+    /// When something arrived.
+    pub(crate) clock: Clock,
+}
+
+impl<M> Clone for Shared<M> {
+    fn clone(&self) -> Self {
+        Shared { verifier: self.verifier.clone(), core: self.core.clone(), clock: self.clock }
+    }
+}
+
+/// How a link or one of its streams ended.
+#[derive(Debug, Error)]
+pub(crate) enum LinkEnd {
+    /// The connection is gone.
+    #[error("{}", dial::explain(.0))]
+    Closed(#[from] ConnectionError),
+    /// A stream for sending broke.
+    #[error("can not write: {0}")]
+    Write(#[from] quinn::WriteError),
+    /// A stream for receiving broke or is not to be trusted.
+    #[error("{0}")]
+    Violation(#[from] Violation),
+    /// The other side has finished a stream that carries on for as long as the link does.
+    #[error("it has ended a stream")]
+    Finished,
+    /// The core task has ended.
+    #[error("this replica is stopping")]
+    Stopping,
+}
+
+/// Runs a link until it ends, and says how it did.
+pub(crate) async fn run<M: Message>(connection: Connection, peer: ReplicaId, shared: Shared<M>) -> LinkEnd {
+    let id = LinkId::fresh();
+    let end = match serve(&connection, id, peer, &shared).await {
+        Ok(never) => match never {},
+        Err(end) => end,
+    };
+    if let LinkEnd::Violation(Violation::TooLong { .. } | Violation::Truncated | Violation::UnknownStream) = &end {
+        let why = Rejection::NotCanonical;
+        if shared.core.peers.send(PeerInput::Refused(peer, why)).await.is_err() {
+            return LinkEnd::Stopping;
+        }
+        connection.close(close::FRAMING, end.to_string().as_bytes());
+    }
+    connection.close(close::STOPPING, b"");
+    if shared.core.peers.send(PeerInput::Down(peer, id)).await.is_err() {
+        return LinkEnd::Stopping;
+    }
+    end
+}
+
+async fn serve<M: Message>(
+    connection: &Connection,
+    id: LinkId,
+    peer: ReplicaId,
+    shared: &Shared<M>,
+) -> Result<std::convert::Infallible, LinkEnd> {
+    // Dropping the set ends every task of the link.
+    let mut tasks: JoinSet<Result<(), LinkEnd>> = JoinSet::new();
+    let mut outboxes: Vec<Outbox> = Vec::with_capacity(LANES.len());
+    for lane in &LANES {
+        let (outbox, outlet) = outbox::outbox(lane.queue);
+        let stream = open(connection, lane).await?;
+        tasks.spawn(async move { Ok(Outlet::pump(outlet, stream).await?) });
+        outboxes.push(outbox);
+    }
+    let outboxes = <[Outbox; 3]>::try_from(outboxes).expect("one per lane");
+    let link = PeerLink { id, connection: connection.clone(), outboxes };
+    shared.core.peers.send(PeerInput::Up(peer, link)).await.map_err(|_| LinkEnd::Stopping)?;
+
+    let mut is_open = [false; LANES.len()];
+    loop {
+        tokio::select! {
+            incoming = connection.accept_uni() => {
+                let mut stream = incoming?;
+                let lane = lane_of(&mut stream).await?;
+                if std::mem::replace(&mut is_open[lane], true) {
+                    return Err(Violation::UnknownStream.into());
+                }
+                tasks.spawn(read(FrameReader::new(stream, LANES[lane].limit), peer, shared.clone()));
+            }
+            Some(ended) = tasks.join_next() => {
+                let ended = ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+                return Err(ended.err().unwrap_or(LinkEnd::Finished));
+            }
+        }
+    }
+}
+
+async fn open(connection: &Connection, lane: &Lane) -> Result<SendStream, LinkEnd> {
+    let mut stream = connection.open_uni().await?;
+    // Only a stream that has ended has no priority to set.
+    stream.set_priority(lane.priority).map_err(|_| Violation::UnknownStream)?;
+    stream.write_all(&[lane.first_byte]).await?;
+    Ok(stream)
+}
+
+async fn lane_of(stream: &mut RecvStream) -> Result<usize, Violation> {
+    let mut first = [0];
+    match stream.read(&mut first).await? {
+        Some(1) => LANES.iter().position(|lane| lane.first_byte == first[0]).ok_or(Violation::UnknownStream),
+        _ => Err(Violation::Truncated),
+    }
+}
+
+/// Decodes and verifies what comes on one stream, in order, and hands it to the core.
+async fn read<M: Message>(mut frames: FrameReader, peer: ReplicaId, shared: Shared<M>) -> Result<(), LinkEnd> {
+    while let Some(frame) = frames.next().await? {
+        let arrived = shared.clock.now();
+        let input = match verified(&frame, peer, &shared.verifier) {
+            Ok(message) => PeerInput::Message { from: peer, arrived, message: Box::new(message) },
+            Err(why) => PeerInput::Refused(peer, why),
+        };
+        shared.core.peers.send(input).await.map_err(|_| LinkEnd::Stopping)?;
+    }
+    Ok(())
+}
+
+fn verified<M: Message>(
+    frame: &[u8],
+    peer: ReplicaId,
+    verifier: &Verifier,
+) -> Result<Verified<PeerMessage<M>>, Rejection> {
+    let message: PeerMessage<M> = wire::decode(frame, MAX_MESSAGE_BYTES)?;
+    Verified::check(message, Author::Replica(peer), verifier)
+}

@@ -1,0 +1,49 @@
+//! Frames over QUIC: who is connected to whom, on which streams, and what is refused before anything is decoded.
+//!
+//! A replica has one endpoint for replicas and clients and one for operators and observers; certificates decide who
+//! comes in at which. Of two replicas the one with the smaller id dials. Each direction of a link between replicas has
+//! three streams, one per [`Class`](byztop_core::protocol::Class), told apart by their first byte, so that a body never
+//! delays a vote. On each travel frames: a length, 4 bytes in little endian, and as many bytes.
+//!
+//! What is wrong with a *frame* ends the connection. What is wrong with a *message* is counted and shown, and the link
+//! stays: an attacker must not be able to make two honest replicas hang up on each other.
+
+pub(crate) mod client_door;
+pub(crate) mod dial;
+pub(crate) mod endpoint;
+pub(crate) mod frame;
+pub(crate) mod link;
+pub(crate) mod mesh;
+pub(crate) mod outbox;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use quinn::VarInt;
+
+/// Why a connection is closed, as the code in its last packet.
+pub(crate) mod close {
+    use super::VarInt;
+
+    /// The process ends.
+    pub(crate) const STOPPING: VarInt = VarInt::from_u32(0);
+    /// The peer broke the framing.
+    pub(crate) const FRAMING: VarInt = VarInt::from_u32(1);
+    /// A newer connection of the same peer took its place.
+    pub(crate) const REPLACED: VarInt = VarInt::from_u32(2);
+    /// The peer should have been dialled instead, or has no business here.
+    pub(crate) const WRONG_SIDE: VarInt = VarInt::from_u32(3);
+    /// There are too many connections of this kind.
+    pub(crate) const TOO_MANY: VarInt = VarInt::from_u32(4);
+}
+
+/// Tells connections apart: grows with each, so that the end of an old one does not end its successor.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct LinkId(u64);
+
+impl LinkId {
+    /// The next one of this process.
+    pub(crate) fn fresh() -> LinkId {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        LinkId(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}

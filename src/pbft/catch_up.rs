@@ -1,0 +1,257 @@
+//! Staying in step: status reports, retransmission, commit certificates for whoever fell behind (rules 16 and 20).
+//!
+//! The paper multicasts until progress; Castro's thesis (§5.2) has replicas report their status and lets whoever can
+//! help do so. We follow the thesis, and add commit certificates, so that a replica in the dark catches up although its
+//! primary never speaks to it.
+
+use super::message::{CommittedHistory, CommittedSlot, Message, StatusReport};
+use super::{Cx, Observing, Pbft, Phase};
+use crate::protocol::{Batch, Complaint, Event, Output, Recipients, Timer};
+use crate::types::{Digest, Micros, ReplicaId, ReplicaSet, SeqNum, Time};
+
+/// How many slots' messages one status report brings back at most.
+const RESEND_SLOTS: u64 = 16;
+/// How long after a view change or new view was repeated to a peer it may be repeated again: they are large.
+const REPEAT_PAUSE: Micros = Micros::from_millis(500);
+
+/// What is remembered of a peer.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Peer {
+    report: Option<StatusReport>,
+    /// When a view change or new view was last repeated to it.
+    repeated_at: Option<Time>,
+}
+
+impl Pbft {
+    pub(super) fn on_status_timeout(&mut self, cx: &mut Cx<'_>) {
+        cx.emit(Output::SetTimer(Timer::Status, cx.now.after(self.settings.status_interval())));
+        let asking_for = match self.phase {
+            Phase::Active => None,
+            Phase::Changing { target, .. } => Some(target),
+        };
+        let view_changes: ReplicaSet = self
+            .view_changes
+            .values()
+            .filter(|signed| Some(signed.body.view) == asking_for)
+            .map(|signed| signed.body.replica)
+            .collect();
+        let report = StatusReport {
+            view: self.view,
+            asking_for,
+            view_changes,
+            stable: self.watermarks.low(),
+            executed: self.executed,
+            observing_until: self.observing.as_ref().map(|observing| observing.until.unwrap_or(SeqNum(0))),
+        };
+        cx.send(Recipients::All, Message::Status(report));
+        if self.observing.as_ref().is_some_and(|observing| observing.until.is_none()) {
+            self.ask(cx, Recipients::All);
+        }
+        self.help_observers(cx);
+    }
+
+    /// Compares a peer's report with where this replica is, and sends what the peer lacks.
+    pub(super) fn on_status(&mut self, cx: &mut Cx<'_>, from: ReplicaId, report: &StatusReport) {
+        let peer = self.peers.entry(from).or_default();
+        let earlier = peer.report.replace(*report);
+        let is_stuck = earlier.is_some_and(|earlier| earlier.executed == report.executed);
+        let may_repeat = peer.repeated_at.is_none_or(|at| cx.now.since(at) >= REPEAT_PAUSE);
+        if may_repeat && self.repeat_view_change(cx, from, report) {
+            self.peers.entry(from).or_default().repeated_at = Some(cx.now);
+        }
+        if is_stuck && report.view == self.view {
+            self.resend_votes(cx, from, report.executed);
+        }
+        if is_stuck && report.stable < self.watermarks.low() && report.executed >= self.watermarks.low() {
+            self.answer(cx, from, report.executed.next());
+        }
+        self.ask_if_behind(cx);
+    }
+
+    /// Repeats the new view to one who has not entered it, or this replica's view change to one who lacks it.
+    fn repeat_view_change(&self, cx: &mut Cx<'_>, to: ReplicaId, report: &StatusReport) -> bool {
+        let missed = self.new_view.as_ref().filter(|signed| report.view < signed.body.view);
+        if let Some(new_view) = missed.filter(|signed| report.asking_for.is_none_or(|v| v <= signed.body.view)) {
+            cx.send(Recipients::One(to), Message::NewView(new_view.clone()));
+            return true;
+        }
+        let Phase::Changing { target, .. } = self.phase else { return false };
+        let has_mine = report.asking_for == Some(target) && report.view_changes.contains(self.me);
+        let Some(mine) = self.view_changes.get(&self.me).filter(|_| !has_mine && report.view < target) else {
+            return false;
+        };
+        cx.send(Recipients::One(to), Message::ViewChange(mine.clone()));
+        true
+    }
+
+    /// Rule 20: what this replica signed for the slots on which the peer is stuck.
+    fn resend_votes(&self, cx: &mut Cx<'_>, to: ReplicaId, executed: SeqNum) {
+        let last = executed.plus(RESEND_SLOTS);
+        for (_, slot) in self.log.after(executed).take_while(|(seq, _)| *seq <= last) {
+            for message in &slot.signed {
+                cx.send(Recipients::One(to), message.clone());
+            }
+        }
+    }
+
+    /// Rule 16: f+1 others are ahead, so an honest one is; ask what was decided meanwhile.
+    fn ask_if_behind(&mut self, cx: &mut Cx<'_>) {
+        let mut executed: Vec<SeqNum> =
+            self.peers.values().filter_map(|peer| peer.report.map(|report| report.executed)).collect();
+        executed.sort_unstable_by(|a, b| b.cmp(a));
+        let certain = executed.get(self.committee.weak_quorum() - 1).copied().unwrap_or_default();
+        let was_behind = std::mem::replace(&mut self.behind, (certain > self.executed).then_some(self.executed));
+        let is_overdue = self.asked_at.is_none_or(|at| cx.now.since(at).as_millis() >= self.settings.ask_timeout_ms);
+        if was_behind == Some(self.executed) && self.behind.is_some() && is_overdue {
+            self.ask(cx, Recipients::All);
+        }
+    }
+
+    /// Asks for commit certificates from the first missing slot on.
+    pub(super) fn ask(&mut self, cx: &mut Cx<'_>, to: Recipients) {
+        self.asked_at = Some(cx.now);
+        let from = self.executed.next();
+        if to == Recipients::All {
+            cx.note(Event::Asked { from });
+        }
+        cx.send(to, Message::Ask { from });
+    }
+
+    /// Answers with what was decided from a slot on.
+    pub(super) fn answer(&self, cx: &mut Cx<'_>, to: ReplicaId, from: SeqNum) {
+        let mut slots = Vec::new();
+        for (seq, slot) in self.log.after(from.previous()) {
+            let is_next = seq == from.plus(slots.len() as u64);
+            let Some(certificate) = slot.committed.as_ref().filter(|_| is_next) else { break };
+            let Some(batch) = self.log.batch(certificate.digest) else { break };
+            slots.push(CommittedSlot { certificate: certificate.clone(), batch });
+            if slots.len() == CommittedHistory::MAX_SLOTS {
+                break;
+            }
+        }
+        let newest = self.log.slot(self.executed).and_then(|slot| slot.committed.clone());
+        let history = CommittedHistory { stable: self.stable.clone(), newest, slots };
+        cx.send(Recipients::One(to), Message::Committed(history));
+    }
+
+    /// Learns what a quorum decided, whoever says so. Allowed while another view is asked for (rule 15).
+    pub(super) fn on_committed(&mut self, cx: &mut Cx<'_>, from: ReplicaId, history: CommittedHistory) {
+        let CommittedHistory { stable, newest, slots } = history;
+        let certified = newest.as_ref().map_or(stable.seq(), |certificate| certificate.seq.max(stable.seq()));
+        self.note_certified(cx, from, certified);
+        if stable.seq() > self.watermarks.low() {
+            cx.emit(Output::LearnedCheckpoint(stable));
+        }
+        let last = slots.last().map(|slot| slot.certificate.seq);
+        for CommittedSlot { certificate, batch } in slots {
+            let seq = certificate.seq;
+            if !self.watermarks.contain(seq) || seq <= self.executed {
+                continue;
+            }
+            self.log.keep_batch(batch);
+            if self.log.slot(seq).is_none_or(|slot| slot.committed.is_none()) {
+                self.on_decided(cx, certificate);
+            } else {
+                self.deliver(cx, seq);
+            }
+        }
+        // There may be more where this came from.
+        if last.is_some_and(|last| last > self.executed && certified > last) {
+            cx.send(Recipients::One(from), Message::Ask { from: last.unwrap_or_default().next() });
+        }
+    }
+
+    /// Asks whoever voted for a decided batch for its content.
+    pub(super) fn fetch_batch(&self, cx: &mut Cx<'_>, digest: Digest, voters: &[ReplicaId]) {
+        for voter in voters.iter().filter(|voter| **voter != self.me).take(self.committee.weak_quorum()) {
+            cx.send(Recipients::One(*voter), Message::FetchBatches(vec![digest]));
+        }
+    }
+
+    pub(super) fn on_fetch_batches(&self, cx: &mut Cx<'_>, from: ReplicaId, digests: &[Digest]) {
+        let known: Vec<Batch> = digests.iter().filter_map(|digest| self.log.batch(*digest)).collect();
+        if !known.is_empty() {
+            cx.send(Recipients::One(from), Message::Batches(known));
+        }
+    }
+
+    pub(super) fn on_batches(&mut self, cx: &mut Cx<'_>, batches: Vec<Batch>) {
+        let wanted: Vec<Batch> = batches.into_iter().filter(|batch| self.log.lacks_batch(batch.digest())).collect();
+        if wanted.is_empty() {
+            return;
+        }
+        wanted.into_iter().for_each(|batch| self.log.keep_batch(batch));
+        let open: Vec<SeqNum> = self.log.after(self.watermarks.low()).map(|(seq, _)| seq).collect();
+        for seq in open {
+            self.resume(cx, seq);
+        }
+    }
+
+    /// A request that this replica admitted is overdue: first look whether the cluster has moved on (rule 16).
+    pub(super) fn on_request_timeout(&mut self, cx: &mut Cx<'_>) {
+        self.request_timer = None;
+        if self.is_changing_view() || self.observing.is_some() {
+            return;
+        }
+        match self.request_deadline(cx) {
+            Some(deadline) if deadline <= cx.now => {
+                self.ask(cx, Recipients::All);
+                let answers_due = cx.now.after(Micros::from_millis(self.settings.ask_timeout_ms));
+                cx.emit(Output::SetTimer(Timer::Ask, answers_due));
+            }
+            _ => self.arm_request_timer(cx),
+        }
+    }
+
+    /// The answers are in: complain only if the request is still not executed.
+    pub(super) fn on_ask_timeout(&mut self, cx: &mut Cx<'_>) {
+        if self.request_deadline(cx).is_some_and(|deadline| deadline <= cx.now) && !self.is_changing_view() {
+            self.ask_for(cx, self.view.next(), Complaint::RequestTimeout);
+        }
+        self.arm_request_timer(cx);
+    }
+
+    /// Rule 17: the oldest request that was admitted and not executed sets the deadline, whoever else is served.
+    fn request_deadline(&self, cx: &Cx<'_>) -> Option<Time> {
+        let since = cx.pool.oldest_pending_since()?;
+        Some(since.max(self.view_entered_at).after(self.settings.request_timeout()))
+    }
+
+    /// Sets the request timer if it is not running; when it runs out it looks at the deadline anew.
+    pub(super) fn arm_request_timer(&mut self, cx: &mut Cx<'_>) {
+        if self.request_timer.is_some() || self.is_changing_view() {
+            return;
+        }
+        if let Some(deadline) = self.request_deadline(cx) {
+            let at = deadline.max(cx.now.after(Micros(1)));
+            self.request_timer = Some(at);
+            cx.emit(Output::SetTimer(Timer::Request, at));
+        }
+    }
+
+    /// Rule 29: once q others have shown how far the cluster had come, everything that this replica can have voted for
+    /// lies below that plus one window.
+    fn note_certified(&mut self, cx: &mut Cx<'_>, from: ReplicaId, certified: SeqNum) {
+        let (quorum, window) = (self.committee.quorum(), self.settings.window_slots);
+        let Some(Observing { claims, until: until @ None }) = self.observing.as_mut() else { return };
+        claims.insert(from, certified);
+        if claims.len() >= quorum {
+            let newest = claims.values().copied().max().unwrap_or_default();
+            *until = Some(newest.plus(window));
+            cx.note(Event::Observing { until: newest.plus(window) });
+        }
+    }
+
+    /// As primary of an idle cluster: null requests bring the checkpoint about that an observer waits for. An observer
+    /// that asks for more than two windows is not believed.
+    fn help_observers(&mut self, cx: &mut Cx<'_>) {
+        let reach = self.executed.plus(2 * self.settings.window_slots);
+        let awaited = self.peers.values().filter_map(|peer| peer.report.and_then(|report| report.observing_until));
+        let Some(target) = awaited.filter(|until| *until <= reach).max() else { return };
+        if target > self.watermarks.low() && !cx.pool.has_unproposed() {
+            for _ in 0..self.settings.depth_slots {
+                self.propose_null(cx);
+            }
+        }
+    }
+}

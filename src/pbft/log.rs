@@ -1,0 +1,139 @@
+//! The log: what a replica knows of each slot between the watermarks.
+
+use std::collections::BTreeMap;
+
+use super::message::{Message, Origin, PreparedCertificate};
+use crate::protocol::{Batch, Certificate, SlotPhase, Votes};
+use crate::types::{Digest, SeqNum, View};
+
+/// A proposal that was accepted: at most one per view and slot (rule 7).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Proposal {
+    pub(super) view: View,
+    pub(super) origin: Origin,
+    pub(super) digest: Digest,
+    /// The primary's signature on the header.
+    pub(super) header: crate::crypto::Signature,
+}
+
+/// What is known of one slot.
+#[derive(Default)]
+pub(super) struct Slot {
+    /// The proposal of the current view, if one was accepted.
+    pub(super) proposal: Option<Proposal>,
+    pub(super) prepares: Votes,
+    pub(super) commits: Votes,
+    /// The prepared certificate of the highest view.
+    pub(super) prepared: Option<PreparedCertificate>,
+    /// A commit certificate, of whatever view: the slot is decided.
+    pub(super) committed: Option<Certificate>,
+    /// Whether the decision was handed on for execution.
+    pub(super) is_delivered: bool,
+    /// Whether it was executed.
+    pub(super) is_executed: bool,
+    /// What this replica signed for the slot in the current view, for retransmission.
+    pub(super) signed: Vec<Message>,
+    /// The last view in which this replica sent its PREPARE; it sends one per view.
+    pub(super) prepare_sent_in: Option<View>,
+    /// The last view in which this replica sent its COMMIT.
+    pub(super) commit_sent_in: Option<View>,
+}
+
+impl Slot {
+    /// Whether the slot is prepared in a view (§4.2).
+    pub(super) fn is_prepared_in(&self, view: View) -> bool {
+        self.prepared.as_ref().is_some_and(|certificate| certificate.prepares.view == view)
+    }
+
+    /// How far it has come in the view.
+    pub(super) fn phase(&self, view: View) -> SlotPhase {
+        if self.is_executed {
+            SlotPhase::Executed
+        } else if self.committed.is_some() {
+            SlotPhase::Committed
+        } else if self.is_prepared_in(view) {
+            SlotPhase::Prepared
+        } else if self.proposal.is_some() {
+            SlotPhase::PrePrepared
+        } else {
+            SlotPhase::Empty
+        }
+    }
+
+    /// A new view begins: proposals and own messages of the old one are history, certificates stay.
+    fn enter_view(&mut self, view: View) {
+        self.proposal = None;
+        self.signed.clear();
+        self.prepares.forget_before(view);
+        self.commits.forget_before(view);
+    }
+
+    fn digests(&self) -> impl Iterator<Item = Digest> {
+        let proposal = self.proposal.map(|proposal| proposal.digest);
+        let prepared = self.prepared.as_ref().map(|certificate| certificate.prepares.digest);
+        let committed = self.committed.as_ref().map(|certificate| certificate.digest);
+        [proposal, prepared, committed].into_iter().flatten()
+    }
+}
+
+/// The slots above the last stable checkpoint, and the batches that they speak of.
+///
+/// Bounded by the watermarks: whoever inserts has checked that the slot lies between them.
+#[derive(Default)]
+pub(super) struct Log {
+    slots: BTreeMap<SeqNum, Slot>,
+    batches: BTreeMap<Digest, Batch>,
+}
+
+impl Log {
+    /// The slot, made if need be.
+    pub(super) fn slot_mut(&mut self, seq: SeqNum) -> &mut Slot {
+        self.slots.entry(seq).or_default()
+    }
+
+    pub(super) fn slot(&self, seq: SeqNum) -> Option<&Slot> {
+        self.slots.get(&seq)
+    }
+
+    /// The slots after `seq`, ascending.
+    pub(super) fn after(&self, seq: SeqNum) -> impl Iterator<Item = (SeqNum, &Slot)> {
+        self.slots.range(seq.next()..).map(|(seq, slot)| (*seq, slot))
+    }
+
+    /// The newest slot with a proposal of the current view.
+    pub(super) fn newest_proposed(&self) -> Option<SeqNum> {
+        self.slots.iter().rev().find(|(_, slot)| slot.proposal.is_some()).map(|(seq, _)| *seq)
+    }
+
+    /// Keeps a batch until no slot speaks of it.
+    pub(super) fn keep_batch(&mut self, batch: Batch) {
+        self.batches.insert(batch.digest(), batch);
+    }
+
+    /// A batch by digest; the null request is always known.
+    pub(super) fn batch(&self, digest: Digest) -> Option<Batch> {
+        if digest == Digest::ZERO {
+            return Some(Batch::default());
+        }
+        self.batches.get(&digest).cloned()
+    }
+
+    /// Whether some slot waits for the batch of this digest.
+    pub(super) fn lacks_batch(&self, digest: Digest) -> bool {
+        digest != Digest::ZERO
+            && !self.batches.contains_key(&digest)
+            && self.slots.values().any(|slot| slot.digests().any(|known| known == digest))
+    }
+
+    /// A new view begins.
+    pub(super) fn enter_view(&mut self, view: View) {
+        self.slots.values_mut().for_each(|slot| slot.enter_view(view));
+    }
+
+    /// §4.3: a checkpoint is stable, what lies at or below it goes.
+    pub(super) fn collect(&mut self, stable: SeqNum) {
+        self.slots = self.slots.split_off(&stable.next());
+        let needed: std::collections::BTreeSet<Digest> = self.slots.values().flat_map(Slot::digests).collect();
+        self.batches.retain(|digest, _| needed.contains(digest));
+    }
+}

@@ -1,0 +1,188 @@
+//! View changes (Castro & Liskov, OSDI '99, §4.4): when to complain, when to join, how a view begins.
+
+use super::log::Proposal;
+use super::message::{ForcedProposal, Message, NewView, Origin, ViewChange};
+use super::new_view::{forced, is_justified};
+use super::{Cx, Pbft, Phase};
+use crate::crypto::{Signature, Signed, Verified};
+use crate::protocol::{Batch, Complaint, Event, Output, Recipients, Timer};
+use crate::rejection::Rejection;
+use crate::types::{Digest, Micros, SeqNum, View};
+
+impl Pbft {
+    /// Asks for a view. From here on this replica signs nothing in views below it (rule 15).
+    pub(super) fn ask_for(&mut self, cx: &mut Cx<'_>, view: View, why: Complaint) {
+        if view <= self.asked_or_entered() || self.observing.is_some() {
+            return;
+        }
+        self.phase = Phase::Changing { target: view, is_timed: false };
+        cx.emit(Output::CancelTimer(Timer::ViewChange));
+        cx.note(Event::ViewChangeAsked { view, why });
+        let prepared = self.log.after(self.watermarks.low()).filter_map(|(_, slot)| slot.prepared.clone()).collect();
+        let body = ViewChange { view, replica: self.me, stable: self.stable.clone(), prepared };
+        cx.send(Recipients::All, Message::ViewChange(Signed::unsigned(body)));
+    }
+
+    /// The view that is asked for, or else the one that was entered last.
+    pub(super) fn asked_or_entered(&self) -> View {
+        match self.phase {
+            Phase::Active => self.view,
+            Phase::Changing { target, .. } => target,
+        }
+    }
+
+    /// Keeps each replica's newest view change; joins at f+1, begins or waits for the view at q.
+    pub(super) fn on_view_change(
+        &mut self,
+        cx: &mut Cx<'_>,
+        message: &Verified<Signed<ViewChange>>,
+    ) -> Result<(), Rejection> {
+        let signed = message.get();
+        self.check_window(&signed.body)?;
+        let ViewChange { view, replica, .. } = signed.body;
+        let is_news = self.view_changes.get(&replica).is_none_or(|earlier| earlier.body.view < view);
+        if view <= self.view || !is_news {
+            return Ok(());
+        }
+        self.view_changes.insert(replica, signed.clone());
+        self.join(cx);
+        self.time_view_change(cx);
+        self.begin_view(cx);
+        Ok(())
+    }
+
+    /// Rule 11: nothing that was prepared lies beyond the sender's own high watermark.
+    fn check_window(&self, body: &ViewChange) -> Result<(), Rejection> {
+        let high = body.stable.seq().plus(self.settings.window_slots);
+        match body.prepared.last() {
+            Some(last) if last.prepares.seq > high => Err(Rejection::OutsideWatermarks(last.prepares.seq)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Rule 19 (§4.5.2): f+1 distinct replicas ask for views above ours; the smallest of those is ours too.
+    fn join(&mut self, cx: &mut Cx<'_>) {
+        let above = self.asked_or_entered();
+        let higher: Vec<View> = self.view_changes.values().map(|vc| vc.body.view).filter(|v| *v > above).collect();
+        if higher.len() >= self.committee.weak_quorum()
+            && let Some(smallest) = higher.into_iter().min()
+        {
+            self.ask_for(cx, smallest, Complaint::Joined);
+        }
+    }
+
+    fn supporters(&self, view: View) -> impl Iterator<Item = &Signed<ViewChange>> + Clone {
+        self.view_changes.values().filter(move |signed| signed.body.view == view)
+    }
+
+    /// Rule 18: the timer starts at q view changes and doubles with each view that fails to begin.
+    fn time_view_change(&mut self, cx: &mut Cx<'_>) {
+        let Phase::Changing { target, is_timed: false } = self.phase else { return };
+        if self.supporters(target).count() < self.committee.quorum() {
+            return;
+        }
+        self.phase = Phase::Changing { target, is_timed: true };
+        let doubled = self.settings.view_change_timeout_ms.saturating_mul(1 << self.failed_views.min(20));
+        let timeout = Micros::from_millis(doubled.min(self.settings.max_timeout_ms));
+        cx.emit(Output::SetTimer(Timer::ViewChange, cx.now.after(timeout)));
+    }
+
+    /// The view that was asked for did not begin in time: ask for the next one.
+    pub(super) fn on_view_change_timeout(&mut self, cx: &mut Cx<'_>) {
+        if let Phase::Changing { target, is_timed: true } = self.phase {
+            self.failed_views += 1;
+            self.ask_for(cx, target.next(), Complaint::ViewChangeTimeout);
+        }
+    }
+
+    /// As the primary of the view that is asked for: begins it at q view changes.
+    fn begin_view(&mut self, cx: &mut Cx<'_>) {
+        let Phase::Changing { target, .. } = self.phase else { return };
+        let quorum = self.committee.quorum();
+        if self.committee.primary(target) != self.me || self.last_begun >= Some(target) {
+            return;
+        }
+        // Rule 14: this quorum is of view changes; the quorum behind each one's checkpoint is within it.
+        let view_changes: Vec<Signed<ViewChange>> = self.supporters(target).take(quorum).cloned().collect();
+        if view_changes.len() < quorum {
+            return;
+        }
+        self.last_begun = Some(target);
+        let entries = forced(view_changes.iter().map(|signed| &signed.body)).slots.into_iter();
+        let blank = |(seq, digest)| ForcedProposal { seq, digest, signature: Signature::BLANK };
+        let body = NewView { view: target, primary: self.me, view_changes, forced: entries.map(blank).collect() };
+        cx.send(Recipients::All, Message::NewView(Signed::unsigned(body)));
+    }
+
+    /// Enters a view if its O follows from its V, and the view is not below one that was asked for.
+    pub(super) fn on_new_view(
+        &mut self,
+        cx: &mut Cx<'_>,
+        message: &Verified<Signed<NewView>>,
+    ) -> Result<(), Rejection> {
+        let body = &message.get().body;
+        body.view_changes.iter().try_for_each(|signed| self.check_window(&signed.body))?;
+        // Rule 12: before anything else changes.
+        if !is_justified(body) {
+            return Err(Rejection::UnjustifiedNewView(body.view));
+        }
+        // Rules 10 and 22: the view only grows, and begins once.
+        if body.view <= self.view || body.view < self.asked_or_entered() {
+            return Ok(());
+        }
+        self.enter_view(cx, message.get());
+        Ok(())
+    }
+
+    fn enter_view(&mut self, cx: &mut Cx<'_>, signed: &Signed<NewView>) {
+        let NewView { view, primary, ref view_changes, forced: ref entries } = signed.body;
+        let stable = forced(view_changes.iter().map(|signed| &signed.body)).stable;
+        self.view = view;
+        self.phase = Phase::Active;
+        self.view_entered_at = cx.now;
+        self.new_view = Some(signed.clone());
+        self.view_changes.retain(|_, signed| signed.body.view > view);
+        cx.emit(Output::CancelTimer(Timer::ViewChange));
+        let nulls = entries.iter().filter(|entry| entry.digest == Digest::ZERO).count() as u32;
+        cx.note(Event::ViewEntered { view, primary, forced: entries.len() as u32, nulls });
+        let min_s = stable.seq();
+        if min_s > self.watermarks.low() {
+            cx.emit(Output::LearnedCheckpoint(stable));
+        }
+        self.log.enter_view(view);
+        self.adopt(cx, view, entries);
+        let max_s = entries.last().map_or(min_s, |entry| entry.seq);
+        self.next_seq = max_s.max(self.executed).next();
+        let batches: Vec<Batch> = entries.iter().filter_map(|entry| self.log.batch(entry.digest)).collect();
+        cx.pool.begin_view(&batches.iter().collect::<Vec<_>>());
+        self.arm_request_timer(cx);
+        self.propose(cx);
+    }
+
+    /// Takes over the proposals of O, as if each were a pre-prepare of the new view (§4.4).
+    fn adopt(&mut self, cx: &mut Cx<'_>, view: View, entries: &[ForcedProposal]) {
+        let open = |entry: &&ForcedProposal| self.watermarks.contain(entry.seq);
+        let entries: Vec<ForcedProposal> = entries.iter().filter(open).copied().collect();
+        for ForcedProposal { seq, digest, signature } in entries.iter().copied() {
+            let proposal = Proposal { view, origin: Origin::NewView, digest, header: signature };
+            self.log.slot_mut(seq).proposal = Some(proposal);
+            cx.note(Event::PrePrepared { view, seq, digest });
+        }
+        let unknown: Vec<Digest> =
+            entries.iter().map(|entry| entry.digest).filter(|digest| self.log.lacks_batch(*digest)).collect();
+        if !unknown.is_empty() {
+            cx.send(Recipients::All, Message::FetchBatches(unknown));
+        }
+        for entry in &entries {
+            self.resume(cx, entry.seq);
+        }
+    }
+
+    /// Goes on with a slot whose proposal or batch has just become known.
+    pub(super) fn resume(&mut self, cx: &mut Cx<'_>, seq: SeqNum) {
+        let primary = self.committee.primary(self.view);
+        self.try_prepare(cx, seq, primary);
+        self.advance(cx, seq);
+        self.deliver(cx, seq);
+    }
+}

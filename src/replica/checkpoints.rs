@@ -1,0 +1,112 @@
+//! Checkpoints: own snapshots, the others' votes, and when one is stable (Castro & Liskov, OSDI '99, §4.3).
+
+use std::collections::BTreeMap;
+
+use super::state::State;
+use crate::committee::Committee;
+use crate::crypto::{Kind, Signed};
+use crate::protocol::{Cast, Checkpoint, CheckpointCertificate, Settings, Votes};
+use crate::rejection::Rejection;
+use crate::types::{Digest, ReplicaId, SeqNum, View};
+
+/// The checkpoints of one replica.
+///
+/// Bounds: votes for slots within two windows above the stable checkpoint, at multiples of K only; own snapshots from
+/// the last two stable checkpoints on.
+pub(super) struct Checkpoints<A> {
+    committee: Committee,
+    interval_slots: u64,
+    window_slots: u64,
+    stable: CheckpointCertificate,
+    votes: BTreeMap<SeqNum, Votes>,
+    snapshots: BTreeMap<SeqNum, Snapshot<A>>,
+    /// The newest checkpoint of ours, for retransmission until it is stable.
+    newest_own: Option<Signed<Checkpoint>>,
+}
+
+/// The state after a slot, held still.
+struct Snapshot<A> {
+    digest: Digest,
+    state: State<A>,
+}
+
+impl<A> Checkpoints<A> {
+    pub(super) fn new(committee: Committee, settings: &Settings) -> Self {
+        Checkpoints {
+            committee,
+            interval_slots: settings.checkpoint_interval_slots,
+            window_slots: settings.window_slots,
+            stable: CheckpointCertificate::genesis(),
+            votes: BTreeMap::new(),
+            snapshots: BTreeMap::new(),
+            newest_own: None,
+        }
+    }
+
+    /// Whether a checkpoint is due after the slot.
+    pub(super) fn is_due(&self, seq: SeqNum) -> bool {
+        seq.0.is_multiple_of(self.interval_slots)
+    }
+
+    /// The last stable checkpoint that this replica's state has reached.
+    pub(super) fn stable(&self) -> &CheckpointCertificate {
+        &self.stable
+    }
+
+    /// Holds a state still.
+    pub(super) fn keep(&mut self, seq: SeqNum, digest: Digest, state: State<A>) {
+        self.snapshots.insert(seq, Snapshot { digest, state });
+    }
+
+    /// Our digest after a slot, if we hold that state.
+    pub(super) fn own_digest(&self, seq: SeqNum) -> Option<Digest> {
+        self.snapshots.get(&seq).map(|snapshot| snapshot.digest)
+    }
+
+    /// The state after a slot, for others to fetch.
+    pub(super) fn snapshot(&self, seq: SeqNum) -> Option<&State<A>> {
+        self.snapshots.get(&seq).map(|snapshot| &snapshot.state)
+    }
+
+    /// Counts a CHECKPOINT by slot, digest and replica; gives the certificate once q match (rule 27).
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::Conflicting`] for a second digest of one replica, [`Rejection::OutsideWatermarks`] for a slot that is
+    /// too far ahead or no checkpoint at all.
+    pub(super) fn on_vote(
+        &mut self,
+        me: ReplicaId,
+        signed: &Signed<Checkpoint>,
+    ) -> Result<Option<CheckpointCertificate>, Rejection> {
+        let Signed { body: Checkpoint { seq, digest, replica }, signature } = *signed;
+        if replica == me {
+            self.newest_own = Some(*signed);
+        }
+        if seq <= self.stable.seq() {
+            return Ok(None);
+        }
+        if !self.is_due(seq) || seq > self.stable.seq().plus(2 * self.window_slots) {
+            return Err(Rejection::OutsideWatermarks(seq));
+        }
+        let votes = self.votes.entry(seq).or_default();
+        if votes.cast(View(0), replica, digest, signature) == Cast::Conflicting {
+            return Err(Rejection::Conflicting(replica));
+        }
+        let quorum = votes.certificate(Kind::Checkpoint, View(0), seq, digest, self.committee.quorum());
+        Ok(quorum.map(|certificate| CheckpointCertificate::new(seq, digest, certificate.signatures)))
+    }
+
+    /// Our newest checkpoint, while it is not stable.
+    pub(super) fn unstable_own(&self) -> Option<&Signed<Checkpoint>> {
+        self.newest_own.as_ref().filter(|own| own.body.seq > self.stable.seq())
+    }
+
+    /// The checkpoint is stable and ours: everything before the one before it goes.
+    pub(super) fn stabilise(&mut self, certificate: CheckpointCertificate) {
+        let earlier = self.stable.seq();
+        self.stable = certificate;
+        self.votes = self.votes.split_off(&self.stable.seq().next());
+        self.snapshots = self.snapshots.split_off(&earlier);
+    }
+}

@@ -1,0 +1,114 @@
+//! The executor: decided slots run strictly in order, and never without their bodies (rule 9).
+
+use super::clients::Freshness;
+use super::{Output, Outputs, PeerMessage, Replica, Reply, ReplyOutcome};
+use crate::app::Application;
+use crate::crypto::Signed;
+use crate::protocol::{Batch, Event, Pool as _, Protocol, Recipients, Timer};
+use crate::rejection::Rejection;
+use crate::replica::Submission;
+use crate::types::{Digest, Micros, ReplicaId, SeqNum, Time};
+
+/// How long after bodies were asked for they are asked for again.
+const FETCH_PAUSE: Micros = Micros::from_millis(50);
+/// The most bytes of bodies in one answer.
+const MAX_BODIES_BYTES: usize = 1 << 20;
+
+impl<P: Protocol, A: Application> Replica<P, A> {
+    /// Runs every decided slot whose turn it is.
+    pub(super) fn execute_ready(&mut self, now: Time, outputs: &mut Outputs<P>) {
+        // While leaves are compared with a checkpoint's they must not move.
+        while self.transfer.is_none() {
+            let seq = self.state.executed.next();
+            let Some(batch) = self.decided.get(&seq) else { return };
+            let missing = self.pool.missing(batch);
+            if !missing.is_empty() {
+                let holder = self.protocol.status().leader;
+                self.want_bodies(now, &missing, holder, outputs);
+                return;
+            }
+            let batch = self.decided.remove(&seq).expect("just seen");
+            self.execute(seq, &batch, outputs);
+            self.act(now, |protocol, cx| protocol.on_executed(cx, seq));
+            if self.checkpoints.is_due(seq) {
+                self.take_checkpoint(now, outputs);
+            }
+        }
+    }
+
+    fn execute(&mut self, seq: SeqNum, batch: &Batch, outputs: &mut Outputs<P>) {
+        let (mut submissions, mut operations) = (0, 0);
+        for digest in &batch.submissions {
+            // A body that is gone ran before, and would not run again.
+            let Some(Signed { body, .. }) = self.pool.body(digest) else { continue };
+            let (session, timestamp) = (body.session, body.timestamp);
+            if let Some(ran) = self.state.run(*digest, body) {
+                submissions += 1;
+                operations += ran.operations;
+                self.counters.operations += u64::from(ran.operations);
+                self.counters.operations_failed += u64::from(ran.failed);
+            }
+            if let Freshness::Last(entry) = self.state.clients.freshness(session, timestamp) {
+                let outcome = ReplyOutcome::Executed(entry.result.clone());
+                let reply = Reply { session, timestamp, submission: entry.submission, outcome };
+                outputs.push(Output::Reply(session, reply));
+            }
+            self.pool.settle(session, timestamp);
+        }
+        self.counters.submissions += u64::from(submissions);
+        self.state.executed = seq;
+        self.pool.on_executed(seq, batch);
+        outputs.push(Output::Note(Event::Executed { seq, submissions, operations }));
+    }
+
+    /// Bodies are needed: they are waited for a little, since the client sends its own copy to everyone, then fetched.
+    pub(super) fn want_bodies(&mut self, now: Time, digests: &[Digest], holder: ReplicaId, outputs: &mut Outputs<P>) {
+        if self.pool.want(digests, holder) {
+            let wait = Micros::from_millis(self.settings.body_wait_ms);
+            outputs.push(Output::SetTimer(Timer::Bodies, now.after(wait)));
+        }
+    }
+
+    pub(super) fn fetch_bodies(&mut self, now: Time, outputs: &mut Outputs<P>) {
+        let others: Vec<ReplicaId> = self.committee.others(self.me).collect();
+        let requests = self.pool.ask_for_wanted(&others);
+        if requests.is_empty() {
+            return;
+        }
+        for (peer, digests) in requests {
+            outputs.push(Output::Send(Recipients::One(peer), PeerMessage::FetchBodies(digests)));
+        }
+        outputs.push(Output::SetTimer(Timer::Bodies, now.after(FETCH_PAUSE)));
+    }
+
+    pub(super) fn on_fetch_bodies(&self, from: ReplicaId, digests: &[Digest], outputs: &mut Outputs<P>) {
+        let mut bytes = 0;
+        let fits = |body: &&Signed<Submission>| {
+            bytes += body.body.operations.len() + 128;
+            bytes <= MAX_BODIES_BYTES
+        };
+        let bodies: Vec<Signed<Submission>> =
+            digests.iter().filter_map(|digest| self.pool.body(digest)).take_while(fits).cloned().collect();
+        if !bodies.is_empty() {
+            outputs.push(Output::Send(Recipients::One(from), PeerMessage::Bodies(bodies)));
+        }
+    }
+
+    pub(super) fn on_bodies(
+        &mut self,
+        now: Time,
+        bodies: Vec<Signed<Submission>>,
+        outputs: &mut Outputs<P>,
+    ) -> Result<(), Rejection> {
+        let mut is_news = false;
+        for submission in bodies {
+            is_news |= self.pool.supply(submission.body.digest(), submission);
+        }
+        if !is_news {
+            return Err(Rejection::Unsolicited);
+        }
+        self.act(now, |protocol, cx| protocol.on_bodies(cx));
+        self.execute_ready(now, outputs);
+        Ok(())
+    }
+}

@@ -1,0 +1,372 @@
+//! The pool: submissions that wait to be ordered, and the bodies behind every digest that a replica may need.
+//!
+//! Bounds: one waiting submission per session, [`Settings::pool_submissions`] in all; what is refused is answered *busy*
+//! and starts no timer (rule 17). Other bodies are kept only if a proposal between the watermarks names them, until that
+//! slot is behind a stable checkpoint.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::submission::Submission;
+use crate::crypto::Signed;
+use crate::protocol::{self, Batch, Settings};
+use crate::types::{ClientId, Digest, ReplicaId, SeqNum, Session, Time, Timestamp, View};
+
+/// What became of a submission at the door.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Admission {
+    /// It waits to be ordered.
+    Admitted,
+    /// It waits already, or an equal or newer one of its session does.
+    Known,
+    /// There is no room.
+    Full,
+}
+
+/// A submission that waits to be ordered.
+struct Waiting {
+    session: Session,
+    timestamp: Timestamp,
+    arrival: Arrival,
+    /// Whether this view's primary, being us, has proposed it.
+    is_proposed: bool,
+    /// The last view whose primary was given the body (rule 24).
+    forwarded_in: Option<View>,
+}
+
+/// When it came, and a number that keeps those of one moment apart.
+type Arrival = (Time, u64);
+
+struct Body {
+    submission: Signed<Submission>,
+    /// The body may go once this slot is stable, unless it still waits.
+    kept_until: SeqNum,
+}
+
+/// A body that a proposal names and that is not here.
+struct Wanted {
+    holder: ReplicaId,
+    asked: u32,
+}
+
+/// Submissions and bodies of one replica.
+pub(super) struct RequestPool {
+    capacity: usize,
+    window_slots: u64,
+    bodies: BTreeMap<Digest, Body>,
+    waiting: BTreeMap<Digest, Waiting>,
+    by_session: BTreeMap<Session, Digest>,
+    by_arrival: BTreeMap<Arrival, Digest>,
+    /// What may be proposed, first in first out per client.
+    queues: BTreeMap<ClientId, VecDeque<Digest>>,
+    /// The client that was served last: the next one goes first.
+    served_last: Option<ClientId>,
+    wanted: BTreeMap<Digest, Wanted>,
+    /// Submissions that ran within the last two windows: a slot that brings one back needs no body.
+    settled: BTreeMap<Digest, SeqNum>,
+    arrivals: u64,
+    executed: SeqNum,
+}
+
+impl RequestPool {
+    pub(super) fn new(settings: &Settings) -> RequestPool {
+        RequestPool {
+            capacity: settings.pool_submissions,
+            window_slots: settings.window_slots,
+            bodies: BTreeMap::new(),
+            waiting: BTreeMap::new(),
+            by_session: BTreeMap::new(),
+            by_arrival: BTreeMap::new(),
+            queues: BTreeMap::new(),
+            served_last: None,
+            wanted: BTreeMap::new(),
+            settled: BTreeMap::new(),
+            arrivals: 0,
+            executed: SeqNum(0),
+        }
+    }
+
+    /// Takes in a submission that has not been executed.
+    pub(super) fn admit(&mut self, now: Time, digest: Digest, submission: Signed<Submission>) -> Admission {
+        let Submission { session, timestamp, .. } = submission.body;
+        let waiting = self.by_session.get(&session).map(|earlier| (*earlier, self.waiting[earlier].timestamp));
+        match waiting {
+            Some((_, earlier)) if earlier >= timestamp => return Admission::Known,
+            // The session has moved on: it holds one place, and its newest submission gets it.
+            Some((superseded, _)) => self.stop_waiting(superseded),
+            None if self.waiting.len() >= self.capacity => return Admission::Full,
+            None => {}
+        }
+        self.arrivals += 1;
+        let arrival = (now, self.arrivals);
+        self.waiting.insert(digest, Waiting { session, timestamp, arrival, is_proposed: false, forwarded_in: None });
+        self.by_session.insert(session, digest);
+        self.by_arrival.insert(arrival, digest);
+        self.queues.entry(session.client).or_default().push_back(digest);
+        self.keep(digest, submission);
+        Admission::Admitted
+    }
+
+    /// Keeps a body that was asked for; false if nobody asked.
+    pub(super) fn supply(&mut self, digest: Digest, submission: Signed<Submission>) -> bool {
+        let is_wanted = self.wanted.contains_key(&digest);
+        if is_wanted {
+            self.keep(digest, submission);
+        }
+        is_wanted
+    }
+
+    fn keep(&mut self, digest: Digest, submission: Signed<Submission>) {
+        self.wanted.remove(&digest);
+        let kept_until = self.executed.plus(2 * self.window_slots);
+        self.bodies.entry(digest).or_insert(Body { submission, kept_until });
+    }
+
+    /// Whether somebody waits for this body.
+    pub(super) fn wants(&self, digest: &Digest) -> bool {
+        self.wanted.contains_key(digest)
+    }
+
+    /// Remembers that bodies are needed; true if that is news.
+    pub(super) fn want(&mut self, digests: &[Digest], holder: ReplicaId) -> bool {
+        let mut is_news = false;
+        for digest in digests.iter().filter(|digest| !self.bodies.contains_key(*digest)) {
+            self.wanted.entry(*digest).or_insert_with(|| {
+                is_news = true;
+                Wanted { holder, asked: 0 }
+            });
+        }
+        is_news
+    }
+
+    /// What is still wanted, by whom to ask next: the holder first, then everyone in turn.
+    pub(super) fn ask_for_wanted(&mut self, others: &[ReplicaId]) -> BTreeMap<ReplicaId, Vec<Digest>> {
+        let mut by_peer: BTreeMap<ReplicaId, Vec<Digest>> = BTreeMap::new();
+        if others.is_empty() {
+            return by_peer;
+        }
+        for (digest, wanted) in self.wanted.iter_mut().take(Batch::MAX_SUBMISSIONS) {
+            let peer = match wanted.asked {
+                0 if others.contains(&wanted.holder) => wanted.holder,
+                asked => others[(wanted.holder.index() + asked as usize) % others.len()],
+            };
+            wanted.asked += 1;
+            by_peer.entry(peer).or_default().push(*digest);
+        }
+        by_peer
+    }
+
+    pub(super) fn body(&self, digest: &Digest) -> Option<&Signed<Submission>> {
+        self.bodies.get(digest).map(|body| &body.submission)
+    }
+
+    /// A submission of the session was executed: whatever of the session is as old or older is settled, whichever body
+    /// others saw under that timestamp.
+    pub(super) fn settle(&mut self, session: Session, timestamp: Timestamp) {
+        if let Some(digest) = self.by_session.get(&session).copied()
+            && self.waiting[&digest].timestamp <= timestamp
+        {
+            self.stop_waiting(digest);
+        }
+    }
+
+    /// A slot was executed.
+    pub(super) fn on_executed(&mut self, seq: SeqNum, batch: &Batch) {
+        self.executed = seq;
+        for digest in &batch.submissions {
+            self.wanted.remove(digest);
+            self.settled.insert(*digest, seq);
+            if let Some(body) = self.bodies.get_mut(digest) {
+                body.kept_until = seq;
+            }
+        }
+    }
+
+    /// What no slot above a stable checkpoint can name goes.
+    pub(super) fn collect(&mut self, stable: SeqNum) {
+        self.executed = self.executed.max(stable);
+        let waiting = &self.waiting;
+        self.bodies.retain(|digest, body| body.kept_until > stable || waiting.contains_key(digest));
+        self.settled.retain(|_, seq| seq.plus(2 * self.window_slots) > stable);
+        self.wanted.clear();
+    }
+
+    /// Bodies that have waited since before `since` and that the view's primary was not given yet; marks them as given.
+    pub(super) fn take_unforwarded(&mut self, since: Time, view: View, limit: usize) -> Vec<Signed<Submission>> {
+        let overdue: Vec<Digest> = self
+            .by_arrival
+            .range(..=(since, u64::MAX))
+            .map(|(_, digest)| *digest)
+            .filter(|digest| self.waiting[digest].forwarded_in < Some(view))
+            .take(limit)
+            .collect();
+        for digest in &overdue {
+            self.waiting.get_mut(digest).expect("indexed by arrival").forwarded_in = Some(view);
+        }
+        overdue.iter().filter_map(|digest| self.body(digest).cloned()).collect()
+    }
+
+    /// How many submissions wait.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    fn stop_waiting(&mut self, digest: Digest) {
+        let Some(waiting) = self.waiting.remove(&digest) else { return };
+        self.by_session.remove(&waiting.session);
+        self.by_arrival.remove(&waiting.arrival);
+        // The queue's entry goes when its turn comes, or with the queue.
+        let client = waiting.session.client;
+        if let Some(queue) = self.queues.get_mut(&client)
+            && queue.len() > 2 * usize::from(Session::PER_CLIENT)
+        {
+            queue.retain(|queued| self.waiting.contains_key(queued));
+        }
+    }
+
+    fn next_queued(&mut self, client: ClientId) -> Option<Digest> {
+        let queue = self.queues.get_mut(&client)?;
+        while let Some(digest) = queue.pop_front() {
+            if self.waiting.get(&digest).is_some_and(|waiting| !waiting.is_proposed) {
+                return Some(digest);
+            }
+        }
+        self.queues.remove(&client);
+        None
+    }
+
+    /// The clients with something queued, those after the one served last first.
+    fn turns(&self) -> Vec<ClientId> {
+        let after = |client: &ClientId| Some(*client) > self.served_last;
+        let (later, earlier): (Vec<ClientId>, Vec<ClientId>) = self.queues.keys().copied().partition(after);
+        later.into_iter().chain(earlier).collect()
+    }
+}
+
+impl protocol::Pool for RequestPool {
+    fn take_batch(&mut self, limit: usize) -> Batch {
+        let mut batch = Batch::default();
+        loop {
+            let before = batch.submissions.len();
+            for client in self.turns() {
+                if batch.submissions.len() == limit {
+                    return batch;
+                }
+                if let Some(digest) = self.next_queued(client) {
+                    self.waiting.get_mut(&digest).expect("just found").is_proposed = true;
+                    self.served_last = Some(client);
+                    batch.submissions.push(digest);
+                }
+            }
+            if batch.submissions.len() == before {
+                return batch;
+            }
+        }
+    }
+
+    fn has_unproposed(&self) -> bool {
+        let is_open = |digest: &Digest| self.waiting.get(digest).is_some_and(|waiting| !waiting.is_proposed);
+        self.queues.values().any(|queue| queue.iter().any(is_open))
+    }
+
+    fn begin_view(&mut self, forced: &[&Batch]) {
+        let forced: BTreeSet<Digest> = forced.iter().flat_map(|batch| batch.submissions.iter().copied()).collect();
+        self.queues.clear();
+        for digest in self.by_arrival.values() {
+            let waiting = self.waiting.get_mut(digest).expect("indexed by arrival");
+            waiting.is_proposed = forced.contains(digest);
+            if !waiting.is_proposed {
+                self.queues.entry(waiting.session.client).or_default().push_back(*digest);
+            }
+        }
+    }
+
+    fn missing(&self, batch: &Batch) -> Vec<Digest> {
+        let is_here = |digest: &Digest| self.bodies.contains_key(digest) || self.settled.contains_key(digest);
+        batch.submissions.iter().filter(|digest| !is_here(digest)).copied().collect()
+    }
+
+    fn oldest_pending_since(&self) -> Option<Time> {
+        self.by_arrival.first_key_value().map(|((since, _), _)| *since)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::Signature;
+    use crate::protocol::Pool as _;
+
+    fn submission(client: u16, index: u16, timestamp: u64) -> (Digest, Signed<Submission>) {
+        let session = Session { client: ClientId(client), index };
+        let body = Submission { session, timestamp: Timestamp(timestamp), operations: vec![] };
+        (body.digest(), Signed { body, signature: Signature::BLANK })
+    }
+
+    fn admit(pool: &mut RequestPool, at: u64, (digest, signed): (Digest, Signed<Submission>)) -> Admission {
+        pool.admit(Time(at), digest, signed)
+    }
+
+    #[test]
+    fn rule_17_a_full_pool_refuses_and_starts_no_timer() {
+        let mut pool = RequestPool::new(&Settings { pool_submissions: 2, ..Settings::default() });
+        assert_eq!(admit(&mut pool, 5, submission(0, 0, 1)), Admission::Admitted);
+        assert_eq!(admit(&mut pool, 6, submission(0, 1, 1)), Admission::Admitted);
+        assert_eq!(admit(&mut pool, 7, submission(0, 2, 1)), Admission::Full);
+        pool.settle(Session { client: ClientId(0), index: 0 }, Timestamp(1));
+        assert_eq!(pool.oldest_pending_since(), Some(Time(6)), "only what was admitted is timed");
+    }
+
+    #[test]
+    fn a_batch_takes_turns_among_clients() {
+        let mut pool = RequestPool::new(&Settings::default());
+        for index in 0..3 {
+            admit(&mut pool, 1, submission(0, index, 1));
+        }
+        admit(&mut pool, 2, submission(1, 0, 1));
+        let batch = pool.take_batch(2);
+        assert_eq!(batch.submissions, [submission(0, 0, 1).0, submission(1, 0, 1).0]);
+        assert!(pool.has_unproposed());
+        assert_eq!(pool.take_batch(9).submissions.len(), 2);
+        assert!(!pool.has_unproposed());
+        pool.begin_view(&[&batch]);
+        assert_eq!(pool.take_batch(9).submissions, [submission(0, 1, 1).0, submission(0, 2, 1).0]);
+    }
+
+    #[test]
+    fn a_session_holds_one_place_and_an_executed_timestamp_settles_it_whatever_the_body() {
+        let mut pool = RequestPool::new(&Settings::default());
+        admit(&mut pool, 1, submission(0, 0, 1));
+        assert_eq!(admit(&mut pool, 2, submission(0, 0, 1)), Admission::Known);
+        assert_eq!(admit(&mut pool, 3, submission(0, 0, 2)), Admission::Admitted);
+        assert_eq!(pool.len(), 1);
+        pool.settle(Session { client: ClientId(0), index: 0 }, Timestamp(1));
+        assert_eq!(pool.len(), 1);
+        pool.settle(Session { client: ClientId(0), index: 0 }, Timestamp(2));
+        assert_eq!((pool.len(), pool.has_unproposed()), (0, false));
+    }
+
+    #[test]
+    fn queues_do_not_grow_with_sessions_that_move_on() {
+        let mut pool = RequestPool::new(&Settings::default());
+        for timestamp in 1..20_000 {
+            admit(&mut pool, timestamp, submission(0, 0, timestamp));
+        }
+        assert!(pool.queues[&ClientId(0)].len() <= 2 * usize::from(Session::PER_CLIENT) + 1);
+        pool.collect(SeqNum(1 << 20));
+        assert_eq!(pool.bodies.len(), 1, "bodies of what was superseded are collected");
+    }
+
+    #[test]
+    fn wanted_bodies_are_asked_of_the_holder_first_and_then_of_everyone() {
+        let mut pool = RequestPool::new(&Settings::default());
+        let (digest, signed) = submission(0, 0, 1);
+        assert!(pool.want(&[digest], ReplicaId(2)));
+        assert!(!pool.want(&[digest], ReplicaId(2)));
+        let others = [ReplicaId(1), ReplicaId(2), ReplicaId(3)];
+        assert_eq!(pool.ask_for_wanted(&others).keys().next(), Some(&ReplicaId(2)));
+        let next: BTreeSet<ReplicaId> = (0..3).flat_map(|_| pool.ask_for_wanted(&others).into_keys()).collect();
+        assert_eq!(next.len(), 3);
+        assert!(pool.supply(digest, signed.clone()));
+        assert!(!pool.supply(digest, signed), "only what is wanted");
+    }
+}

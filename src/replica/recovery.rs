@@ -1,0 +1,171 @@
+//! Checkpoints and state transfer at work: what keeps a replica's state equal to the others' (§4.3, rules 27 and 28).
+
+use super::transfer::{self, Fetched, Transfer};
+use super::{Output, Outputs, PeerMessage, Replica, StatePart, StateRequest};
+use crate::app::Application;
+use crate::crypto::{Signable as _, Signed};
+use crate::protocol::{Checkpoint, CheckpointCertificate, Claim, Event, Protocol, Recipients, Timer};
+use crate::rejection::Rejection;
+use crate::types::{Micros, ReplicaId, Session, Time, Timestamp};
+
+/// How long a replica tries to reach a stable checkpoint by executing before it fetches the state, and how long a part
+/// of it may take.
+const TRANSFER_PAUSE: Micros = Micros::from_millis(200);
+
+impl<P: Protocol, A: Application> Replica<P, A> {
+    /// Signs and sends what the state is, and holds it still.
+    pub(super) fn take_checkpoint(&mut self, now: Time, outputs: &mut Outputs<P>) {
+        let (seq, digest) = (self.state.executed, self.state.digest());
+        self.checkpoints.keep(seq, digest, self.state.clone());
+        let body = Checkpoint { seq, digest, replica: self.me };
+        outputs.push(Output::Send(Recipients::All, PeerMessage::Checkpoint(Signed::unsigned(body))));
+        if let Some(certificate) = self.ahead.take_if(|certificate| certificate.seq() <= seq) {
+            self.on_certificate(now, certificate, outputs);
+        }
+    }
+
+    pub(super) fn on_checkpoint(
+        &mut self,
+        now: Time,
+        from: ReplicaId,
+        signed: &Signed<Checkpoint>,
+        outputs: &mut Outputs<P>,
+    ) -> Result<(), Rejection> {
+        let claim = Claim { statement: signed.body.statement(), signature: signed.signature, batch: None };
+        if let Some(finding) = self.auditor.remember(from, claim) {
+            self.on_finding(now, finding, outputs);
+        }
+        if let Some(certificate) = self.checkpoints.on_vote(self.me, signed)? {
+            self.on_certificate(now, certificate, outputs);
+        }
+        Ok(())
+    }
+
+    /// A quorum has this state. Ours is there too, or is on its way, or has to be fetched.
+    pub(super) fn on_certificate(&mut self, now: Time, certificate: CheckpointCertificate, outputs: &mut Outputs<P>) {
+        let seq = certificate.seq();
+        if seq <= self.checkpoints.stable().seq() {
+            return;
+        }
+        if self.state.executed >= seq {
+            match self.checkpoints.own_digest(seq) {
+                Some(mine) if mine == certificate.digest() => self.stabilise(now, certificate, outputs),
+                Some(mine) => {
+                    outputs.push(Output::Note(Event::Diverged { seq, mine, certified: certificate.digest() }));
+                    self.begin_transfer(now, certificate, outputs);
+                }
+                None => {}
+            }
+            return;
+        }
+        if self.ahead.as_ref().is_none_or(|known| known.seq() < seq) {
+            let was_known = self.ahead.replace(certificate).is_some();
+            if !was_known && self.transfer.is_none() {
+                outputs.push(Output::SetTimer(Timer::StateTransfer, now.after(TRANSFER_PAUSE)));
+            }
+        }
+    }
+
+    fn stabilise(&mut self, now: Time, certificate: CheckpointCertificate, outputs: &mut Outputs<P>) {
+        let seq = certificate.seq();
+        self.checkpoints.stabilise(certificate.clone());
+        self.pool.collect(seq);
+        self.auditor.collect(seq);
+        outputs.push(Output::Note(Event::CheckpointStable { seq, digest: certificate.digest() }));
+        self.act(now, |protocol, cx| protocol.on_stable_checkpoint(cx, &certificate));
+    }
+
+    /// Rule 20: a checkpoint that is not stable by the next status report is sent again.
+    pub(super) fn repeat_checkpoint(&mut self, outputs: &mut Outputs<P>) {
+        let unstable = self.checkpoints.unstable_own().cloned();
+        let seq = unstable.as_ref().map(|own| own.body.seq);
+        if let Some(own) = unstable.filter(|_| seq == self.unstable_at_status) {
+            outputs.push(Output::Send(Recipients::All, PeerMessage::Checkpoint(own)));
+        }
+        self.unstable_at_status = seq;
+    }
+
+    fn begin_transfer(&mut self, now: Time, target: CheckpointCertificate, outputs: &mut Outputs<P>) {
+        outputs.push(Output::Note(Event::TransferBegan { target: target.seq() }));
+        let others = self.committee.others(self.me).collect();
+        let leaf_count = self.state.leaf_digests().len();
+        self.transfer = Some(Transfer::new(target, others, self.transfer_turn, leaf_count));
+        self.transfer_turn += 1;
+        self.request_state(now, outputs);
+    }
+
+    fn request_state(&mut self, now: Time, outputs: &mut Outputs<P>) {
+        let Some(transfer) = &mut self.transfer else { return };
+        for (peer, request) in transfer.requests() {
+            outputs.push(Output::Send(Recipients::One(peer), PeerMessage::StateRequest(request)));
+        }
+        outputs.push(Output::SetTimer(Timer::StateTransfer, now.after(TRANSFER_PAUSE)));
+    }
+
+    /// Either a part did not come, or executing did not reach the checkpoint in time.
+    pub(super) fn on_transfer_timeout(&mut self, now: Time, outputs: &mut Outputs<P>) {
+        let reached = self.transfer.as_ref().map_or(self.state.executed, Transfer::target);
+        let newer = self.ahead.take().filter(|certificate| certificate.seq() > reached);
+        match (newer, &mut self.transfer) {
+            // Sources hold the last two checkpoints only: follow them.
+            (Some(certificate), _) => self.begin_transfer(now, certificate, outputs),
+            (None, Some(transfer)) => {
+                transfer.on_timeout();
+                self.request_state(now, outputs);
+            }
+            (None, None) => {}
+        }
+    }
+
+    pub(super) fn on_state_request(&self, from: ReplicaId, request: &StateRequest, outputs: &mut Outputs<P>) {
+        let (StateRequest::LeafDigests { seq, .. } | StateRequest::Leaves { seq, .. }) = request;
+        let snapshot = self.checkpoints.snapshot(*seq);
+        if let Some(part) = snapshot.and_then(|state| transfer::answer(state, request)) {
+            outputs.push(Output::Send(Recipients::One(from), PeerMessage::StatePart(part)));
+        }
+    }
+
+    pub(super) fn on_state_part(
+        &mut self,
+        now: Time,
+        from: ReplicaId,
+        part: StatePart,
+        outputs: &mut Outputs<P>,
+    ) -> Result<(), Rejection> {
+        let transfer = self.transfer.as_mut().ok_or(Rejection::Unsolicited)?;
+        if transfer.on_part(from, part, &mut self.state)? {
+            match transfer.take_fetched() {
+                Some(fetched) => self.install(now, &fetched, outputs),
+                None => self.request_state(now, outputs),
+            }
+        }
+        Ok(())
+    }
+
+    /// Puts a complete, certified state in place of ours, at once.
+    fn install(&mut self, now: Time, fetched: &Fetched, outputs: &mut Outputs<P>) {
+        let Fetched { target, leaves } = fetched;
+        self.transfer = None;
+        outputs.push(Output::CancelTimer(Timer::StateTransfer));
+        let seq = target.seq();
+        let Some(mut state) = self.state.with_leaves(seq, leaves) else { return };
+        assert_eq!(state.digest(), target.digest(), "every leaf was checked against the certificate");
+        self.state = state;
+        self.checkpoints.keep(seq, target.digest(), self.state.clone());
+        self.decided = self.decided.split_off(&seq.next());
+        let settled: Vec<(Session, Timestamp)> = self.state.clients.newest().collect();
+        settled.into_iter().for_each(|(session, timestamp)| self.pool.settle(session, timestamp));
+        self.checkpoints.stabilise(target.clone());
+        self.pool.collect(seq);
+        self.auditor.collect(seq);
+        let bytes = leaves.values().map(|leaf| leaf.len() as u64).sum();
+        outputs.push(Output::Note(Event::TransferDone { seq, leaves: leaves.len() as u32, bytes }));
+        self.act(now, |protocol, cx| protocol.on_state_installed(cx, target));
+        self.execute_ready(now, outputs);
+        let executed = self.state.executed;
+        self.ahead.take_if(|certificate| certificate.seq() <= executed);
+        if self.ahead.is_some() {
+            outputs.push(Output::SetTimer(Timer::StateTransfer, now.after(TRANSFER_PAUSE)));
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! What is refused at the door, before any state is looked at: rules 2 to 5, 11 and 12.
+
+use byztop_core::committee::Committee;
+use byztop_core::crypto::{Author, Check as _, Kind, Realm, Signable as _, Signature, Signed, Signer, Verifier};
+use byztop_core::evidence::{Proof, Rule};
+use byztop_core::pbft::Message;
+use byztop_core::pbft::message::{
+    Commit, ForcedProposal, NewView, Origin, PrePrepare, Prepare, PreparedCertificate, ViewChange,
+};
+use byztop_core::protocol::{Batch, Certificate, CheckpointCertificate, Claim, Message as _};
+use byztop_core::rejection::{CertificateFault, Rejection};
+use byztop_core::types::{Digest, ProtocolName, ReplicaId, SeqNum, View};
+use byztop_core::wire;
+
+const SECRET: Digest = Digest([3; 32]);
+
+fn realm() -> Realm {
+    Realm { cluster: Digest::of("messages", &[]), epoch: 0, protocol: ProtocolName::Pbft }
+}
+
+fn verifier() -> Verifier {
+    Verifier::tags(realm(), Committee::new(4).unwrap(), 1, SECRET)
+}
+
+fn replica(id: u8) -> Author {
+    Author::Replica(ReplicaId(id))
+}
+
+fn signer(id: u8) -> Signer {
+    Signer::tags(replica(id), realm(), SECRET)
+}
+
+fn batch(content: u8) -> Batch {
+    Batch { submissions: vec![Digest([content; 32])] }
+}
+
+fn pre_prepare(view: u64, seq: u64, primary: u8, batch: Batch) -> Signed<PrePrepare> {
+    let digest = batch.digest();
+    let body = PrePrepare { view: View(view), seq: SeqNum(seq), digest, primary: ReplicaId(primary), batch };
+    Signed::by(&signer(primary), body)
+}
+
+fn header(view: u64, seq: u64, digest: Digest, primary: u8) -> Signature {
+    signer(primary).sign(&Origin::OwnAccord.header(View(view), SeqNum(seq), digest, ReplicaId(primary)))
+}
+
+fn prepare(view: u64, seq: u64, digest: Digest, id: u8, header: Signature) -> Signed<Prepare> {
+    let body = Prepare {
+        view: View(view),
+        seq: SeqNum(seq),
+        digest,
+        replica: ReplicaId(id),
+        origin: Origin::OwnAccord,
+        header,
+    };
+    Signed::by(&signer(id), body)
+}
+
+/// A certificate that view 0's backups prepared a batch.
+fn prepared(seq: u64, content: u8, voters: &[u8]) -> PreparedCertificate {
+    let digest = batch(content).digest();
+    let header = header(0, seq, digest, 0);
+    let signatures = voters.iter().map(|id| (ReplicaId(*id), prepare(0, seq, digest, *id, header).signature)).collect();
+    let prepares = Certificate { kind: Kind::Prepare, view: View(0), seq: SeqNum(seq), digest, signatures };
+    PreparedCertificate { origin: Origin::OwnAccord, header, prepares }
+}
+
+fn view_change(id: u8, prepared: Vec<PreparedCertificate>) -> Signed<ViewChange> {
+    let stable = CheckpointCertificate::genesis();
+    Signed::by(&signer(id), ViewChange { view: View(1), replica: ReplicaId(id), stable, prepared })
+}
+
+/// View 1's primary is n2; it begins the view with these entries.
+fn new_view(view_changes: Vec<Signed<ViewChange>>, entries: &[(u64, Digest)]) -> Message {
+    let blank = |(seq, digest): &(u64, Digest)| ForcedProposal {
+        seq: SeqNum(*seq),
+        digest: *digest,
+        signature: Signature::BLANK,
+    };
+    let forced = entries.iter().map(blank).collect();
+    let body = NewView { view: View(1), primary: ReplicaId(1), view_changes, forced };
+    let mut message = Message::NewView(Signed::unsigned(body));
+    message.fill_signatures(&signer(1));
+    message
+}
+
+fn check(message: &Message, sender: u8) -> Result<(), Rejection> {
+    message.check(replica(sender), &verifier())
+}
+
+#[test]
+fn rule_2_a_prepare_from_the_primary_is_refused() {
+    let digest = batch(1).digest();
+    let header = header(0, 1, digest, 0);
+    assert_eq!(check(&Message::Prepare(prepare(0, 1, digest, 0, header)), 0), Err(Rejection::PrepareFromPrimary));
+    assert_eq!(check(&Message::Prepare(prepare(0, 1, digest, 1, header)), 1), Ok(()));
+}
+
+#[test]
+fn rule_3_the_signer_is_the_claimed_sender_is_the_peer() {
+    let commit = Commit { view: View(0), seq: SeqNum(1), digest: Digest::ZERO, replica: ReplicaId(2) };
+    let honest = Message::Commit(Signed::by(&signer(2), commit));
+    assert_eq!(check(&honest, 2), Ok(()));
+    assert_eq!(check(&honest, 3), Err(Rejection::NotTheSender { claimed: ReplicaId(2) }));
+    assert_eq!(honest.check(Author::Client(byztop_core::types::ClientId(0)), &verifier()).is_err(), true);
+}
+
+#[test]
+fn rule_4_a_prepares_signature_is_not_a_commits() {
+    let digest = batch(1).digest();
+    let signature = prepare(0, 1, digest, 2, header(0, 1, digest, 0)).signature;
+    let body = Commit { view: View(0), seq: SeqNum(1), digest, replica: ReplicaId(2) };
+    assert_eq!(check(&Message::Commit(Signed { body, signature }), 2), Err(Rejection::BadSignature));
+}
+
+#[test]
+fn rule_5_a_prepare_must_carry_the_primarys_header() {
+    let digest = batch(1).digest();
+    let forged = header(0, 1, digest, 0).spoiled();
+    assert_eq!(check(&Message::Prepare(prepare(0, 1, digest, 2, forged)), 2), Err(Rejection::BadSignature));
+    let of_another_slot = header(0, 2, digest, 0);
+    assert_eq!(check(&Message::Prepare(prepare(0, 1, digest, 2, of_another_slot)), 2), Err(Rejection::BadSignature));
+}
+
+#[test]
+fn a_proposal_comes_from_the_primary_and_its_digest_is_the_batchs() {
+    assert_eq!(check(&Message::PrePrepare(pre_prepare(0, 1, 0, batch(1))), 0), Ok(()));
+    assert_eq!(check(&Message::PrePrepare(pre_prepare(0, 1, 1, batch(1))), 1), Err(Rejection::NotThePrimary(View(0))));
+    let mut swapped = pre_prepare(0, 1, 0, batch(1));
+    swapped.body.batch = batch(2);
+    assert_eq!(check(&Message::PrePrepare(swapped), 0), Err(Rejection::MalformedBatch));
+    let twice = Batch { submissions: vec![Digest([1; 32]), Digest([1; 32])] };
+    assert_eq!(check(&Message::PrePrepare(pre_prepare(0, 1, 0, twice)), 0), Err(Rejection::MalformedBatch));
+}
+
+#[test]
+fn rule_11_every_part_of_a_view_change_is_verified() {
+    let check = |prepared| check(&Message::ViewChange(view_change(3, prepared)), 3);
+    assert_eq!(check(vec![prepared(1, 1, &[1, 2])]), Ok(()));
+    let fault = |fault| Err(Rejection::BadCertificate(fault));
+    assert_eq!(check(vec![prepared(1, 1, &[1])]), fault(CertificateFault::TooFew));
+    assert_eq!(check(vec![prepared(1, 1, &[1, 1])]), fault(CertificateFault::Unordered));
+    assert_eq!(check(vec![prepared(1, 1, &[0, 1])]), fault(CertificateFault::NoVote), "the primary prepares nothing");
+    assert_eq!(check(vec![prepared(2, 1, &[1, 2]), prepared(1, 1, &[1, 2])]), fault(CertificateFault::Unordered));
+    let mut forged = prepared(1, 1, &[1, 2]);
+    forged.prepares.signatures[1].1 = forged.prepares.signatures[1].1.spoiled();
+    assert_eq!(check(vec![forged]), Err(Rejection::BadSignature), "one bad signature rejects it all");
+    let mut other = prepared(1, 1, &[1, 2]);
+    other.prepares.digest = Digest::ZERO;
+    assert_eq!(check(vec![other]), Err(Rejection::BadSignature));
+}
+
+#[test]
+fn rule_12_a_new_view_whose_o_differs_by_one_entry_is_evidence() {
+    let changes =
+        || vec![view_change(0, vec![]), view_change(2, vec![prepared(2, 7, &[1, 2])]), view_change(3, vec![])];
+    let digest = batch(7).digest();
+    let honest = new_view(changes(), &[(1, Digest::ZERO), (2, digest)]);
+    assert_eq!((check(&honest, 1), honest.incriminates()), (Ok(()), None));
+    for wrong in [vec![(1, Digest::ZERO)], vec![(1, digest), (2, digest)], vec![(1, Digest::ZERO), (2, Digest::ZERO)]] {
+        let lie = new_view(changes(), &wrong);
+        assert_eq!((check(&lie, 1), lie.incriminates()), (Ok(()), Some(ReplicaId(1))), "{wrong:?}");
+        let verdict = Proof::SelfIncriminating(Box::new(lie)).verify(&verifier()).unwrap();
+        assert_eq!((verdict.accused, verdict.rule), (ReplicaId(1), Rule::UnjustifiedNewView));
+    }
+    assert_eq!(
+        Proof::SelfIncriminating(Box::new(honest)).verify(&verifier()),
+        Err(Rejection::BadProof),
+        "an honest new view proves nothing"
+    );
+}
+
+#[test]
+fn a_new_view_needs_a_quorum_of_distinct_view_changes() {
+    let fault = |fault| Err(Rejection::BadCertificate(fault));
+    let few = new_view(vec![view_change(0, vec![]), view_change(2, vec![])], &[]);
+    assert_eq!(check(&few, 1), fault(CertificateFault::TooFew));
+    let twice = new_view(vec![view_change(0, vec![]), view_change(2, vec![]), view_change(2, vec![])], &[]);
+    assert_eq!(check(&twice, 1), fault(CertificateFault::Unordered));
+}
+
+fn claim(signed: &Signed<PrePrepare>) -> Claim {
+    Claim { statement: signed.body.statement(), signature: signed.signature, batch: Some(signed.body.batch.clone()) }
+}
+
+#[test]
+fn rule_8_one_submission_at_two_slots_of_a_view_is_a_proof_and_what_honest_primaries_do_is_none() {
+    let proof = |a: &Signed<PrePrepare>, b: &Signed<PrePrepare>| {
+        Proof::<Message>::DoubleAssignment(claim(a), claim(b)).verify(&verifier())
+    };
+    let first = pre_prepare(0, 1, 0, batch(1));
+    let moved = pre_prepare(0, 10_001, 0, batch(1));
+    let verdict = proof(&first, &moved).unwrap();
+    assert_eq!((verdict.accused, verdict.rule, verdict.view), (ReplicaId(0), Rule::TwoSlots, View(0)));
+    assert_eq!(proof(&first, &pre_prepare(0, 2, 0, batch(2))), Err(Rejection::BadProof));
+    assert_eq!(proof(&first, &first), Err(Rejection::BadProof), "a repetition");
+    assert_eq!(proof(&first, &pre_prepare(4, 1, 0, batch(1))), Err(Rejection::BadProof), "another view");
+    let null = |seq| pre_prepare(0, seq, 0, Batch::default());
+    assert_eq!(proof(&null(1), &null(2)), Err(Rejection::BadProof), "null requests repeat");
+    let mut forged = moved.clone();
+    forged.signature = forged.signature.spoiled();
+    assert_eq!(proof(&first, &forged), Err(Rejection::BadSignature), "a forged part proves nothing");
+}
+
+#[test]
+fn two_votes_for_one_slot_are_a_proof_and_votes_of_two_views_are_none() {
+    let vote = |view: u64, content: u8| {
+        let body = Commit { view: View(view), seq: SeqNum(1), digest: batch(content).digest(), replica: ReplicaId(2) };
+        let signed = Signed::by(&signer(2), body);
+        Claim { statement: signed.body.statement(), signature: signed.signature, batch: None }
+    };
+    let proof = |a, b| Proof::<Message>::Contradiction(a, b).verify(&verifier());
+    assert_eq!(proof(vote(0, 1), vote(0, 2)).unwrap().rule, Rule::TwoVotes);
+    assert_eq!(proof(vote(0, 1), vote(1, 2)), Err(Rejection::BadProof));
+    assert_eq!(proof(vote(0, 1), vote(0, 1)), Err(Rejection::BadProof));
+}
+
+#[test]
+fn messages_decode_to_themselves_and_mutations_never_panic() {
+    let changes = vec![view_change(0, vec![]), view_change(2, vec![prepared(1, 7, &[1, 2])]), view_change(3, vec![])];
+    let message = new_view(changes, &[(1, batch(7).digest())]);
+    let bytes = wire::encode(&message);
+    assert_eq!(wire::decode::<Message>(&bytes, wire::MAX_MESSAGE_BYTES).as_ref(), Ok(&message));
+    for i in 0..bytes.len() {
+        for flip in [1, 0x80, 0xff] {
+            let mut mutated = bytes.clone();
+            mutated[i] ^= flip;
+            if let Ok(other) = wire::decode::<Message>(&mutated, wire::MAX_MESSAGE_BYTES) {
+                assert_ne!(other, message);
+                assert!(check(&other, 1).is_err(), "byte {i} is not covered by any signature");
+            }
+        }
+        assert!(wire::decode::<Message>(&bytes[..i], wire::MAX_MESSAGE_BYTES).is_err());
+    }
+}
