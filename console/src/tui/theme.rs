@@ -62,7 +62,7 @@ impl Theme {
         unknown: fg(241),
         selected: Style::new().bg(Color::Indexed(237)),
         key: fg(80),
-        phases: [fg(239), fg(68), fg(75), fg(79), fg(65)],
+        phases: [fg(239), fg(68), fg(75), fg(79), fg(23)],
         bars: fg(73),
         client: fg(179),
         overlay: fg(110),

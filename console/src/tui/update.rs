@@ -193,20 +193,22 @@ fn inject(model: &mut Model, ui: &mut Ui, changes: Vec<Change>) -> Vec<Command> 
 
 fn carry_out(model: &mut Model, ui: &mut Ui, changes: Vec<Change>) -> Vec<Command> {
     let mut commands = Vec::new();
-    let mut told = Vec::new();
+    let mut told: Vec<String> = Vec::new();
     for change in changes {
         let now = model.now;
         model.replicas[change.replica.index()].expect(now, change.result.clone(), change.requests.len());
         told.push(match change.result.as_str() {
-            "" => format!("{} healed", change.replica),
-            attack => format!("{} {attack}", change.replica),
+            "" => format!("{}: end every attack", change.replica),
+            attack => format!("{}: {attack}", change.replica),
         });
         commands.extend(change.requests.into_iter().map(|request| Command::Send(change.replica, request)));
     }
-    if told.len() > 3 {
-        told = vec![format!("{} replicas changed", told.len())];
-    }
-    ui.say(model.now, told.join(" · "));
+    let told = match told.len() {
+        0 => "nobody is connected".to_string(),
+        1..=3 => format!("told {}", told.join(" · ")),
+        many => format!("told {many} replicas"),
+    };
+    ui.say(model.now, told);
     commands
 }
 

@@ -53,7 +53,8 @@ impl Recent {
         let before = before.filter(|before| before.len() <= after.len());
         for bucket in after.iter_recorded() {
             let value = bucket.value_iterated_to();
-            let known = before.map_or(0, |before| before.count_at(value));
+            // Beyond its largest value a histogram counts that one's bucket.
+            let known = before.filter(|before| value <= before.max()).map_or(0, |before| before.count_at(value));
             let growth = bucket.count_at_value().saturating_sub(known);
             if growth > 0 {
                 self.record(now, Micros(value), growth);

@@ -30,6 +30,7 @@ pub(in crate::tui) enum Kind {
     State,
     Link,
     Process,
+    Exit,
     Error,
 }
 
@@ -44,7 +45,7 @@ impl Kind {
             Kind::Reject => "reject",
             Kind::State => "state",
             Kind::Link => "link",
-            Kind::Process => "process",
+            Kind::Process | Kind::Exit => "process",
             Kind::Error => "error",
         }
     }
@@ -55,6 +56,8 @@ impl Kind {
 pub(super) enum Story {
     /// Nothing to merge.
     Told(Kind, String),
+    /// The process runs.
+    Started,
     /// The link is up.
     Connected,
     /// An attack was set; nothing if all were ended.
@@ -64,7 +67,7 @@ pub(super) enum Story {
     /// A view has begun.
     Begun { view: View, primary: ReplicaId, forced: u32, nulls: u32, without_progress: Micros },
     /// A checkpoint is stable; the line follows the newest.
-    Stable { seq: SeqNum, digest: Digest, since: SeqNum },
+    Stable { seq: SeqNum, digest: Digest, earlier: u64 },
     /// A replica is guilty.
     Proved { accused: ReplicaId, summary: String },
     /// A peer's messages are refused.
@@ -144,14 +147,15 @@ impl Entry {
                 }
             }
             (Story::Begun { view, .. }, Story::Begun { view: other, .. }) if view == other && is_near => {}
-            (Story::Stable { seq, digest, .. }, Story::Stable { seq: newer, digest: new_digest, .. }) => {
+            (Story::Stable { seq, digest, earlier }, Story::Stable { seq: newer, digest: new_digest, .. }) => {
                 if seq == newer && digest != new_digest || !(is_recent || is_newest) {
                     return false;
                 }
-                if newer > seq {
-                    (*seq, *digest, self.who) = (*newer, *new_digest, ReplicaSet::default());
-                    self.at = if is_newest { at } else { self.at };
-                } else if newer < seq {
+                // Once something else has happened the line stays as it is: the table of replicas has the newest.
+                if newer > seq && is_newest {
+                    *earlier += 1;
+                    (*seq, *digest, self.who, self.at) = (*newer, *new_digest, ReplicaSet::default(), at);
+                } else if newer != seq {
                     return true;
                 }
             }
@@ -162,7 +166,7 @@ impl Entry {
                 *count += more;
             }
             (Story::Missing { from }, Story::Missing { from: other }) if is_recent => *from = (*from).max(*other),
-            (Story::Connected, Story::Connected) if is_near => {}
+            (Story::Started, Story::Started) | (Story::Connected, Story::Connected) if is_near => {}
             (Story::Attacked(attack), Story::Attacked(other)) if attack == other && is_near => {}
             _ => return false,
         }
@@ -175,6 +179,7 @@ impl Entry {
     pub(in crate::tui) fn kind(&self) -> Kind {
         match &self.story {
             Story::Told(kind, _) => *kind,
+            Story::Started => Kind::Process,
             Story::Connected => Kind::Link,
             Story::Attacked(_) => Kind::Attack,
             Story::Asked { .. } | Story::Begun { .. } => Kind::View,
@@ -190,6 +195,7 @@ impl Entry {
         let who = names(self.who, size);
         match &self.story {
             Story::Told(_, text) => text.clone(),
+            Story::Started => format!("{who} started"),
             Story::Connected => format!("{who} connected"),
             Story::Attacked(attack) if attack.is_empty() => format!("{who} healed"),
             Story::Attacked(attack) => format!("operator: {who} {attack}"),
@@ -213,10 +219,12 @@ impl Entry {
                 let without = span(*without_progress);
                 format!("view {view} begins, primary {primary}: {without} without progress, {carried}")
             }
-            Story::Stable { seq, digest, since } => {
-                let before =
-                    if since < seq { format!(", {} slots on", grouped(seq.0 - since.0)) } else { String::new() };
-                format!("slot {} stable, state {}{before} ({}/{size})", seq, digest.short(), self.who.len())
+            Story::Stable { seq, digest, earlier } => {
+                let earlier = match earlier {
+                    0 => String::new(),
+                    earlier => format!("; {} before it", grouped(*earlier)),
+                };
+                format!("slot {seq} stable on {}/{size}, state {}{earlier}", self.who.len(), digest.short())
             }
             Story::Proved { summary, .. } => format!("{summary} (held by {who})"),
             Story::Rejected { from, why, count } => {
@@ -285,17 +293,17 @@ mod tests {
     #[test]
     fn checkpoints_move_one_line_along_until_something_else_happens() {
         let mut log = Log::default();
-        let stable = |seq| Story::Stable { seq: SeqNum(seq), digest: Digest::ZERO, since: SeqNum(seq) };
+        let stable = |seq| Story::Stable { seq: SeqNum(seq), digest: Digest::ZERO, earlier: 0 };
         for (ms, seq) in [(0, 128), (400, 256), (30_000, 1280)] {
             log.tell(Time(ms * 1000), N1, stable(seq));
             log.tell(Time(ms * 1000 + 1), N2, stable(seq));
         }
-        assert_eq!(lines(&log), ["30000 slot 1280 stable, state 0000, 1 152 slots on (2/4)"]);
+        assert_eq!(lines(&log), ["30000 slot 1280 stable on 2/4, state 0000; 2 before it"]);
         log.push(Time(31_000_000), Kind::Link, "n3 lost".into());
         log.tell(Time(32_000_000), N1, stable(1408));
-        assert_eq!(lines(&log)[1], "30000 slot 1408 stable, state 0000, 1 280 slots on (1/4)");
+        assert_eq!(lines(&log)[1], "30000 slot 1280 stable on 2/4, state 0000; 2 before it");
         log.tell(Time(50_000_000), N1, stable(1536));
-        assert_eq!(lines(&log)[0], "50000 slot 1 536 stable, state 0000 (1/4)");
+        assert_eq!(lines(&log)[0], "50000 slot 1536 stable on 1/4, state 0000");
     }
 
     #[test]

@@ -29,7 +29,7 @@ impl Model {
                 let without_progress = self.without_progress(self.log.asked_at(view), at);
                 Story::Begun { view, primary, forced, nulls, without_progress }
             }
-            Event::CheckpointStable { seq, digest } => Story::Stable { seq, digest, since: seq },
+            Event::CheckpointStable { seq, digest } => Story::Stable { seq, digest, earlier: 0 },
             Event::Diverged { seq, mine, certified } => {
                 let (mine, certified) = (mine.short(), certified.short());
                 let text = format!("{id} DIVERGED at slot {}: has {mine}, a quorum has {certified}", seq);
@@ -62,17 +62,19 @@ impl Model {
     }
 
     pub(super) fn on_process(&mut self, id: ReplicaId, event: ProcessEvent) {
-        let (process, text) = match event {
-            ProcessEvent::Started { pid } => (Process::Running, format!("{id} runs as process {pid}")),
+        self.replicas[id.index()].process = match event {
+            ProcessEvent::Started { .. } => {
+                self.log.tell(self.now, id, Story::Started);
+                Process::Running
+            }
             ProcessEvent::Exited { status, log_tail } => {
                 let status = clean(&status);
                 let last = Some(clean(&log_tail)).filter(|tail| !tail.is_empty());
                 let last = last.map_or(String::new(), |tail| format!("; its last words: {tail}"));
-                (Process::Exited(status.clone()), format!("{id} has ended: {status}{last}"))
+                self.log.push(self.now, Kind::Exit, format!("{id} has ended: {status}{last}"));
+                Process::Exited(status)
             }
         };
-        self.replicas[id.index()].process = process;
-        self.log.push(self.now, Kind::Process, text);
     }
 
     /// Remembers the newest slot as the place where a bad signature of this replica turned up: refusals name none.

@@ -31,7 +31,7 @@ pub(super) fn draw(model: &Model, ui: &Ui, is_boxed: bool, mut canvas: Canvas) {
     if canvas.height() <= rows.len() {
         return brief(model, theme, canvas);
     }
-    let width = canvas.width().saturating_sub(LABEL + TABLE + 1);
+    let width = canvas.width().saturating_sub(LABEL + TABLE + 2);
     let (low, high) = bounds(&rows);
     if !is_boxed {
         canvas.put(1, 0, "latency", theme.title);
@@ -42,13 +42,15 @@ pub(super) fn draw(model: &Model, ui: &Ui, is_boxed: bool, mut canvas: Canvas) {
     for (i, title) in ["p50", "p95", "p99", "p99.9", "n"].into_iter().enumerate() {
         canvas.put_right(LABEL + width + (i + 1) * NUMBER, 0, title, theme.dim);
     }
-    canvas.put(LABEL + width, 0, "ms", theme.dim);
-    let height = ((canvas.height() - 1) / rows.len()).clamp(1, 4);
+    canvas.put(LABEL + width + 2, 0, "ms", theme.dim);
+    let height = ((canvas.height() - 1) / rows.len()).clamp(1, 6);
+    // Tall bars keep off the row above.
+    let gap = usize::from(height > 2);
     for (i, row) in rows.iter().enumerate() {
-        let (top, base) = (1 + i * height, i * height + height);
+        let (top, base) = (1 + i * height + gap, i * height + height);
         canvas.put(1, base, &cut(row.name, LABEL - 2), theme.text);
         let counts = row.recent.map_or(Vec::new(), |recent| recent.columns(low, high, width));
-        histogram(&counts, row.style, theme, &mut canvas.part(LABEL, top, width, height));
+        histogram(&counts, row.style, theme, &mut canvas.part(LABEL, top, width, height - gap));
         let summary = row.recent.and_then(Recent::summary);
         numbers(summary, theme, &mut canvas.part(LABEL + width, base, TABLE, 1));
     }

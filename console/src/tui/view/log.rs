@@ -42,8 +42,8 @@ fn looks(kind: Kind, theme: &Theme) -> (Style, Style) {
         Kind::View => (theme.leader, theme.text),
         Kind::State | Kind::Reject => (theme.warn, theme.text),
         Kind::Error => (theme.bad, theme.bad),
-        Kind::Process => (theme.warn, theme.dim),
-        Kind::Checkpoint | Kind::Link => (theme.dim, theme.dim),
+        Kind::Exit => (theme.bad, theme.text),
+        Kind::Checkpoint | Kind::Link | Kind::Process => (theme.dim, theme.dim),
     }
 }
 

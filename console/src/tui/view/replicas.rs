@@ -56,7 +56,7 @@ fn is_number(column: Column) -> bool {
 
 /// The columns that fit, with their widths. Each is followed by a gap of one or two cells.
 fn columns(width: usize) -> (Vec<(Column, &'static str, usize)>, usize) {
-    let gap = if width >= 110 { 2 } else { 1 };
+    let gap = if width >= 130 { 2 } else { 1 };
     let mut chosen = COLUMNS.to_vec();
     let sum = |chosen: &[(Column, &str, usize, u8)]| chosen.iter().map(|(_, _, width, _)| width + gap).sum::<usize>();
     while sum(&chosen) > width + gap {
@@ -86,7 +86,7 @@ pub(super) fn draw(model: &Model, ui: &Ui, rows: Range<usize>, mut canvas: Canva
     let leader = model.reign().map(|reign| reign.leader);
     let mut x = 3;
     for (column, title, width) in &columns {
-        if is_number(*column) {
+        if is_number(*column) || *column == Column::Minute {
             canvas.put_right(x + width, 0, title, theme.dim);
         } else {
             canvas.put(x, 0, title, theme.dim);
@@ -213,7 +213,8 @@ fn busiest_second(replica: &Replica) -> Option<f64> {
     replica.last_minute().1.flatten().reduce(f64::max)
 }
 
-/// Operations per second of the last minute, newest at the right. All replicas share one scale.
+/// Operations per second of the last minute, newest at the right. All replicas share one scale, whose highest bar
+/// leaves a gap to the row above.
 fn minute(replica: &Replica, highest: f64, theme: &Theme, canvas: &mut Canvas) {
     let width = canvas.width();
     let per_column = WIDEST_MINUTE.div_ceil(width.max(1)) as u64;
@@ -232,7 +233,7 @@ fn minute(replica: &Replica, highest: f64, theme: &Theme, canvas: &mut Canvas) {
         let x = width - 1 - back;
         match known {
             0 => canvas.put_char(x, 0, ' ', theme.faint),
-            known if sum > 0.0 => canvas.put_char(x, 0, bar(sum / f64::from(known), highest), theme.bars),
+            known if sum > 0.0 => canvas.put_char(x, 0, bar(sum / f64::from(known), highest * 8.0 / 7.0), theme.bars),
             _ => canvas.put_char(x, 0, '▁', theme.faint),
         }
     }

@@ -146,18 +146,12 @@ fn look(vote: Vote, theme: &Theme) -> (char, Style) {
     }
 }
 
-/// How near the quorum is; gives the column after it.
+/// How near the quorum is; gives the column after it. The bar is full only when the quorum is reached.
 fn quorum_bar(counted: usize, needed: usize, theme: &Theme, canvas: &mut Canvas) -> usize {
-    const EIGHTHS: [char; 8] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉'];
     let style = if counted >= needed { theme.good } else { theme.client };
-    let filled = (counted.min(needed) * BAR * 8).checked_div(needed).unwrap_or(0);
-    for x in 0..BAR {
-        let glyph = match filled.saturating_sub(x * 8) {
-            0 => ' ',
-            part @ 1..8 => EIGHTHS[part],
-            _ => '█',
-        };
-        canvas.put_char(x, 0, glyph, style);
+    let filled = (counted.min(needed) * BAR).checked_div(needed).unwrap_or(0);
+    for x in 0..filled {
+        canvas.put_char(x, 0, '▇', style);
     }
     canvas.put_char(BAR, 0, '┃', theme.dim);
     canvas.put(BAR + 2, 0, &format!("{counted}/{needed}"), style)
