@@ -15,7 +15,7 @@ use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 pub use equivocation::Equivocate;
-pub use language::{Attack, Directive, EquivocationForm, ParseError, Trigger, names, parse};
+pub use language::{Attack, Directive, EquivocationForm, ParseError, Trigger, Usage, parse};
 
 use crate::app::Application;
 use crate::committee::Committee;
@@ -124,8 +124,8 @@ where
 
     /// The attacks that are set, in the attack language; empty if none is.
     pub fn active(&self) -> String {
-        let each: Vec<String> = self.attacks.iter().map(|active| active.directive.to_string()).collect();
-        each.join("; ")
+        let each: Vec<Directive> = self.attacks.iter().map(|active| active.directive.clone()).collect();
+        Directive::join(&each)
     }
 
     /// The replica within.
@@ -174,7 +174,7 @@ where
                 Trigger::Slots { first, last } => slot.is_some_and(|(_, seq)| (first..=last).contains(&seq)),
                 Trigger::InView(view) => slot.map_or(status.view, |(of, _)| of) == view,
                 Trigger::WhileLeading => status.leader == self.me,
-                Trigger::PerMille(chance) => self.chance.random_range(0..1000) < u32::from(chance),
+                Trigger::WithProbability { per_mille } => self.chance.random_range(0..1000) < per_mille,
             };
             if holds {
                 attacks.push(active.directive.attack.clone());

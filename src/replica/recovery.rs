@@ -104,11 +104,8 @@ impl<P: Protocol, A: Application> Replica<P, A> {
 
     /// Either a part did not come, or executing did not reach the checkpoint in time.
     pub(super) fn on_transfer_timeout(&mut self, now: Time, outputs: &mut Outputs<P>) {
-        let executed = self.state.executed;
-        let newer = self.ahead.take_if(|certificate| match &self.transfer {
-            Some(transfer) => certificate.seq() > transfer.target(),
-            None => certificate.seq() > executed,
-        });
+        let reached = self.transfer.as_ref().map_or(self.state.executed, Transfer::target);
+        let newer = self.ahead.take().filter(|certificate| certificate.seq() > reached);
         match (newer, &mut self.transfer) {
             // Sources hold the last two checkpoints only: follow them.
             (Some(certificate), _) => self.begin_transfer(now, certificate, outputs),
@@ -165,6 +162,8 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         outputs.push(Output::Note(Event::TransferDone { seq, leaves: leaves.len() as u32, bytes }));
         self.act(now, |protocol, cx| protocol.on_state_installed(cx, target));
         self.execute_ready(now, outputs);
+        let executed = self.state.executed;
+        self.ahead.take_if(|certificate| certificate.seq() <= executed);
         if self.ahead.is_some() {
             outputs.push(Output::SetTimer(Timer::StateTransfer, now.after(TRANSFER_PAUSE)));
         }

@@ -1,16 +1,15 @@
 //! Seeded storms: random committees, losses, partitions and up to f random attackers, then calm. Whatever happened,
 //! honest replicas end equal, every request is answered, and no honest replica is accused.
 
-mod support;
-
 use byztop_core::app::smallbank::{Account, Operation};
 use byztop_core::protocol::Settings;
 use byztop_core::types::{ReplicaId, Session, Timestamp};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
-use support::Cluster;
 
-const SEEDS: u64 = 120;
+use crate::support::Cluster;
+
+const SEEDS: u64 = 150;
 
 struct Storm {
     cluster: Cluster,

@@ -186,7 +186,13 @@ impl Cluster {
     }
 
     /// A submission signed by its client, for tests that hand it over by themselves.
-    pub(crate) fn signed(&self, client: u16, index: u16, timestamp: u64, operations: &[Operation]) -> Signed<Submission> {
+    pub(crate) fn signed(
+        &self,
+        client: u16,
+        index: u16,
+        timestamp: u64,
+        operations: &[Operation],
+    ) -> Signed<Submission> {
         let session = Session { client: ClientId(client), index };
         let operations = smallbank::encode_operations(operations);
         let body = Submission { session, timestamp: Timestamp(timestamp), operations };
@@ -214,7 +220,8 @@ impl Cluster {
                 }
                 Output::Send(Recipients::One(other), message) => self.post(replica, other, &message),
                 Output::Reply(session, reply) => {
-                    if reply.outcome != ReplyOutcome::Busy {
+                    // Nobody counts a refusal, nor an answer that is bound to nothing.
+                    if reply.outcome != ReplyOutcome::Busy && reply.submission != Digest::ZERO {
                         let by_replica = self.replies.entry((session, reply.timestamp)).or_default();
                         let earlier = by_replica.insert(replica, reply.clone());
                         assert!(earlier.is_none_or(|earlier| earlier == reply), "a replica changed its answer");
@@ -284,10 +291,9 @@ impl Cluster {
     /// Whether f+1 replicas gave the same result (rule 25).
     pub(crate) fn is_answered(&self, (session, timestamp): (Session, Timestamp)) -> bool {
         let Some(replies) = self.replies.get(&(session, timestamp)) else { return false };
-        replies.values().any(|reply| {
-            reply.submission != Digest::ZERO
-                && replies.values().filter(|other| *other == reply).count() >= self.committee.weak_quorum()
-        })
+        replies
+            .values()
+            .any(|reply| replies.values().filter(|other| *other == reply).count() >= self.committee.weak_quorum())
     }
 
     pub(crate) fn executed(&self, replica: ReplicaId) -> SeqNum {
@@ -306,7 +312,20 @@ impl Cluster {
             states.insert(*replica, node.replica_mut().state_digest());
         }
         let distinct: BTreeSet<_> = states.values().collect();
+        if distinct.len() != 1 {
+            self.explain();
+        }
         assert_eq!(distinct.len(), 1, "states differ: {states:?}");
+    }
+
+    /// Prints where every replica stands and what happened last, for a test that is about to fail.
+    fn explain(&self) {
+        for node in self.nodes.iter().flatten() {
+            eprintln!("{:?} {}", node.replica().status(), node.active());
+        }
+        for (at, replica, event) in self.notes.iter().rev().take(60).rev() {
+            eprintln!("{:>9} {replica} {event:?}", at.0 / 1000);
+        }
     }
 
     /// Whether any replica noted something of this kind.

@@ -1,0 +1,226 @@
+//! The command line: what may be typed, and how it is read. Nothing is done here.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use byztop_certs::Durability;
+use byztop_core::types::ProtocolName;
+use clap::builder::{PossibleValuesParser, TypedValueParser as _};
+use clap::{Args, Parser, Subcommand};
+
+/// The whole command line. Without a command it is `byztop up`.
+#[derive(Parser, Debug)]
+#[command(
+    name = "byztop",
+    version,
+    about = "htop for Byzantine consensus: run a cluster, watch it, break it",
+    long_about = "htop for Byzantine consensus. Without a command, byztop starts seven replicas on this machine, puts \
+                  them under a SmallBank load and shows in the terminal how they agree; a key makes a replica crash, \
+                  lag, lie or sign badly. q quits and ends everything that was started.",
+    args_conflicts_with_subcommands = true,
+    after_help = EXAMPLES
+)]
+pub(crate) struct Cli {
+    /// What to do; `up` if nothing is named.
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    up: UpArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  byztop                                      seven replicas, 2000 operations a second, on screen
+  byztop up --replicas 4 --rate max           four replicas, as fast as they go
+  byztop up --headless --duration 30s --json  the same without a screen: one JSON document
+  byztop init ./bank --hosts db1,db2,db3,db4  keys and cluster.toml for four machines
+  byztop node ./bank/n3                       replica n3 of that cluster, on its machine
+
+Exit status: 0 if all held, 1 if replicas disagree or something broke, 2 for bad usage or input.";
+
+impl Cli {
+    /// The command that was meant.
+    pub(crate) fn into_command(self) -> Command {
+        self.command.unwrap_or(Command::Up(self.up))
+    }
+}
+
+/// What byztop can do.
+#[derive(Subcommand, Debug)]
+pub(crate) enum Command {
+    /// Start a cluster on this machine, load it and watch it.
+    Up(UpArgs),
+    /// Make a cluster directory, with fresh keys, for this or other machines.
+    Init(InitArgs),
+    /// Run one replica of a cluster directory until it is told to end (Ctrl-C, SIGTERM).
+    Node(NodeArgs),
+}
+
+/// What `byztop up` takes.
+#[derive(Args, Debug)]
+pub(crate) struct UpArgs {
+    /// How many replicas, 1 to 100 [default: 7, or what DIR has]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) replicas: Option<u8>,
+    /// Which protocol they run [default: pbft, or what DIR has]
+    #[arg(long, value_name = "P", value_parser = protocol())]
+    pub(crate) protocol: Option<ProtocolName>,
+    /// Operations per second that are offered, whatever is answered; `max` for as many as are answered.
+    #[arg(long, value_name = "R|max", default_value = "2000", value_parser = rate)]
+    pub(crate) rate: Rate,
+    /// Operations under one signature, 1 to 256.
+    #[arg(long, value_name = "B", default_value = "8", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(crate) bundle: u16,
+    /// What survives a killed process or a power cut; this version has `memory`, which survives nothing [default: memory]
+    #[arg(long, value_name = "LEVEL")]
+    pub(crate) durability: Option<Durability>,
+    /// Keep the cluster in this folder, or use the one that is there, instead of a temporary folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+    /// Draw nothing: run the load, then print what came of it.
+    #[arg(long)]
+    pub(crate) headless: bool,
+    /// How long to run, such as 10s, 500ms or 2m; Ctrl-C ends it earlier [default: 10s]
+    #[arg(long, value_name = "D", requires = "headless", value_parser = duration)]
+    pub(crate) duration: Option<Duration>,
+    /// Print one JSON document and nothing else.
+    #[arg(long, requires = "headless")]
+    pub(crate) json: bool,
+}
+
+/// What `byztop init` takes.
+#[derive(Args, Debug)]
+pub(crate) struct InitArgs {
+    /// The folder; made if it is not there. A cluster that is there already is left alone.
+    pub(crate) dir: PathBuf,
+    /// How many replicas, 1 to 100 [default: one per host, or 7]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) replicas: Option<u8>,
+    /// The machines by name or address, dealt to the replicas in turn [default: 127.0.0.1]
+    #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
+    pub(crate) hosts: Vec<String>,
+    /// Let the operator make replicas misbehave. Not for clusters that anybody depends on.
+    #[arg(long)]
+    pub(crate) allow_attacks: bool,
+}
+
+/// What `byztop node` takes.
+#[derive(Args, Debug)]
+pub(crate) struct NodeArgs {
+    /// The replica's folder, such as ./bank/n3; cluster.toml and ca/ca.pem lie beside it.
+    pub(crate) home: PathBuf,
+    /// End when standard input closes: a replica that `up` starts ends with its parent.
+    #[arg(long, hide = true)]
+    pub(crate) until_stdin_closes: bool,
+}
+
+/// How much load is offered.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(crate) enum Rate {
+    /// Operations per second, whatever is answered: an open loop.
+    PerSecond(f64),
+    /// The next as soon as one is answered: a closed loop.
+    Max,
+}
+
+impl Rate {
+    /// Operations per second; `None` for [`Rate::Max`].
+    pub(crate) fn per_second(self) -> Option<f64> {
+        match self {
+            Rate::PerSecond(rate) => Some(rate),
+            Rate::Max => None,
+        }
+    }
+}
+
+fn protocol() -> impl clap::builder::TypedValueParser<Value = ProtocolName> {
+    PossibleValuesParser::new(["pbft"]).map(|name| match name.as_str() {
+        "pbft" => ProtocolName::Pbft,
+        other => unreachable!("clap accepts the listed names only, not {other}"),
+    })
+}
+
+/// The highest rate that is accepted: far beyond what a cluster commits, far below what would overflow.
+const MAX_RATE: f64 = 10_000_000.0;
+
+fn rate(text: &str) -> Result<Rate, String> {
+    if text == "max" {
+        return Ok(Rate::Max);
+    }
+    match text.parse::<f64>() {
+        Ok(rate) if (1.0..=MAX_RATE).contains(&rate) => Ok(Rate::PerSecond(rate)),
+        _ => Err("expected operations per second, from 1 to 10000000, or `max`".to_string()),
+    }
+}
+
+/// The longest run that is accepted: thirty days.
+const MAX_DURATION: Duration = Duration::from_secs(30 * 24 * 3600);
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let span = text.parse::<jiff::SignedDuration>().ok().and_then(|span| Duration::try_from(span).ok());
+    match span {
+        Some(span) if span.is_zero() || span > MAX_DURATION => Err("expected more than nothing and at most 30d".into()),
+        Some(span) => Ok(span),
+        None => Err("expected a number and a unit, such as 10s, 500ms or 2m".to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn up(line: &str) -> Result<UpArgs, String> {
+        let cli = Cli::try_parse_from(line.split_whitespace()).map_err(|error| error.to_string())?;
+        match cli.into_command() {
+            Command::Up(up) => Ok(up),
+            other => Err(format!("{other:?}")),
+        }
+    }
+
+    #[test]
+    fn the_declaration_is_sound() {
+        use clap::CommandFactory as _;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn nothing_is_up_and_flags_need_no_command() {
+        let bare = up("byztop").unwrap();
+        assert_eq!((bare.rate, bare.bundle, bare.replicas), (Rate::PerSecond(2000.0), 8, None));
+        assert_eq!(up("byztop --replicas 4").unwrap().replicas, Some(4));
+        assert_eq!(up("byztop up --rate max").unwrap().rate, Rate::Max);
+    }
+
+    #[test]
+    fn spans_are_written_as_people_write_them() {
+        for (text, millis) in [("10s", 10_000), ("500ms", 500), ("2m", 120_000), ("1m 30s", 90_000), ("1.5s", 1500)] {
+            assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for bad in ["10", "", "s", "-3s", "0s", "31d", "fast"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn rates_are_positive_or_max() {
+        assert_eq!(rate("2500"), Ok(Rate::PerSecond(2500.0)));
+        for bad in ["0", "-1", "NaN", "inf", "1e9", "MAX", "2k"] {
+            assert!(rate(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_refused_says_what_is_expected() {
+        for (line, expected) in [
+            ("byztop up --replicas 0", "1..=100"),
+            ("byztop up --protocol raft", "[possible values: pbft]"),
+            ("byztop up --durability sync", "needs a store on disk"),
+            ("byztop up --json", "--headless"),
+            ("byztop up --headless --duration 10", "10s, 500ms or 2m"),
+            ("byztop up --rate fast", "or `max`"),
+        ] {
+            let error = up(line).unwrap_err();
+            assert!(error.contains(expected), "{line}: {error}");
+        }
+    }
+}

@@ -1,0 +1,336 @@
+//! A cluster on this machine: its directory, its ports and its processes, from start to end.
+//!
+//! Each replica is this same program, run as `byztop node DIR/nX`. It ends when its standard input closes, and this
+//! process holds the other end: however this process ends, its replicas end too. A replica that dies is reported and
+//! left dead.
+
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use byztop_certs::{ClusterDirectory, Durability, InitOptions, Role};
+use byztop_core::types::{ProtocolName, ReplicaId};
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+use crate::ports::{self, Reservation};
+use crate::usage;
+
+/// What to start.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct LaunchOptions {
+    /// How many replicas, if that was said.
+    pub(crate) replicas: Option<u8>,
+    /// Which protocol, if that was said.
+    pub(crate) protocol: Option<ProtocolName>,
+    /// What survives, if that was said.
+    pub(crate) durability: Option<Durability>,
+    /// Where, instead of a temporary folder.
+    pub(crate) dir: Option<PathBuf>,
+}
+
+/// What happened to a replica's process.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Life {
+    /// It runs.
+    Started {
+        /// Its process id.
+        pid: u32,
+    },
+    /// It has ended.
+    Ended {
+        /// How, in words.
+        how: String,
+        /// The last lines of its log.
+        log_tail: String,
+    },
+}
+
+/// How often processes are looked after.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// How long replicas may take to end by themselves once their standard input is closed.
+const GRACE: Duration = Duration::from_millis(2500);
+
+/// How much of a log is shown when its replica dies.
+const TAIL_LINES: usize = 5;
+
+/// A running local cluster. Dropping it ends every replica, then removes what is temporary.
+pub(crate) struct LocalCluster {
+    directory: Arc<ClusterDirectory>,
+    notes: Vec<String>,
+    // Dropped in this order: the keeper ends the replicas before their ports and folder go.
+    _keeper: Keeper,
+    _ports: Option<Reservation>,
+    _scratch: Option<TempDir>,
+}
+
+impl LocalCluster {
+    /// Makes or opens the directory and starts its replicas. What happens to them is reported to `lives`; reports that
+    /// do not fit are lost, so the channel should hold a few per replica.
+    ///
+    /// # Errors
+    ///
+    /// If the options contradict the directory, a port of an existing cluster is taken, or a process can not start.
+    pub(crate) fn start(
+        options: &LaunchOptions,
+        lives: mpsc::Sender<(ReplicaId, Life)>,
+    ) -> anyhow::Result<LocalCluster> {
+        let Ground { directory, ports, scratch } = Ground::find(options)?;
+        let notes = ports.iter().filter_map(|ports| ports.note.clone()).collect();
+        let program = std::env::current_exe().context("can not find this program's own file")?;
+        let mut processes = Vec::new();
+        for replica in directory.config().committee().members() {
+            processes.push(Process::start(&program, &directory, replica)?);
+        }
+        for process in &processes {
+            report(&lives, process.replica, Life::Started { pid: process.child.id() });
+        }
+        let keeper = Keeper::of(processes, lives)?;
+        Ok(LocalCluster { directory: Arc::new(directory), notes, _keeper: keeper, _ports: ports, _scratch: scratch })
+    }
+
+    /// The cluster's directory.
+    pub(crate) fn directory(&self) -> &Arc<ClusterDirectory> {
+        &self.directory
+    }
+
+    /// What the user should know about how it was started.
+    pub(crate) fn notes(&self) -> &[String] {
+        &self.notes
+    }
+}
+
+/// Where a cluster lives, before anything runs.
+struct Ground {
+    directory: ClusterDirectory,
+    ports: Option<Reservation>,
+    scratch: Option<TempDir>,
+}
+
+impl Ground {
+    fn find(options: &LaunchOptions) -> anyhow::Result<Ground> {
+        match &options.dir {
+            Some(dir) if dir.is_file() || dir.join("cluster.toml").exists() => {
+                let directory = ClusterDirectory::open(dir)?;
+                check_same(&directory, options)?;
+                Ok(Ground { directory, ports: None, scratch: None })
+            }
+            Some(dir) => {
+                let (directory, ports) = make(dir, options)?;
+                Ok(Ground { directory, ports: Some(ports), scratch: None })
+            }
+            None => {
+                let scratch = tempfile::Builder::new().prefix("byztop-").tempdir();
+                let scratch =
+                    scratch.context("can not make a temporary folder for the cluster; --dir names another")?;
+                let (directory, ports) = make(scratch.path(), options)?;
+                Ok(Ground { directory, ports: Some(ports), scratch: Some(scratch) })
+            }
+        }
+    }
+}
+
+/// A fresh cluster for this machine, where the operator may attack.
+fn make(dir: &Path, options: &LaunchOptions) -> anyhow::Result<(ClusterDirectory, Reservation)> {
+    let defaults = InitOptions::default();
+    let replicas = options.replicas.map_or(defaults.replicas, usize::from);
+    let ports = ports::reserve(replicas).context("can not find free ports")?;
+    let init = InitOptions {
+        replicas,
+        ports: ports.ports.clone(),
+        protocol: options.protocol.unwrap_or(defaults.protocol),
+        durability: options.durability.unwrap_or(defaults.durability),
+        attacks_allowed: true,
+        ..defaults
+    };
+    Ok((ClusterDirectory::create(dir, &init)?, ports))
+}
+
+/// An existing cluster is started as it is; options that say otherwise are refused rather than ignored.
+fn check_same(directory: &ClusterDirectory, options: &LaunchOptions) -> anyhow::Result<()> {
+    let (config, file) = (directory.config(), directory.path().join("cluster.toml"));
+    let differs = |found: String, asked: String| {
+        Err(usage(format!("{}: this cluster has {found}, but {asked} was asked for", file.display())))
+    };
+    if let Some(replicas) = options.replicas.filter(|n| usize::from(*n) != config.replicas.len()) {
+        return differs(format!("{} replicas", config.replicas.len()), format!("--replicas {replicas}"));
+    }
+    if let Some(protocol) = options.protocol.filter(|p| *p != config.protocol) {
+        return differs(format!("protocol {}", config.protocol), format!("--protocol {protocol}"));
+    }
+    if let Some(durability) = options.durability.filter(|d| *d != config.durability) {
+        return differs(format!("durability {}", config.durability), format!("--durability {durability}"));
+    }
+    if let Some((name, port)) = ports::taken_in(config) {
+        let file = file.display();
+        return Err(usage(format!("port {port} of {name} is taken; is the cluster of {file} running already?")));
+    }
+    Ok(())
+}
+
+/// One replica's process and the pipe that keeps it alive.
+struct Process {
+    replica: ReplicaId,
+    child: Child,
+    // `Some` as long as the replica is to live.
+    pipe: Option<ChildStdin>,
+    log: PathBuf,
+    has_ended: bool,
+}
+
+impl Process {
+    fn start(program: &Path, directory: &ClusterDirectory, replica: ReplicaId) -> anyhow::Result<Process> {
+        let home = directory.home(Role::Replica(replica));
+        let log = home.join("log");
+        let output = open_log(&log).with_context(|| format!("{}: can not write {replica}'s log", log.display()))?;
+        let errors = output.try_clone().with_context(|| format!("{}: can not write {replica}'s log", log.display()))?;
+        let mut child = Command::new(program)
+            .args(["node", "--until-stdin-closes"])
+            .arg(&home)
+            .stdin(Stdio::piped())
+            .stdout(output)
+            .stderr(errors)
+            // A group of its own: Ctrl-C reaches the console alone, which then ends its replicas in order.
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("can not start {replica} as {}", program.display()))?;
+        let pipe = child.stdin.take();
+        Ok(Process { replica, child, pipe, log, has_ended: false })
+    }
+
+    /// Whether the process has ended since the last look, and how.
+    fn look(&mut self) -> Option<Life> {
+        if self.has_ended {
+            return None;
+        }
+        let how = match self.child.try_wait() {
+            Ok(None) => return None,
+            Ok(Some(status)) => in_words(status),
+            Err(error) => format!("lost: {error}"),
+        };
+        self.has_ended = true;
+        Some(Life::Ended { how, log_tail: tail(&self.log).unwrap_or_default() })
+    }
+
+    fn is_running(&mut self) -> bool {
+        self.look();
+        !self.has_ended
+    }
+}
+
+impl Drop for Process {
+    /// Whatever way a cluster comes to its end, no process of it stays.
+    fn drop(&mut self) {
+        drop(self.pipe.take());
+        if self.is_running() {
+            // It may end by itself in this instant; then there is nothing to kill, and waiting reaps it.
+            self.child.kill().ok();
+            self.child.wait().ok();
+        }
+    }
+}
+
+fn open_log(path: &Path) -> io::Result<File> {
+    File::options().create(true).append(true).open(path)
+}
+
+fn in_words(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt as _;
+    match (status.code(), status.signal()) {
+        (Some(0), _) => "ended by itself".to_string(),
+        (Some(code), _) => format!("ended with exit status {code}"),
+        (None, Some(signal)) => {
+            let name = nix::sys::signal::Signal::try_from(signal).map_or("?", nix::sys::signal::Signal::as_str);
+            format!("was killed by signal {signal} ({name})")
+        }
+        (None, None) => "ended".to_string(),
+    }
+}
+
+/// The last few lines of a log, of which no more than a few kilobytes are read.
+fn tail(log: &Path) -> io::Result<String> {
+    const MOST: u64 = 4096;
+    let mut file = File::open(log)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(MOST)))?;
+    let mut bytes = Vec::new();
+    file.take(MOST).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+    Ok(lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n"))
+}
+
+/// Looks after the processes on a thread of its own, and ends them all when it is dropped.
+struct Keeper {
+    // Dropped to tell the thread to end; nothing is ever sent.
+    end: Option<SyncSender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Keeper {
+    fn of(processes: Vec<Process>, lives: mpsc::Sender<(ReplicaId, Life)>) -> anyhow::Result<Keeper> {
+        let (end, ended) = sync_channel::<()>(1);
+        let keep = move || {
+            let mut processes = processes;
+            while ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
+                for process in &mut processes {
+                    if let Some(life) = process.look() {
+                        report(&lives, process.replica, life);
+                    }
+                }
+            }
+            end_gently(&mut processes);
+        };
+        let thread = thread::Builder::new().name("processes".to_string()).spawn(keep);
+        Ok(Keeper { end: Some(end), thread: Some(thread.context("can not start a thread")?) })
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        drop(self.end.take());
+        if let Some(thread) = self.thread.take() {
+            // If it panicked, its pipes are closed all the same and the replicas end.
+            thread.join().ok();
+        }
+    }
+}
+
+/// Closes all pipes and waits a little. Who is still there afterwards is killed as it is dropped.
+fn end_gently(processes: &mut [Process]) {
+    for process in &mut *processes {
+        drop(process.pipe.take());
+    }
+    let deadline = Instant::now() + GRACE;
+    while processes.iter_mut().any(Process::is_running) && Instant::now() < deadline {
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn report(lives: &mpsc::Sender<(ReplicaId, Life)>, replica: ReplicaId, life: Life) {
+    if let Err(error) = lives.try_send((replica, life)) {
+        tracing::warn!("nobody hears of {replica}: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_tail_is_the_last_lines_and_bounded() {
+        let scratch = tempfile::tempdir().unwrap();
+        let log = scratch.path().join("log");
+        let text: String = (0..10_000).map(|line| format!("line {line}\n\n")).collect();
+        std::fs::write(&log, text).unwrap();
+        assert_eq!(tail(&log).unwrap(), "line 9995\nline 9996\nline 9997\nline 9998\nline 9999");
+    }
+}

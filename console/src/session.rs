@@ -1,0 +1,388 @@
+//! A cluster, the links to its replicas and the load on it; and the screen on top of them.
+//!
+//! Everything asynchronous runs on background threads. The screen has the main thread and two bounded channels: events
+//! come in, commands go out. It is never waited for: an event that does not fit is counted and lost, unless it tells
+//! that a link or a process changed, which is kept until it fits.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::fs::File;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use byztop_certs::{ClusterDirectory, Role};
+use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest};
+use byztop_core::types::ReplicaId;
+use byztop_node::control::{self, LinkEvent};
+use byztop_node::load::{Load, LoadReport, LoadSettings};
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::{Rate, UpArgs};
+use crate::launch::{LaunchOptions, Life, LocalCluster};
+use crate::stop::Stop;
+use crate::tui::{self, Command, Feed, FeedEvent, ProcessEvent, Roster};
+
+/// How many link events wait for whoever folds them.
+const LINK_EVENTS: usize = 1024;
+
+/// How many requests wait for one link.
+const LINK_REQUESTS: usize = 16;
+
+/// How many commands of the screen wait: one per replica of the largest cluster, and then some.
+const COMMANDS: usize = 128;
+
+/// How many reports on processes wait; a cluster of a hundred starts and dies within it.
+const LIVES: usize = 512;
+
+/// How often replicas send frames to the screen.
+const FRAME_MS: u32 = 100;
+
+/// How often the load is reported.
+const LOAD_REPORT: Duration = Duration::from_millis(250);
+
+/// The load begins when every replica is connected, or after so long without the last ones.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long background tasks may take to end.
+const SHUTDOWN: Duration = Duration::from_secs(1);
+
+/// What `up` starts: processes, links, and what the load is to be.
+pub(crate) struct Session {
+    pub(crate) links: Links,
+    pub(crate) lives: mpsc::Receiver<(ReplicaId, Life)>,
+    pub(crate) load_settings: LoadSettings,
+    // Dropped in this order: links and load end before the replicas do.
+    pub(crate) runtime: Background,
+    pub(crate) cluster: LocalCluster,
+}
+
+impl Session {
+    /// Starts the cluster and begins to connect to it in a role.
+    ///
+    /// # Errors
+    ///
+    /// As [`LocalCluster::start`].
+    pub(crate) fn start(up: &UpArgs, role: Role, frame_ms: u32) -> anyhow::Result<Session> {
+        let options = LaunchOptions {
+            replicas: up.replicas,
+            protocol: up.protocol,
+            durability: up.durability,
+            dir: up.dir.clone(),
+        };
+        let (sender, lives) = mpsc::channel(LIVES);
+        let cluster = LocalCluster::start(&options, sender)?;
+        log_to_file(&cluster.directory().path().join("console.log"))?;
+        let runtime = Background::start()?;
+        let links = Links::open(&runtime, cluster.directory(), role, frame_ms);
+        Ok(Session { links, lives, load_settings: load_settings(up), runtime, cluster })
+    }
+}
+
+fn load_settings(up: &UpArgs) -> LoadSettings {
+    // An open loop must not run out of sessions when the cluster stalls for a moment; a closed loop is as large as its
+    // sessions, and more than a few batches of them only wait longer.
+    let sessions = match up.rate {
+        Rate::PerSecond(_) => 1024,
+        Rate::Max => 256,
+    };
+    LoadSettings { rate: up.rate.per_second(), bundle: usize::from(up.bundle), seed: 1, sessions }
+}
+
+/// Logs to a file, never to the screen. `BYZTOP_LOG=debug` says more.
+fn log_to_file(path: &Path) -> anyhow::Result<()> {
+    let file = File::options().create(true).append(true).open(path);
+    let file = file.with_context(|| format!("{}: can not write the console's log", path.display()))?;
+    let filter = EnvFilter::try_from_env("BYZTOP_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(Mutex::new(file)).with_ansi(false).init();
+    Ok(())
+}
+
+/// The threads of everything asynchronous. Dropping it gives tasks a moment to end and then leaves them.
+pub(crate) struct Background(Option<Runtime>);
+
+impl Background {
+    fn start() -> anyhow::Result<Background> {
+        let runtime = byztop_node::runtime().context("can not start background threads")?;
+        Ok(Background(Some(runtime)))
+    }
+
+    pub(crate) fn get(&self) -> &Runtime {
+        self.0.as_ref().expect("the runtime is taken when it is dropped")
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_timeout(SHUTDOWN);
+        }
+    }
+}
+
+/// One link to each replica.
+pub(crate) struct Links {
+    requests: Vec<mpsc::Sender<ConsoleRequest>>,
+    events: mpsc::Receiver<(ReplicaId, LinkEvent)>,
+    frame_ms: u32,
+}
+
+impl Links {
+    fn open(runtime: &Background, directory: &Arc<ClusterDirectory>, role: Role, frame_ms: u32) -> Links {
+        let (sender, events) = mpsc::channel(LINK_EVENTS);
+        let open = |replica| {
+            let (requests, receiver) = mpsc::channel(LINK_REQUESTS);
+            runtime.get().spawn(control::watch(directory.clone(), role, replica, receiver, sender.clone()));
+            requests
+        };
+        let requests = directory.config().committee().members().map(open).collect();
+        Links { requests, events, frame_ms }
+    }
+
+    /// The next event. A link that comes up is asked for frames at once.
+    pub(crate) async fn next(&mut self) -> Option<(ReplicaId, LinkEvent)> {
+        let (replica, event) = self.events.recv().await?;
+        if matches!(event, LinkEvent::Up(_)) {
+            self.ask(replica, ConsoleRequest::Subscribe { interval_ms: self.frame_ms });
+        }
+        Some((replica, event))
+    }
+
+    /// Sends a request if the link has room for it.
+    pub(crate) fn ask(&self, replica: ReplicaId, request: ConsoleRequest) {
+        let Some(link) = self.requests.get(replica.index()) else { return };
+        if let Err(error) = link.try_send(request) {
+            tracing::warn!("a request to {replica} is lost: {error}");
+        }
+    }
+}
+
+/// Shows the cluster until the user leaves.
+///
+/// # Errors
+///
+/// If the cluster can not be started or the terminal can not be used.
+pub(crate) fn show(up: &UpArgs) -> anyhow::Result<()> {
+    let stop = Stop::install().context("can not listen for signals")?;
+    let session = Session::start(up, Role::Operator, FRAME_MS)?;
+    let config = session.cluster.directory().config();
+    let roster = Roster {
+        protocol: config.protocol.to_string(),
+        replicas: config.replicas.len(),
+        durability: config.durability.to_string(),
+    };
+    // They are in the scroll-back when the screen has gone.
+    session.cluster.notes().iter().for_each(|note| eprintln!("byztop: {note}"));
+    let (events, feed_events) = sync_channel(LINK_EVENTS);
+    let (commands, command_queue) = mpsc::channel(COMMANDS);
+    let dropped = Arc::new(AtomicU64::new(0));
+    let outbox = Outbox { events, kept: VecDeque::new(), dropped: dropped.clone() };
+    let feed = Feed { roster, events: feed_events, commands, dropped };
+
+    // Named in this order, the cluster is dropped last, whatever happens on the way.
+    let Session { cluster, runtime, links, lives, load_settings } = session;
+    let driver = Driver {
+        links,
+        lives,
+        outbox,
+        load: LoadState::Waiting { connected: BTreeSet::new(), settings: load_settings },
+        directory: cluster.directory().clone(),
+    };
+    runtime.get().spawn(driver.run(command_queue, stop));
+    let shown = tui::run(feed);
+    drop(runtime);
+    drop(cluster);
+    shown
+}
+
+/// Carries events to the screen and its commands away.
+struct Driver {
+    links: Links,
+    lives: mpsc::Receiver<(ReplicaId, Life)>,
+    outbox: Outbox,
+    load: LoadState,
+    directory: Arc<ClusterDirectory>,
+}
+
+enum LoadState {
+    /// Not every replica is connected yet.
+    Waiting { connected: BTreeSet<ReplicaId>, settings: LoadSettings },
+    /// It runs, at this rate and bundle.
+    Running { load: Load, rate: Option<f64>, bundle: u32 },
+}
+
+impl Driver {
+    /// Runs until the user leaves or a signal comes; the screen ends when its feed does.
+    async fn run(mut self, mut commands: mpsc::Receiver<Command>, mut stop: Stop) {
+        let mut ticks = interval(LOAD_REPORT);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let patience = Instant::now() + PATIENCE;
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.asked() => return,
+                command = commands.recv() => match command {
+                    None | Some(Command::Quit) => return,
+                    Some(Command::Send(replica, request)) => self.links.ask(replica, request),
+                    Some(Command::SetRate(wanted)) => self.set_rate(wanted),
+                },
+                Some((replica, life)) = self.lives.recv() => {
+                    self.outbox.must_arrive(FeedEvent::Process(replica, process_event(life)));
+                }
+                Some((replica, event)) = self.links.next() => self.on_link(replica, event),
+                _ = ticks.tick() => self.on_tick(),
+                () = sleep_until(patience), if matches!(self.load, LoadState::Waiting { .. }) => self.start_load(),
+            }
+        }
+    }
+
+    fn on_link(&mut self, replica: ReplicaId, event: LinkEvent) {
+        if let (LoadState::Waiting { connected, .. }, LinkEvent::Up(_)) = (&mut self.load, &event) {
+            connected.insert(replica);
+            if connected.len() == self.directory.config().replicas.len() {
+                self.start_load();
+            }
+        }
+        let is_passing =
+            matches!(event, LinkEvent::Rtt(_) | LinkEvent::Message(ConsoleMessage::Frame(_)) | LinkEvent::Connecting);
+        let event = FeedEvent::Link(replica, link_event(event));
+        if is_passing {
+            self.outbox.may_be_lost(event);
+        } else {
+            self.outbox.must_arrive(event);
+        }
+    }
+
+    fn on_tick(&mut self) {
+        self.outbox.flush();
+        if let LoadState::Running { load, rate, bundle } = &self.load {
+            let report = load_report(load.report(), *rate, *bundle);
+            self.outbox.may_be_lost(FeedEvent::Load(Box::new(report)));
+        }
+    }
+
+    fn start_load(&mut self) {
+        if let LoadState::Waiting { settings, .. } = &self.load {
+            let (rate, bundle) = (settings.rate, settings.bundle as u32);
+            self.load =
+                LoadState::Running { load: Load::start(self.directory.clone(), settings.clone()), rate, bundle };
+        }
+    }
+
+    fn set_rate(&mut self, wanted: Option<f64>) {
+        match &mut self.load {
+            LoadState::Waiting { settings, .. } => settings.rate = wanted,
+            LoadState::Running { load, rate, .. } => {
+                load.set_rate(wanted);
+                *rate = wanted;
+            }
+        }
+    }
+}
+
+/// The screen's end of the feed.
+struct Outbox {
+    events: SyncSender<FeedEvent>,
+    kept: VecDeque<FeedEvent>,
+    dropped: Arc<AtomicU64>,
+}
+
+impl Outbox {
+    /// Past so many events that must arrive, the oldest are lost all the same: the screen is not reading.
+    const MOST_KEPT: usize = 4096;
+
+    fn may_be_lost(&mut self, event: FeedEvent) {
+        self.flush();
+        // What is kept is older, so nothing may overtake it.
+        if !self.kept.is_empty() || self.events.try_send(event).is_err() {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn must_arrive(&mut self, event: FeedEvent) {
+        self.kept.push_back(event);
+        if self.kept.len() > Self::MOST_KEPT {
+            self.kept.pop_front();
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        self.flush();
+    }
+
+    fn flush(&mut self) {
+        while let Some(event) = self.kept.pop_front() {
+            // A screen that is gone needs nothing any more; its commands end the driver.
+            if let Err(TrySendError::Full(event)) = self.events.try_send(event) {
+                self.kept.push_front(event);
+                return;
+            }
+        }
+    }
+}
+
+fn link_event(event: LinkEvent) -> tui::LinkEvent {
+    match event {
+        LinkEvent::Connecting => tui::LinkEvent::Connecting,
+        LinkEvent::Up(welcome) => tui::LinkEvent::Up(welcome),
+        LinkEvent::Message(message) => tui::LinkEvent::Message(message),
+        LinkEvent::Rtt(rtt) => tui::LinkEvent::Rtt(rtt),
+        LinkEvent::Down(why) => tui::LinkEvent::Down(why),
+    }
+}
+
+fn process_event(life: Life) -> ProcessEvent {
+    match life {
+        Life::Started { pid } => ProcessEvent::Started { pid },
+        Life::Ended { how, log_tail } => {
+            let last = log_tail.lines().last().unwrap_or_default().to_string();
+            ProcessEvent::Exited { status: how, log_tail: last }
+        }
+    }
+}
+
+fn load_report(report: LoadReport, rate: Option<f64>, bundle: u32) -> tui::LoadReport {
+    let LoadReport { committed_ops, success, failed, latency, in_flight, busy, offered_ops, .. } = report;
+    tui::LoadReport { committed_ops, success, failed, offered_ops, in_flight, busy, latency, rate, bundle }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_lost_when_the_screen_lags_but_changes_arrive_in_order() {
+        let (events, screen) = sync_channel(1);
+        let mut outbox = Outbox { events, kept: VecDeque::new(), dropped: Arc::default() };
+        let started = |pid| FeedEvent::Process(ReplicaId(0), ProcessEvent::Started { pid });
+        let rtt = || FeedEvent::Link(ReplicaId(0), tui::LinkEvent::Connecting);
+        outbox.may_be_lost(rtt());
+        outbox.may_be_lost(rtt());
+        outbox.must_arrive(started(1));
+        outbox.may_be_lost(rtt());
+        outbox.must_arrive(started(2));
+        assert_eq!(outbox.dropped.load(Ordering::Relaxed), 2);
+        let mut seen = Vec::new();
+        while let Ok(event) = screen.try_recv() {
+            if let FeedEvent::Process(_, ProcessEvent::Started { pid }) = event {
+                seen.push(pid);
+            }
+            outbox.flush();
+        }
+        assert_eq!(seen, [1, 2]);
+    }
+
+    #[test]
+    fn changes_are_bounded_too() {
+        let (events, _screen) = sync_channel(1);
+        let mut outbox = Outbox { events, kept: VecDeque::new(), dropped: Arc::default() };
+        for pid in 0..=Outbox::MOST_KEPT as u32 + 5 {
+            outbox.must_arrive(FeedEvent::Process(ReplicaId(0), ProcessEvent::Started { pid }));
+        }
+        assert_eq!(outbox.kept.len(), Outbox::MOST_KEPT);
+        assert_eq!(outbox.dropped.load(Ordering::Relaxed), 5);
+    }
+}

@@ -1,0 +1,48 @@
+//! One place where Ctrl-C, SIGTERM and SIGHUP arrive, so that each ends a run in an orderly way.
+
+use std::io;
+use std::thread;
+
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use tokio::sync::watch;
+
+/// Says when the user or the system wants the process to end.
+#[derive(Clone, Debug)]
+pub(crate) struct Stop {
+    signals: watch::Receiver<u32>,
+}
+
+/// So many signals in a row end the process at once, orderly or not; what it started ends with it, by the pipes.
+const PATIENCE: u32 = 3;
+
+impl Stop {
+    /// Takes over the three signals for the rest of the process's life.
+    ///
+    /// # Errors
+    ///
+    /// If the system refuses.
+    pub(crate) fn install() -> io::Result<Stop> {
+        let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+        let (sender, receiver) = watch::channel(0);
+        let listen = move || {
+            for signal in signals.forever() {
+                sender.send_modify(|count| *count += 1);
+                if *sender.borrow() >= PATIENCE {
+                    // It does not return: these three end a process.
+                    signal_hook::low_level::emulate_default_handler(signal).expect("the signal is a real one");
+                }
+            }
+        };
+        thread::Builder::new().name("signals".to_string()).spawn(listen)?;
+        Ok(Stop { signals: receiver })
+    }
+
+    /// Returns when the first signal has come.
+    pub(crate) async fn asked(&mut self) {
+        if self.signals.wait_for(|count| *count > 0).await.is_err() {
+            // The thread that listens lives as long as the process; should it not, nothing ever asks.
+            std::future::pending::<()>().await;
+        }
+    }
+}

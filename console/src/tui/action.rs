@@ -1,0 +1,98 @@
+//! What a user may want, whatever it was that said so: a key, the palette, a test.
+
+/// Something to be done.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Action {
+    /// Leave.
+    Quit,
+    /// Leave the terminal to the shell for a while.
+    Suspend,
+    /// Select another replica, or move within what lies over the screen.
+    Move(Motion),
+    /// Set or end an attack on the selected replica.
+    Attack(Injection),
+    /// End all attacks on the selected replica.
+    Heal,
+    /// End all attacks on all replicas.
+    HealAll,
+    /// Hold the screen as it is, or let it live again.
+    Freeze,
+    /// Open or close the help.
+    Help,
+    /// Open the command line.
+    Palette,
+    /// Make the event log larger or smaller.
+    Log,
+    /// Follow the newest slot's votes again.
+    Follow,
+    /// Choose or drop the victim under the cursor.
+    Toggle,
+    /// Switch between the forms of an attack.
+    SwitchForm,
+    /// Do what is offered.
+    Accept,
+    /// Close what lies over the screen.
+    Cancel,
+    /// Complete the word at the cursor.
+    Complete,
+    /// Append a character.
+    Type(char),
+    /// Drop the last character.
+    Erase,
+    /// Drop everything typed.
+    EraseAll,
+}
+
+/// Where to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Motion {
+    Up,
+    Down,
+    PageUp,
+    PageDown,
+    First,
+    Last,
+}
+
+impl Motion {
+    /// The row after this motion from row `from` of `rows`; a page is `page` rows.
+    pub(super) fn apply(self, from: usize, rows: usize, page: usize) -> usize {
+        let last = rows.saturating_sub(1);
+        match self {
+            Motion::Up => from.saturating_sub(1),
+            Motion::Down => from.saturating_add(1).min(last),
+            Motion::PageUp => from.saturating_sub(page.max(1)),
+            Motion::PageDown => from.saturating_add(page.max(1)).min(last),
+            Motion::First => 0,
+            Motion::Last => last,
+        }
+    }
+}
+
+/// The attacks that have a key.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Injection {
+    Crash,
+    Delay,
+    Dark,
+    Equivocate,
+    Sign,
+}
+
+impl Injection {
+    /// Its name in the attack language.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Injection::Crash => "crash",
+            Injection::Delay => "time",
+            Injection::Dark => "dark",
+            Injection::Equivocate => "equivocation",
+            Injection::Sign => "sign",
+        }
+    }
+
+    /// Whether it needs victims.
+    pub(super) fn needs_victims(self) -> bool {
+        matches!(self, Injection::Dark | Injection::Equivocate)
+    }
+}

@@ -1,0 +1,357 @@
+//! A made-up cluster that behaves like one: what it says is a function of time and of what it was told.
+//!
+//! It knows no protocol. It produces what frames look like while slots are ordered, while a primary is silent and when
+//! a view begins, so that the console can be tested, and looked at, without replicas.
+
+use std::collections::BTreeMap;
+
+use byztop_core::committee::Committee;
+use byztop_core::protocol::{Complaint, Event, PhaseVotes, SlotPhase, SlotVotes, Status};
+use byztop_core::rejection::Rejection;
+use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest, Counters, Frame, PhaseLatencies, Welcome};
+use byztop_core::types::{Digest, Micros, ProtocolName, ReplicaId, ReplicaSet, SeqNum, Time, View};
+
+use crate::tui::{Command, FeedEvent, LinkEvent, LoadReport, ProcessEvent, Roster};
+
+/// How long frames are apart, in microseconds.
+pub const FRAME_US: u64 = 250_000;
+
+/// K.
+const CHECKPOINT: u64 = 128;
+
+/// How long the primary may be silent before it is deposed, in microseconds.
+const PATIENCE_US: u64 = 1_500_000;
+
+/// The cluster.
+pub struct Cluster {
+    committee: Committee,
+    /// Microseconds of Unix time.
+    pub now: Time,
+    started: Time,
+    /// Slots executed since the start.
+    executed: f64,
+    slots_per_second: f64,
+    ops_per_slot: u64,
+    view: View,
+    stalled_since: Option<Time>,
+    asking: bool,
+    attacks: Vec<String>,
+    dead: BTreeMap<ReplicaId, String>,
+    watched: Option<SeqNum>,
+    events: Vec<Vec<(Time, Event)>>,
+    latency: hdrhistogram::Histogram<u64>,
+    rate: Option<f64>,
+    random: u64,
+    view_changes: u64,
+}
+
+impl Cluster {
+    /// `replicas` replicas that begin at a time.
+    pub fn new(replicas: usize, now: Time) -> Cluster {
+        Cluster {
+            committee: Committee::new(replicas).expect("a size between 1 and 100"),
+            now,
+            started: now,
+            executed: 18_300.0,
+            slots_per_second: 250.0,
+            ops_per_slot: 8,
+            view: View(0),
+            stalled_since: None,
+            asking: false,
+            attacks: vec![String::new(); replicas],
+            dead: BTreeMap::new(),
+            watched: None,
+            events: vec![Vec::new(); replicas],
+            latency: hdrhistogram::Histogram::new(3).expect("three digits"),
+            rate: Some(2000.0),
+            random: 0x9e37_79b9_7f4a_7c15,
+            view_changes: 0,
+        }
+    }
+
+    /// What is known of it beforehand.
+    pub fn roster(&self) -> Roster {
+        Roster { protocol: "pbft".into(), replicas: self.committee.size(), durability: "os".into() }
+    }
+
+    /// Every process starts and every link comes up.
+    pub fn connect(&mut self) -> Vec<FeedEvent> {
+        let ids: Vec<ReplicaId> = self.committee.members().collect();
+        let mut feed = Vec::new();
+        for id in ids {
+            feed.push(FeedEvent::Process(id, ProcessEvent::Started { pid: 4100 + u32::from(id.0) }));
+            feed.push(FeedEvent::Link(id, LinkEvent::Up(Box::new(self.welcome(id)))));
+            feed.push(FeedEvent::Link(id, LinkEvent::Rtt(Micros(180 + 7 * u64::from(id.0)))));
+        }
+        feed
+    }
+
+    fn welcome(&self, id: ReplicaId) -> Welcome {
+        Welcome {
+            replica: id,
+            protocol: ProtocolName::Pbft,
+            phases: ["pre-prepare", "prepare", "commit"].map(String::from).to_vec(),
+            replicas: self.committee.size() as u8,
+            checkpoint_interval_slots: CHECKPOINT,
+            durability: "os".into(),
+            may_attack: true,
+            pid: 4100 + u32::from(id.0),
+        }
+    }
+
+    /// A process is killed, and its link with it.
+    pub fn kill(&mut self, id: ReplicaId) -> Vec<FeedEvent> {
+        self.dead.insert(id, "killed".into());
+        let (status, log_tail) = ("signal 9 (KILL)".into(), "INFO slot 18431 executed".into());
+        vec![
+            FeedEvent::Link(id, LinkEvent::Down("connection lost: timed out".into())),
+            FeedEvent::Process(id, ProcessEvent::Exited { status, log_tail }),
+        ]
+    }
+
+    /// Does what the console wants and answers.
+    pub fn obey(&mut self, command: Command) -> Vec<FeedEvent> {
+        let (id, request) = match command {
+            Command::Send(id, request) => (id, request),
+            Command::SetRate(rate) => {
+                self.rate = rate;
+                self.slots_per_second = rate.unwrap_or(12_400.0) / self.ops_per_slot as f64;
+                return Vec::new();
+            }
+            Command::Quit => return Vec::new(),
+        };
+        let attack = &mut self.attacks[id.index()];
+        let answer = match request {
+            ConsoleRequest::Attack(text) if text.contains("nonsense") => {
+                ConsoleMessage::Refused("column 1: unknown attack \"nonsense\"".into())
+            }
+            ConsoleRequest::Attack(text) => {
+                *attack = if attack.is_empty() { text } else { format!("{attack}; {text}") };
+                self.events[id.index()].push((self.now, Event::AttackSet { attack: attack.clone() }));
+                ConsoleMessage::Done(attack.clone())
+            }
+            ConsoleRequest::Heal => {
+                if !std::mem::take(attack).is_empty() {
+                    self.events[id.index()].push((self.now, Event::Healed));
+                }
+                ConsoleMessage::Done(String::new())
+            }
+            ConsoleRequest::WatchSlot(slot) => {
+                self.watched = slot;
+                return Vec::new();
+            }
+            ConsoleRequest::Subscribe { .. } => return Vec::new(),
+        };
+        vec![FeedEvent::Link(id, LinkEvent::Message(answer))]
+    }
+
+    /// A frame's time passes; what everyone says then.
+    pub fn step(&mut self) -> Vec<FeedEvent> {
+        self.now = self.now.after(Micros(FRAME_US));
+        self.order();
+        let ids: Vec<ReplicaId> = self.committee.members().filter(|id| !self.dead.contains_key(id)).collect();
+        let mut feed: Vec<FeedEvent> = Vec::new();
+        for id in ids {
+            let frame = Box::new(self.frame(id));
+            feed.push(FeedEvent::Link(id, LinkEvent::Message(ConsoleMessage::Frame(frame))));
+        }
+        feed.push(FeedEvent::Load(Box::new(self.load())));
+        feed
+    }
+
+    fn leader(&self) -> ReplicaId {
+        self.committee.primary(self.view)
+    }
+
+    fn does(&self, id: ReplicaId, attack: &str) -> bool {
+        self.attacks[id.index()].contains(attack)
+    }
+
+    fn is_silent(&self, id: ReplicaId) -> bool {
+        self.dead.contains_key(&id) || self.does(id, "crash") || self.does(id, "sign")
+    }
+
+    fn order(&mut self) {
+        let silent = self.committee.members().filter(|id| self.is_silent(*id)).count();
+        let lacks_quorum = self.committee.size() - silent < self.committee.quorum();
+        if !self.is_silent(self.leader()) && !lacks_quorum {
+            self.stalled_since = None;
+            let before = (self.executed as u64) / CHECKPOINT;
+            self.executed += self.slots_per_second * FRAME_US as f64 / 1e6;
+            let after = (self.executed as u64) / CHECKPOINT;
+            for checkpoint in before + 1..=after {
+                let seq = SeqNum(checkpoint * CHECKPOINT);
+                self.tell_all(0, &Event::CheckpointStable { seq, digest: state(seq) });
+            }
+            for _ in 0..(self.slots_per_second * FRAME_US as f64 / 1e6) as u64 {
+                let latency = self.spread(3100.0);
+                self.latency.record(latency).expect("the histogram grows");
+            }
+        } else {
+            let since = *self.stalled_since.get_or_insert(self.now);
+            if self.now.since(since).0 >= PATIENCE_US && !lacks_quorum && !self.asking {
+                self.asking = true;
+                self.change_view();
+            }
+        }
+        let bad: Vec<ReplicaId> = self.committee.members().filter(|id| self.does(*id, "sign")).collect();
+        for from in bad {
+            for _ in 0..40 {
+                self.tell_all(0, &Event::Rejected { from, why: Rejection::BadSignature });
+            }
+        }
+    }
+
+    fn change_view(&mut self) {
+        let mut view = self.view.next();
+        while self.is_silent(self.committee.primary(view)) {
+            view = view.next();
+        }
+        let honest: Vec<ReplicaId> = self.committee.members().filter(|id| !self.is_silent(*id)).collect();
+        let began = Time(self.now.0 - 30_000);
+        let most = honest.len().min(self.committee.weak_quorum());
+        for (i, id) in honest.iter().enumerate() {
+            let why = if i < most { Complaint::RequestTimeout } else { Complaint::Joined };
+            let at = began.after(Micros(2000 * i as u64));
+            self.events[id.index()].push((at, Event::ViewChangeAsked { view, why }));
+            let entered = Event::ViewEntered { view, primary: self.committee.primary(view), forced: 4, nulls: 1 };
+            self.events[id.index()].push((began.after(Micros(18_000 + 500 * i as u64)), entered));
+        }
+        (self.view, self.asking, self.stalled_since) = (view, false, None);
+        self.view_changes += 1;
+    }
+
+    fn tell_all(&mut self, skew: u64, event: &Event) {
+        let at = self.now.after(Micros(skew));
+        for id in self.committee.members() {
+            if self.events[id.index()].len() < 500 {
+                self.events[id.index()].push((at, event.clone()));
+            }
+        }
+    }
+
+    fn frame(&mut self, id: ReplicaId) -> Frame {
+        let is_dark = self.committee.members().any(|other| self.attacks[other.index()].contains(&format!("dark({id}")));
+        let behind = if is_dark { 41 } else { 0 };
+        let executed = SeqNum((self.executed as u64).saturating_sub(behind));
+        let stable = SeqNum(executed.0 / CHECKPOINT * CHECKPOINT);
+        let is_stalled = self.stalled_since.is_some();
+        let operations = (self.executed as u64 - 18_300).saturating_sub(behind) * self.ops_per_slot;
+        let jitter = self.next() % 40;
+        Frame {
+            replica: id,
+            at: self.now,
+            status: Status {
+                view: self.view,
+                asking_for: None,
+                leader: self.leader(),
+                stable,
+                executed,
+                observing_until: None,
+            },
+            stable_digest: state(stable),
+            executed_digest: None,
+            counters: Counters {
+                operations,
+                operations_failed: operations / 9,
+                submissions: operations / 8,
+                pending: if is_stalled { 200 } else { 3 },
+                view_changes: self.view_changes,
+                messages_sent: executed.0 * 14,
+                links: self.committee.size() as u64 - 1,
+                cpu: Micros((self.now.since(self.started).0) * (30 + 3 * u64::from(id.0)) / 100 + jitter * 100),
+                memory_bytes: 48 << 20,
+                ..Counters::default()
+            },
+            attack: self.attacks[id.index()].clone(),
+            slots: self.slots(executed, is_stalled, is_dark),
+            votes: Some(self.votes(id, executed)),
+            latencies: self.latencies(is_stalled),
+            events: std::mem::take(&mut self.events[id.index()]),
+            dropped: 0,
+        }
+    }
+
+    fn slots(&mut self, executed: SeqNum, is_stalled: bool, is_dark: bool) -> Vec<(SeqNum, SlotPhase)> {
+        if is_stalled {
+            return Vec::new();
+        }
+        let phases = [SlotPhase::Committed, SlotPhase::Prepared, SlotPhase::PrePrepared, SlotPhase::Empty];
+        let mut slot = executed;
+        let mut slots = Vec::new();
+        for phase in phases {
+            let repeat = if is_dark && phase == SlotPhase::Prepared { 36 } else { self.next() % 3 };
+            for _ in 0..repeat {
+                slot = slot.next();
+                slots.push((slot, phase));
+            }
+        }
+        slots
+    }
+
+    fn votes(&mut self, observer: ReplicaId, executed: SeqNum) -> SlotVotes {
+        let seq = self.watched.unwrap_or(executed.plus(2));
+        let digest = state(seq);
+        let quorum = self.committee.quorum() as u8;
+        let is_old = seq <= executed;
+        let phases = ["prepare", "commit"].into_iter().enumerate().map(|(i, phase)| {
+            let missing = if is_old { 0 } else { 1 + 2 * i as u64 + u64::from(observer.0 % 2) };
+            let voters = self.committee.members().filter(|id| !self.is_silent(*id));
+            let voters: ReplicaSet = voters
+                .filter(|id| *id == observer || u64::from(id.0) + missing < self.committee.size() as u64)
+                .collect();
+            PhaseVotes { phase: phase.into(), by_digest: vec![(digest, voters)], needed: quorum }
+        });
+        SlotVotes { seq, view: self.view, phases: phases.collect() }
+    }
+
+    fn latencies(&mut self, is_stalled: bool) -> Vec<PhaseLatencies> {
+        if is_stalled {
+            return vec![PhaseLatencies::default(); 4];
+        }
+        let means = [420.0, 950.0, 1800.0, 70.0];
+        let mut all = Vec::new();
+        for mean in means {
+            let mut buckets: BTreeMap<Micros, u32> = BTreeMap::new();
+            for _ in 0..60 {
+                *buckets.entry(Micros(self.spread(mean))).or_default() += 1;
+            }
+            all.push(PhaseLatencies { buckets: buckets.into_iter().collect() });
+        }
+        all
+    }
+
+    fn load(&self) -> LoadReport {
+        let committed_ops = (self.executed as u64 - 18_300) * self.ops_per_slot;
+        LoadReport {
+            committed_ops,
+            success: committed_ops - committed_ops / 9,
+            failed: committed_ops / 9,
+            offered_ops: committed_ops + 24,
+            in_flight: 24,
+            busy: 0,
+            latency: self.latency.clone(),
+            rate: self.rate,
+            bundle: 8,
+        }
+    }
+
+    /// About log-normal around a mean, with a tail.
+    fn spread(&mut self, mean: f64) -> u64 {
+        let sum: f64 = (0..6).map(|_| (self.next() % 1000) as f64 / 1000.0).sum::<f64>() - 3.0;
+        let tail = if self.next() % 200 == 0 { 4.0 } else { 1.0 };
+        ((mean * (sum * 0.55).exp() * tail) as u64).max(1)
+    }
+
+    /// The next number of a xorshift generator with a fixed seed.
+    fn next(&mut self) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random
+    }
+}
+
+fn state(seq: SeqNum) -> Digest {
+    Digest::of("fixture", &[&seq.0.to_le_bytes()])
+}

@@ -1,0 +1,172 @@
+//! The one table of keys: what each does, its hint, its help. Key handling, hint line and help all read it.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+
+use super::action::{Action, Injection, Motion};
+use super::ui::Context;
+
+/// A key and what it does.
+pub(super) struct Binding {
+    /// Where it holds.
+    pub context: Context,
+    /// The key.
+    pub key: KeyCode,
+    /// With the control key held.
+    pub ctrl: bool,
+    /// What it does.
+    pub action: Action,
+    /// The key as people read it.
+    pub label: &'static str,
+    /// One or two words for the hint line; empty for none.
+    pub hint: &'static str,
+    /// A line for the help; empty for the second of two keys that do the same.
+    pub help: &'static str,
+    /// The word that does the same in the palette; empty for none.
+    pub word: &'static str,
+}
+
+macro_rules! key {
+    ($context:ident, $key:expr, $action:expr, $label:literal, $hint:literal, $help:literal) => {
+        key!($context, $key, $action, $label, $hint, $help, "")
+    };
+    ($context:ident, $key:expr, $action:expr, $label:literal, $hint:literal, $help:literal, $word:literal) => {
+        Binding {
+            context: Context::$context,
+            key: $key,
+            ctrl: false,
+            action: $action,
+            label: $label,
+            hint: $hint,
+            help: $help,
+            word: $word,
+        }
+    };
+}
+
+/// All keys. The order is that of hint line and help.
+#[rustfmt::skip]
+pub(super) const BINDINGS: &[Binding] = {
+    use Action::{Accept, Attack, Cancel, Complete, Erase, Freeze, Heal, HealAll, Help, Log, Move, Palette, Quit, SwitchForm, Toggle};
+    use Injection::{Crash, Dark, Delay, Equivocate, Sign};
+    use KeyCode::{Backspace, Char, Down, End, Enter, Esc, Home, PageDown, PageUp, Tab, Up};
+    &[
+        key!(Screen, Char(' '), Freeze, "space", "freeze", "hold the screen still, or let it live again", "freeze"),
+        key!(Screen, Char('c'), Attack(Crash), "c", "crash", "the selected replica falls silent; again: ends it", "crash"),
+        key!(Screen, Char('d'), Attack(Delay), "d", "delay", "it sends everything 500 ms late; again: ends it", "delay"),
+        key!(Screen, Char('k'), Attack(Dark), "k", "dark", "it sends nothing to the victims that you choose; again: ends it", "dark"),
+        key!(Screen, Char('e'), Attack(Equivocate), "e", "equivocate", "as primary it tells the victims something else; again: ends it", "equivocate"),
+        key!(Screen, Char('s'), Attack(Sign), "s", "sign", "everything it sends is badly signed; again: ends it", "sign"),
+        key!(Screen, Char('H'), Heal, "H", "heal", "end every attack on the selected replica"),
+        key!(Screen, Char('A'), HealAll, "A", "heal all", "end every attack on every replica"),
+        key!(Screen, Char(':'), Palette, ":", "command", "type a command: attack, heal, goto, rate, …"),
+        key!(Screen, Char('l'), Log, "l", "log", "make the event log larger or smaller", "log"),
+        key!(Screen, Char('?'), Help, "?", "help", "this help; type to search in it", "help"),
+        key!(Screen, Char('q'), Quit, "q", "quit", "leave; a cluster that was started here ends", "quit"),
+        key!(Screen, Up, Move(Motion::Up), "↑ ↓", "", "select a replica"),
+        key!(Screen, Down, Move(Motion::Down), "↓", "", ""),
+        key!(Screen, Home, Move(Motion::First), "Home End", "", "select the first or the last replica"),
+        key!(Screen, End, Move(Motion::Last), "End", "", ""),
+        key!(Screen, PageUp, Move(Motion::PageUp), "PgUp PgDn", "", "select a replica further up or down"),
+        key!(Screen, PageDown, Move(Motion::PageDown), "PgDn", "", ""),
+        Binding { ctrl: true, ..key!(Screen, Char('z'), Action::Suspend, "Ctrl-Z", "", "back to the shell; fg returns") },
+
+        key!(Chooser, Enter, Accept, "⏎", "attack", "attack these victims"),
+        key!(Chooser, Char(' '), Toggle, "space", "choose", "choose or drop the victim at the mark"),
+        key!(Chooser, Char('m'), SwitchForm, "m", "form", "equivocate by another number, or by another batch"),
+        key!(Chooser, Tab, SwitchForm, "Tab", "", ""),
+        key!(Chooser, Up, Move(Motion::Up), "↑ ↓", "", "move the mark"),
+        key!(Chooser, Down, Move(Motion::Down), "↓", "", ""),
+        key!(Chooser, Home, Move(Motion::First), "Home", "", ""),
+        key!(Chooser, End, Move(Motion::Last), "End", "", ""),
+        key!(Chooser, PageUp, Move(Motion::PageUp), "PgUp", "", ""),
+        key!(Chooser, PageDown, Move(Motion::PageDown), "PgDn", "", ""),
+        key!(Chooser, Esc, Cancel, "Esc", "back", "attack nobody"),
+        key!(Chooser, Backspace, Cancel, "Backspace", "", ""),
+        key!(Chooser, Char('q'), Cancel, "q", "", ""),
+
+        key!(Confirm, Enter, Accept, "⏎", "do it", "do it all the same"),
+        key!(Confirm, Char('y'), Accept, "y", "", ""),
+        key!(Confirm, Esc, Cancel, "Esc", "back", "do nothing"),
+        key!(Confirm, Backspace, Cancel, "Backspace", "", ""),
+        key!(Confirm, Char('n'), Cancel, "n", "", ""),
+        key!(Confirm, Char('q'), Cancel, "q", "", ""),
+
+        key!(Palette, Enter, Accept, "⏎", "run", "run the command"),
+        key!(Palette, Tab, Complete, "Tab", "complete", "complete the word"),
+        key!(Palette, Up, Move(Motion::Up), "↑ ↓", "", "earlier and later commands"),
+        key!(Palette, Down, Move(Motion::Down), "↓", "", ""),
+        key!(Palette, Backspace, Erase, "Backspace", "", "erase; closes an empty line"),
+        key!(Palette, Esc, Cancel, "Esc", "back", "close the command line"),
+
+        key!(Help, Esc, Cancel, "Esc", "back", "close the help"),
+        key!(Help, Enter, Cancel, "⏎", "", ""),
+        key!(Help, Char('?'), Cancel, "?", "", ""),
+        key!(Help, Up, Move(Motion::Up), "↑ ↓", "scroll", "scroll"),
+        key!(Help, Down, Move(Motion::Down), "↓", "", ""),
+        key!(Help, PageUp, Move(Motion::PageUp), "PgUp", "", ""),
+        key!(Help, PageDown, Move(Motion::PageDown), "PgDn", "", ""),
+        key!(Help, Home, Move(Motion::First), "Home", "", ""),
+        key!(Help, End, Move(Motion::Last), "End", "", ""),
+        key!(Help, Backspace, Erase, "Backspace", "", "erase; closes an empty search"),
+    ]
+};
+
+/// What a key event means in a context; nothing for a key's release.
+pub(super) fn action(context: Context, event: KeyEvent) -> Option<Action> {
+    if event.kind == KeyEventKind::Release {
+        return None;
+    }
+    let ctrl = event.modifiers.contains(KeyModifiers::CONTROL);
+    let is_text = context.takes_text() && !ctrl && !event.modifiers.contains(KeyModifiers::ALT);
+    match event.code {
+        KeyCode::Char('c') if ctrl => return Some(Action::Quit),
+        KeyCode::Char('z') if ctrl => return Some(Action::Suspend),
+        KeyCode::Char('u') if ctrl && context.takes_text() => return Some(Action::EraseAll),
+        _ => {}
+    }
+    let bound = BINDINGS.iter().find(|b| b.context == context && b.key == event.code && b.ctrl == ctrl);
+    match (bound, event.code) {
+        (Some(binding), _) => Some(binding.action.clone()),
+        (None, KeyCode::Char(c)) if is_text => Some(Action::Type(c)),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_does_two_things() {
+        for (i, a) in BINDINGS.iter().enumerate() {
+            for b in &BINDINGS[..i] {
+                assert!((a.context, a.key, a.ctrl) != (b.context, b.key, b.ctrl), "{} twice", a.label);
+            }
+        }
+    }
+
+    #[test]
+    fn only_presses_and_repeats_act() {
+        let mut event = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::NONE);
+        assert_eq!(action(Context::Screen, event), Some(Action::Attack(Injection::Crash)));
+        event.kind = KeyEventKind::Repeat;
+        assert!(action(Context::Screen, event).is_some());
+        event.kind = KeyEventKind::Release;
+        assert_eq!(action(Context::Screen, event), None);
+    }
+
+    #[test]
+    fn control_c_leaves_from_anywhere() {
+        let event = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+        for context in [Context::Screen, Context::Chooser, Context::Confirm, Context::Palette, Context::Help] {
+            assert_eq!(action(context, event), Some(Action::Quit));
+        }
+    }
+
+    #[test]
+    fn letters_are_text_where_text_is_typed() {
+        let event = KeyEvent::new(KeyCode::Char('q'), KeyModifiers::NONE);
+        assert_eq!(action(Context::Palette, event), Some(Action::Type('q')));
+        assert_eq!(action(Context::Screen, event), Some(Action::Quit));
+    }
+}

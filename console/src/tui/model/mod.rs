@@ -1,0 +1,286 @@
+//! What the console knows: a fold over the feed, and nothing else.
+//!
+//! Histories are bounded. What a lost link can no longer tell is not known any more: [`Replica::known`] is the only
+//! way to a replica's numbers, and it gives none while the link is down or silent.
+
+mod latency;
+mod load;
+mod log;
+mod notes;
+mod replica;
+
+use byztop_core::committee::Committee;
+use byztop_core::protocol::SlotVotes;
+use byztop_core::telemetry::{ConsoleMessage, Frame};
+use byztop_core::types::{Micros, ReplicaId, SeqNum, Time, View};
+pub(super) use latency::{Recent, Summary};
+pub(super) use load::Load;
+pub(super) use log::{Kind, Log};
+pub(super) use replica::{Link, Process, Replica, SlotsThen};
+
+use super::text::clean;
+use super::{FeedEvent, LinkEvent, Roster};
+
+/// Without progress for so long while requests wait, the primary looks silent.
+const SILENT_AFTER: Micros = Micros::from_millis(600);
+
+/// Within so long of a frame that showed progress, it is not known when exactly that was.
+const COARSE: Micros = Micros::from_millis(400);
+
+/// What is known.
+#[derive(Clone, Debug)]
+pub(super) struct Model {
+    /// n, f and quorums.
+    pub committee: Committee,
+    /// The protocol's name.
+    pub protocol: String,
+    /// What survives a crash.
+    pub durability: String,
+    /// The protocol's phases, in order; empty until a replica has named them.
+    pub phases: Vec<String>,
+    /// In roster order.
+    pub replicas: Vec<Replica>,
+    /// How the load is getting on, if there is one.
+    pub load: Option<Load>,
+    /// Recent latencies: one entry per phase of the protocol, and a last one for execution.
+    pub latencies: Vec<Recent>,
+    /// What happened.
+    pub log: Log,
+    /// The time of the last event or tick.
+    pub now: Time,
+    /// Feed events that were lost on their way here.
+    pub feed_dropped: u64,
+    /// Errors that the user should see, until the screen takes them.
+    pub complaints: Vec<String>,
+    progress: Progress,
+}
+
+/// When the cluster last executed something.
+#[derive(Clone, Copy, Default, Debug)]
+struct Progress {
+    executed: SeqNum,
+    /// On the console's clock.
+    seen: Time,
+    /// On the clock of the replica that said so.
+    at: Time,
+    /// Since when enough replicas have had requests waiting, on the console's clock.
+    waiting_since: Option<Time>,
+}
+
+/// The view that the cluster is in, and who wants to leave it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Reign {
+    pub view: View,
+    pub leader: ReplicaId,
+    /// The newest view that is asked for, and by how many.
+    pub asked: Option<(View, usize)>,
+}
+
+impl Model {
+    /// Before anything is connected.
+    pub(super) fn new(roster: &Roster, now: Time) -> Model {
+        let size = roster.replicas.clamp(1, Committee::MAX_REPLICAS);
+        let committee = Committee::new(size).expect("the size was clamped");
+        Model {
+            committee,
+            protocol: clean(&roster.protocol),
+            durability: clean(&roster.durability),
+            phases: Vec::new(),
+            replicas: committee.members().map(|id| Replica::new(id, now)).collect(),
+            load: None,
+            latencies: Vec::new(),
+            log: Log::default(),
+            now,
+            feed_dropped: 0,
+            complaints: Vec::new(),
+            progress: Progress::default(),
+        }
+    }
+
+    /// Takes in an event that was received now.
+    pub(super) fn apply(&mut self, now: Time, event: FeedEvent) {
+        self.tick(now);
+        match event {
+            FeedEvent::Load(report) => self.load.get_or_insert_default().take(now, report),
+            FeedEvent::Process(id, event) if self.committee.contains(id) => self.on_process(id, event),
+            FeedEvent::Link(id, event) if self.committee.contains(id) => self.on_link(id, event),
+            FeedEvent::Process(..) | FeedEvent::Link(..) => {}
+        }
+    }
+
+    /// Time passes.
+    pub(super) fn tick(&mut self, now: Time) {
+        self.now = self.now.max(now);
+        for replica in &mut self.replicas {
+            if let Some(complaint) = replica.tick(self.now) {
+                self.complaints.push(complaint);
+            }
+        }
+        self.latencies.iter_mut().for_each(|recent| recent.advance(now));
+        if let Some(load) = &mut self.load {
+            load.latency.advance(now);
+        }
+    }
+
+    fn on_link(&mut self, id: ReplicaId, event: LinkEvent) {
+        match event {
+            LinkEvent::Connecting => self.replicas[id.index()].on_connecting(),
+            LinkEvent::Up(welcome) => {
+                if self.phases.is_empty() {
+                    self.phases = welcome.phases.iter().map(|phase| clean(phase)).collect();
+                    self.latencies = vec![Recent::default(); self.phases.len() + 1];
+                }
+                self.replicas[id.index()].on_up(self.now, welcome.may_attack);
+                self.note_up(id);
+            }
+            LinkEvent::Rtt(rtt) => self.replicas[id.index()].rtt = Some(rtt),
+            LinkEvent::Down(why) => self.on_down(id, &clean(&why)),
+            LinkEvent::Message(ConsoleMessage::Welcome(_)) => {}
+            LinkEvent::Message(ConsoleMessage::Frame(frame)) => self.on_frame(id, frame),
+            LinkEvent::Message(ConsoleMessage::Done(attack)) => {
+                self.replicas[id.index()].on_done(self.now, clean(&attack));
+            }
+            LinkEvent::Message(ConsoleMessage::Refused(why)) => {
+                self.replicas[id.index()].pending = None;
+                let complaint = format!("{id} refused: {}", clean(&why));
+                self.log.push(self.now, Kind::Link, complaint.clone());
+                self.complaints.push(complaint);
+            }
+        }
+    }
+
+    fn on_down(&mut self, id: ReplicaId, why: &str) {
+        let was_up = self.replicas[id.index()].is_up();
+        self.replicas[id.index()].on_down(self.now, why);
+        if was_up {
+            self.log.push(self.now, Kind::Link, format!("{id} lost: {why}"));
+        }
+        self.follow_progress(None);
+    }
+
+    fn on_frame(&mut self, id: ReplicaId, mut frame: Box<Frame>) {
+        for (time, event) in std::mem::take(&mut frame.events) {
+            self.note(id, time, event);
+        }
+        for (recent, latencies) in self.latencies.iter_mut().zip(std::mem::take(&mut frame.latencies)) {
+            for (value, count) in latencies.buckets {
+                recent.record(self.now, value, u64::from(count));
+            }
+        }
+        frame.attack = clean(&frame.attack);
+        let at = frame.at;
+        self.replicas[id.index()].on_frame(self.now, frame);
+        self.follow_progress(Some(at));
+    }
+
+    fn follow_progress(&mut self, at: Option<Time>) {
+        let executed = self.newest_executed().unwrap_or_default();
+        if executed != self.progress.executed {
+            let at = at.unwrap_or(self.progress.at);
+            self.progress = Progress { executed, seen: self.now, at, ..self.progress };
+        }
+        let waiting = self.known().filter(|(_, frame)| frame.counters.pending > 0).count();
+        self.progress.waiting_since = match self.progress.waiting_since {
+            _ if waiting < self.committee.weak_quorum() => None,
+            Some(since) => Some(since),
+            None => Some(self.now),
+        };
+    }
+
+    /// The replicas whose numbers are known.
+    pub(super) fn known(&self) -> impl Iterator<Item = (&Replica, &Frame)> {
+        self.replicas.iter().filter_map(|replica| Some((replica, replica.known(self.now)?)))
+    }
+
+    /// How many replicas are connected and talk.
+    pub(super) fn live(&self) -> usize {
+        self.known().count()
+    }
+
+    /// The last executed slot of whoever is furthest.
+    pub(super) fn newest_executed(&self) -> Option<SeqNum> {
+        self.known().map(|(_, frame)| frame.status.executed).max()
+    }
+
+    /// The newest slot that anyone has begun.
+    pub(super) fn newest_slot(&self) -> Option<SeqNum> {
+        self.known().filter_map(|(replica, _)| replica.newest_slot()).max()
+    }
+
+    /// The newest view that f+1 replicas are in (or all that are known, if those are fewer): one of them is honest.
+    pub(super) fn reign(&self) -> Option<Reign> {
+        let mut views: Vec<(View, ReplicaId)> =
+            self.known().map(|(_, frame)| (frame.status.view, frame.status.leader)).collect();
+        views.sort_by_key(|(view, _)| std::cmp::Reverse(*view));
+        let enough = self.committee.weak_quorum().min(views.len());
+        let (view, leader) = *views.get(enough.checked_sub(1)?)?;
+        let asking = || self.known().filter_map(|(_, frame)| frame.status.asking_for).filter(|asked| *asked > view);
+        let asked = asking().max().map(|newest| (newest, asking().filter(|asked| *asked == newest).count()));
+        Some(Reign { view, leader, asked })
+    }
+
+    /// For how long nothing was executed although requests wait, once that is too long for an honest primary.
+    pub(super) fn silence(&self) -> Option<Micros> {
+        let since = self.progress.waiting_since?.max(self.progress.seen);
+        Some(self.now.since(since)).filter(|silence| *silence > SILENT_AFTER)
+    }
+
+    /// Replicas with an attack set or a dead process, in roster order.
+    pub(super) fn faulty(&self) -> Vec<ReplicaId> {
+        self.replicas.iter().filter(|replica| replica.is_faulty()).map(|replica| replica.id).collect()
+    }
+
+    /// Events and frames that were lost on their way here.
+    pub(super) fn dropped(&self) -> u64 {
+        self.known().fold(self.feed_dropped, |sum, (_, frame)| sum.saturating_add(frame.dropped))
+    }
+
+    /// Operations per second: what the client saw, or what the busiest replica executed if there is no load here.
+    pub(super) fn ops_per_second(&self) -> Option<u64> {
+        match &self.load {
+            Some(load) => load.ops_per_second(self.now),
+            None => self.known().filter_map(|(replica, _)| replica.ops_per_second()).max(),
+        }
+    }
+
+    /// How many slots a replica is behind whoever was furthest when it spoke.
+    ///
+    /// Frames of different replicas are made at different moments, so the others' progress is interpolated to the
+    /// moment of this one's; an eighth of what happens between two frames is taken for the error of that.
+    pub(super) fn lag(&self, replica: &Replica) -> Option<u64> {
+        replica.known(self.now)?;
+        let (at, executed) = replica.last_sample()?;
+        let others = self.replicas.iter().filter(|other| other.id != replica.id && other.known(self.now).is_some());
+        let (furthest, step) =
+            others
+                .filter_map(|other| other.executed_at(at))
+                .fold((0.0, 0.0), |best, (seq, step)| if seq > best.0 { (seq, step) } else { best });
+        let lag = furthest - executed.0 as f64;
+        Some(if lag > step / 8.0 { lag.round() as u64 } else { 0 })
+    }
+
+    /// The slots of each replica at about the same moment, or `None` for a replica of which nothing is known.
+    pub(super) fn slots_at_one_moment(&self) -> Vec<Option<&SlotsThen>> {
+        let moment = self.known().filter_map(|(replica, _)| replica.last_sample()).map(|(at, _)| at).min();
+        let when = |replica: &Replica| replica.known(self.now).is_some().then_some(moment).flatten();
+        self.replicas.iter().map(|replica| when(replica).and_then(|moment| replica.slots_near(moment))).collect()
+    }
+
+    /// The votes of a slot as a replica holds them, if it said so in its last frame.
+    pub(super) fn votes(&self, replica: &Replica, slot: SeqNum, view: View) -> Option<&SlotVotes> {
+        let replica = &self.replicas[replica.id.index()];
+        replica.votes_of(slot, view).filter(|_| replica.known(self.now).is_some())
+    }
+
+    /// For how long nothing was executed before a view began that was first asked for at `asked`.
+    ///
+    /// Progress is seen by the frame, which is too coarse for a quick view change: within a frame or two of the last
+    /// progress, what counts is the time from the first complaint.
+    fn without_progress(&self, asked: Option<Time>, began: Time) -> Micros {
+        let since_progress = began.since(self.progress.at);
+        match asked {
+            Some(asked) if since_progress < COARSE => began.since(asked),
+            _ => since_progress,
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! From what a replica, a link or a process notes to lines of the log.
+
+use byztop_core::protocol::Event;
+use byztop_core::rejection::Rejection;
+use byztop_core::types::{ReplicaId, ReplicaSet, Time};
+
+use super::log::{Kind, Story};
+use super::{Model, Process};
+use crate::tui::ProcessEvent;
+use crate::tui::text::{clean, grouped};
+
+/// How many bad signatures are remembered by slot.
+const MAX_MARKS: usize = 64;
+
+impl Model {
+    /// A replica's event becomes a line of the log, or a part of one.
+    pub(super) fn note(&mut self, id: ReplicaId, at: Time, event: Event) {
+        let told = |kind, text| Story::Told(kind, text);
+        let story = match event {
+            // The progress of single slots is in the frames' slots.
+            Event::PrePrepared { .. } | Event::Prepared { .. } | Event::Committed { .. } | Event::Executed { .. } => {
+                return;
+            }
+            Event::Asked { from } => Story::Missing { from },
+            Event::ViewChangeAsked { view, why } => {
+                Story::Asked { view, reasons: vec![(why, ReplicaSet::from_iter([id]))] }
+            }
+            Event::ViewEntered { view, primary, forced, nulls } => {
+                let without_progress = self.without_progress(self.log.asked_at(view), at);
+                Story::Begun { view, primary, forced, nulls, without_progress }
+            }
+            Event::CheckpointStable { seq, digest } => Story::Stable { seq, digest, earlier: 0 },
+            Event::Diverged { seq, mine, certified } => {
+                let (mine, certified) = (mine.short(), certified.short());
+                let text = format!("{id} DIVERGED at slot {}: has {mine}, a quorum has {certified}", seq);
+                told(Kind::State, text)
+            }
+            Event::TransferBegan { target } => told(Kind::State, format!("{id} fetches the state at slot {}", target)),
+            Event::TransferDone { seq, leaves, bytes } => {
+                let (leaves, bytes) = (grouped(leaves.into()), grouped(bytes));
+                told(Kind::State, format!("{id} has the state at slot {}: {leaves} leaves, {bytes} bytes", seq))
+            }
+            Event::Observing { until } => {
+                told(Kind::State, format!("{id} lost its log, watches until slot {} is stable", until))
+            }
+            Event::Rejoined => told(Kind::State, format!("{id} takes part again")),
+            Event::Rejected { from, why } => {
+                if why == Rejection::BadSignature {
+                    self.mark_bad_signature(from);
+                }
+                Story::Rejected { from, why: reason(&why), count: 1 }
+            }
+            Event::Proved { accused, summary } => Story::Proved { accused, summary: clean(&summary) },
+            Event::AttackSet { attack } => Story::Attacked(clean(&attack)),
+            Event::Healed => Story::Attacked(String::new()),
+        };
+        self.log.tell(at, id, story);
+    }
+
+    pub(super) fn note_up(&mut self, id: ReplicaId) {
+        self.log.tell(self.now, id, Story::Connected);
+    }
+
+    pub(super) fn on_process(&mut self, id: ReplicaId, event: ProcessEvent) {
+        self.replicas[id.index()].process = match event {
+            ProcessEvent::Started { .. } => {
+                self.log.tell(self.now, id, Story::Started);
+                Process::Running
+            }
+            ProcessEvent::Exited { status, log_tail } => {
+                let status = clean(&status);
+                let last = Some(clean(&log_tail)).filter(|tail| !tail.is_empty());
+                let last = last.map_or(String::new(), |tail| format!("; its last words: {tail}"));
+                self.log.push(self.now, Kind::Exit, format!("{id} has ended: {status}{last}"));
+                Process::Exited(status)
+            }
+        };
+    }
+
+    /// Remembers the newest slot as the place where a bad signature of this replica turned up: refusals name none.
+    fn mark_bad_signature(&mut self, from: ReplicaId) {
+        let Some(slot) = self.newest_slot() else { return };
+        let Some(replica) = self.replicas.get_mut(from.index()) else { return };
+        if replica.bad_signatures.back() != Some(&slot) {
+            replica.bad_signatures.push_back(slot);
+        }
+        if replica.bad_signatures.len() > MAX_MARKS {
+            replica.bad_signatures.pop_front();
+        }
+    }
+}
+
+/// Why a message was refused, without what differs from message to message, so that refusals can be counted.
+fn reason(why: &Rejection) -> String {
+    match why {
+        Rejection::OutsideWatermarks(_) => "outside the watermarks".to_string(),
+        Rejection::WrongView(_) => "not of the current view".to_string(),
+        Rejection::TooLarge { .. } => "message too large".to_string(),
+        other => other.to_string(),
+    }
+}

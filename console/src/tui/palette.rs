@@ -1,0 +1,204 @@
+//! The command line: what can be typed, what it means, how it completes.
+
+use byztop_core::attack;
+use byztop_core::committee::Committee;
+use byztop_core::types::{ReplicaId, SeqNum};
+
+use super::action::Action;
+use super::keys::BINDINGS;
+
+/// The longest command, in characters.
+const MAX_CHARS: usize = 400;
+
+/// The largest rate that can be asked for, in operations per second.
+const MAX_RATE: f64 = 10_000_000.0;
+
+/// A command with parameters; those without are words of [`BINDINGS`].
+pub(super) struct Word {
+    pub name: &'static str,
+    pub usage: &'static str,
+    pub help: &'static str,
+}
+
+/// The commands with parameters.
+pub(super) const WORDS: &[Word] = &[
+    Word {
+        name: "attack",
+        usage: "attack n1 dark(n2)",
+        help: "set attacks; joined by ; and each may name its replica",
+    },
+    Word { name: "heal", usage: "heal [n1]", help: "end every attack, on one replica or on all" },
+    Word { name: "goto", usage: "goto 18431", help: "show the votes of a slot" },
+    Word { name: "follow", usage: "follow", help: "show the votes of the newest slot again" },
+    Word { name: "rate", usage: "rate 5000|max", help: "operations per second that the load offers" },
+];
+
+/// What a command means.
+#[derive(Clone, PartialEq, Debug)]
+pub(super) enum Order {
+    /// What a key does.
+    Do(Action),
+    /// Set attacks, in the attack language, each on its replica.
+    Attack(Vec<(ReplicaId, String)>),
+    /// End all attacks on one replica.
+    Heal(ReplicaId),
+    /// Show the votes of a slot.
+    Goto(SeqNum),
+    /// Change the load; `None` for as much as possible.
+    Rate(Option<f64>),
+}
+
+/// What is wrong with a command, and at which column, from 1.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Mistake {
+    pub column: usize,
+    pub message: String,
+}
+
+/// The line as it is typed.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub(super) struct Line {
+    pub text: String,
+    pub mistake: Option<Mistake>,
+    /// How many commands back in the history, 0 being the line itself.
+    pub back: usize,
+}
+
+impl Line {
+    pub(super) fn type_char(&mut self, c: char) {
+        if self.text.chars().count() < MAX_CHARS && !c.is_control() {
+            self.text.push(c);
+        }
+        self.mistake = None;
+    }
+
+    pub(super) fn recall(&mut self, history: &[String], back: usize) {
+        self.back = back.min(history.len());
+        self.text = match self.back {
+            0 => String::new(),
+            back => history[history.len() - back].clone(),
+        };
+        self.mistake = None;
+    }
+
+    /// What the word at the end of the line may become.
+    pub(super) fn completions(&self, committee: Committee) -> Vec<String> {
+        let start = self.text.rfind([' ', '(', ',', ';']).map_or(0, |at| at + 1);
+        let (before, word) = self.text.split_at(start);
+        let before = before.trim();
+        let replicas = || committee.members().map(|id| id.to_string());
+        let names = |text: &str| ReplicaId::parse(text.rsplit(' ').next().unwrap_or_default()).is_some();
+        let options: Vec<String> = match before.split_whitespace().next() {
+            None => words().map(str::to_string).collect(),
+            Some("attack") if before == "attack" || before.ends_with(';') => {
+                replicas().chain(ATTACKS.iter().map(|name| name.to_string())).collect()
+            }
+            Some("attack") if names(before) && !before.contains('(') => {
+                ATTACKS.iter().map(|name| name.to_string()).collect()
+            }
+            Some("attack") => replicas().collect(),
+            Some("heal") if before == "heal" => replicas().collect(),
+            Some("rate") if before == "rate" => vec!["max".to_string()],
+            Some(_) => Vec::new(),
+        };
+        options.into_iter().filter(|option| option.starts_with(word) && option != word).collect()
+    }
+
+    /// Completes the last word as far as all possibilities agree.
+    pub(super) fn complete(&mut self, committee: Committee) {
+        let options = self.completions(committee);
+        let Some(first) = options.first() else { return };
+        let agrees = |len: &usize| options.iter().all(|option| option.get(..*len) == first.get(..*len));
+        let common = (0..=first.len()).rev().find(agrees).unwrap_or(0);
+        let start = self.text.rfind([' ', '(', ',', ';']).map_or(0, |at| at + 1);
+        self.text.replace_range(start.., &first[..common]);
+        let takes_more = WORDS.iter().any(|word| word.name == self.text && word.usage != word.name);
+        if options.len() == 1 && (takes_more || self.text.starts_with("attack n") && !self.text.contains('(')) {
+            self.text.push(if ATTACKS_WITH_VICTIMS.contains(&first.as_str()) { '(' } else { ' ' });
+        }
+        self.mistake = None;
+    }
+}
+
+const ATTACKS: [&str; 5] = ["crash", "dark", "equivocation", "sign", "time"];
+const ATTACKS_WITH_VICTIMS: [&str; 2] = ["dark", "equivocation"];
+
+fn words() -> impl Iterator<Item = &'static str> {
+    WORDS.iter().map(|word| word.name).chain(BINDINGS.iter().map(|b| b.word).filter(|word| !word.is_empty()))
+}
+
+/// Reads a command. `selected` is who is meant where nobody is named.
+///
+/// # Errors
+///
+/// What is wrong with it, and where.
+pub(super) fn parse(text: &str, committee: Committee, selected: ReplicaId) -> Result<Order, Mistake> {
+    let start = text.len() - text.trim_start().len();
+    let (word, rest) = text[start..].split_once(' ').unwrap_or((&text[start..], ""));
+    let word = word.trim_end();
+    let rest_column = column(text, text.len() - rest.trim_start().len());
+    let rest = rest.trim();
+    let mistake = |message: String| Err(Mistake { column: rest_column, message });
+    let replica = |name: &str| ReplicaId::parse(name).filter(|id| committee.contains(*id));
+    let known = || format!("n1 to n{}", committee.size());
+    match word {
+        "attack" if rest.is_empty() => mistake("attack whom with what? for example: attack n1 dark(n2)".into()),
+        "attack" => {
+            parse_attack(rest, committee, selected).map_err(|m| Mistake { column: m.column + rest_column - 1, ..m })
+        }
+        "heal" if rest.is_empty() || rest == "all" => Ok(Order::Do(Action::HealAll)),
+        "heal" => match replica(rest) {
+            Some(id) => Ok(Order::Heal(id)),
+            None => mistake(format!("no replica {rest:?}; there are {}", known())),
+        },
+        "goto" => match rest.replace([' ', '_'], "").parse() {
+            Ok(slot) if slot > 0 => Ok(Order::Goto(SeqNum(slot))),
+            _ => mistake("which slot? a number from 1 on".into()),
+        },
+        "rate" if rest == "max" => Ok(Order::Rate(None)),
+        "rate" => match rest.replace([' ', '_'], "").parse::<f64>() {
+            Ok(rate) if rate > 0.0 && rate <= MAX_RATE => Ok(Order::Rate(Some(rate))),
+            _ => mistake("how many operations per second? a number above 0, or max".into()),
+        },
+        "follow" => Ok(Order::Do(Action::Follow)),
+        "" => Err(Mistake { column: 1, message: "type a command; Tab completes, ? on the screen has the list".into() }),
+        _ => match BINDINGS.iter().find(|binding| binding.word == word) {
+            Some(binding) if rest.is_empty() => Ok(Order::Do(binding.action.clone())),
+            Some(_) => mistake(format!("{word} takes nothing after it")),
+            None => {
+                let known = words().collect::<Vec<_>>().join(", ");
+                let message = format!("unknown command {word:?}; known: {known}");
+                Err(Mistake { column: column(text, start), message })
+            }
+        },
+    }
+}
+
+fn parse_attack(text: &str, committee: Committee, selected: ReplicaId) -> Result<Order, Mistake> {
+    let directives =
+        attack::parse(text).map_err(|error| Mistake { column: error.column.max(1), message: error.message })?;
+    let mut orders: Vec<(ReplicaId, String)> = Vec::new();
+    let mut at = 0;
+    for (part, directive) in text.split(';').filter(|part| !part.trim().is_empty()).zip(directives) {
+        let attacker = directive.attacker.unwrap_or(selected);
+        let bare = match directive.attacker {
+            Some(_) => part.trim().split_once(' ').map_or("", |(_, attack)| attack).trim(),
+            None => part.trim(),
+        };
+        if !committee.contains(attacker) {
+            let message = format!("no replica {attacker}; there are n1 to n{}", committee.size());
+            return Err(Mistake { column: column(text, at), message });
+        }
+        at += part.len() + 1;
+        match orders.iter_mut().find(|(id, _)| *id == attacker) {
+            Some((_, attacks)) => *attacks = format!("{attacks}; {bare}"),
+            None => orders.push((attacker, bare.to_string())),
+        }
+    }
+    Ok(Order::Attack(orders))
+}
+
+/// The column of a byte offset, in characters from 1.
+fn column(text: &str, offset: usize) -> usize {
+    text.get(..offset).unwrap_or(text).chars().count() + 1
+}

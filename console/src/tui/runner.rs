@@ -1,0 +1,187 @@
+//! The loop: take in what came, then draw once.
+
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use byztop_core::types::Time;
+use jiff::tz::TimeZone;
+use tokio::sync::mpsc::error::TrySendError;
+
+use super::input::{Input, Reader};
+use super::model::{Kind, Model};
+use super::terminal::{Screen, background_panics};
+use super::text::clean;
+use super::theme::Theme;
+use super::ui::Ui;
+use super::update::{on_connected, update};
+use super::{Command, Feed, FeedEvent, LinkEvent, keys, view};
+
+/// How often the feed is looked at.
+const LOOK: Duration = Duration::from_millis(33);
+
+/// The least time between two drawings, here and through a remote shell.
+const FRAME: Duration = Duration::from_millis(33);
+const REMOTE_FRAME: Duration = Duration::from_millis(66);
+
+/// News of the cluster are drawn this often; what a key does is drawn at once.
+const NEWS: Duration = Duration::from_millis(100);
+
+/// How often what depends on time alone is brought up to date.
+const TICK: Duration = Duration::from_millis(250);
+
+/// How long the feed may be drained before keys get their turn.
+const DRAIN: Duration = Duration::from_millis(8);
+
+/// Runs the console on the terminal until the user leaves, the terminal goes away, the feed ends, or a signal says so.
+/// [`Command::Quit`] is sent in the end, whatever ended it.
+///
+/// # Errors
+///
+/// Standard output is no terminal, or writing to it failed.
+pub fn run(feed: Feed) -> anyhow::Result<()> {
+    let screen = Screen::take()?;
+    let reader = Reader::start()?;
+    let model = Model::new(&feed.roster, wall_clock());
+    let ui = Ui::new(Theme::from_env(), TimeZone::system());
+    let is_remote = std::env::var_os("SSH_CONNECTION").is_some();
+    let least = if is_remote { REMOTE_FRAME } else { FRAME };
+    let mut console = Console { feed, model, ui, news: false, urgent: true };
+    let ended = console.run(screen, &reader, least);
+    // The loop has ended; whoever should hear of it may have ended before.
+    let _ = console.feed.commands.try_send(Command::Quit);
+    ended
+}
+
+struct Console {
+    feed: Feed,
+    model: Model,
+    ui: Ui,
+    /// Something of the cluster changed since the last drawing.
+    news: bool,
+    /// The user did something since the last drawing.
+    urgent: bool,
+}
+
+impl Console {
+    fn run(&mut self, mut screen: Screen, reader: &Reader, least: Duration) -> anyhow::Result<()> {
+        let mut drawn: Option<Instant> = None;
+        let mut ticked = Instant::now();
+        let mut is_drained = true;
+        while !self.ui.is_over {
+            let since = drawn.map_or(Duration::MAX, |at| at.elapsed());
+            if (self.urgent && since >= least) || (self.news && since >= NEWS.max(least)) {
+                screen.draw(|frame| view::view(&self.model, &self.ui, frame))?;
+                (drawn, self.news, self.urgent) = (Some(Instant::now()), false, false);
+            }
+            let wait = match (is_drained, self.urgent) {
+                (false, _) => Duration::ZERO,
+                (true, false) => LOOK,
+                (true, true) => least.saturating_sub(drawn.map_or(least, |at| at.elapsed())),
+            };
+            match reader.inputs.recv_timeout(wait) {
+                Ok(input) => self.on_input(input),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+            while let Ok(input) = reader.inputs.try_recv() {
+                self.on_input(input);
+            }
+            is_drained = self.drain();
+            if ticked.elapsed() >= TICK {
+                ticked = Instant::now();
+                self.tick();
+            }
+            let wishes = screen.wishes()?;
+            self.ui.is_over |= wishes.terminate;
+            self.urgent |= wishes.redraw;
+            if wishes.suspend || std::mem::take(&mut self.ui.wants_suspend) {
+                screen.suspend()?;
+                self.urgent = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn on_input(&mut self, input: Input) {
+        self.model.tick(wall_clock());
+        match input {
+            Input::Key(event) => {
+                if let Some(action) = keys::action(self.ui.context(), event) {
+                    self.act(action);
+                }
+            }
+            Input::Paste(text) if self.ui.context().takes_text() => {
+                clean(&text).chars().for_each(|c| self.act(super::action::Action::Type(c)));
+            }
+            Input::Paste(_) => {}
+            Input::Resize => self.urgent = true,
+            Input::Gone => self.ui.is_over = true,
+        }
+    }
+
+    fn act(&mut self, action: super::action::Action) {
+        self.urgent = true;
+        let commands = update(&mut self.model, &mut self.ui, action);
+        self.send(commands);
+    }
+
+    fn send(&mut self, commands: Vec<Command>) {
+        for command in commands {
+            match self.feed.commands.try_send(command) {
+                Ok(()) => {}
+                Err(TrySendError::Full(_)) => self.ui.complain(self.model.now, "too busy: the command was not sent"),
+                Err(TrySendError::Closed(_)) => self.ui.is_over = true,
+            }
+        }
+    }
+
+    /// Takes in what came, for a bounded time; says whether that was all.
+    fn drain(&mut self) -> bool {
+        let started = Instant::now();
+        let mut is_drained = false;
+        let now = wall_clock();
+        while !is_drained && started.elapsed() < DRAIN {
+            match self.feed.events.try_recv() {
+                Ok(event) => {
+                    let connected = match &event {
+                        FeedEvent::Link(id, LinkEvent::Up(_)) => Some(*id),
+                        _ => None,
+                    };
+                    self.model.apply(now, event);
+                    self.news |= self.ui.frozen.is_none();
+                    if let Some(id) = connected {
+                        self.send(on_connected(&self.ui, id));
+                    }
+                }
+                Err(TryRecvError::Empty) => is_drained = true,
+                Err(TryRecvError::Disconnected) => (is_drained, self.ui.is_over) = (true, true),
+            }
+        }
+        self.model.feed_dropped = self.feed.dropped.load(Ordering::Relaxed);
+        for complaint in std::mem::take(&mut self.model.complaints) {
+            self.ui.complain(now, complaint);
+            self.urgent = true;
+        }
+        is_drained
+    }
+
+    fn tick(&mut self) {
+        let now = wall_clock();
+        self.model.tick(now);
+        self.news |= self.ui.frozen.is_none();
+        self.urgent |= self.ui.tick(now);
+        for panic in background_panics() {
+            let panic = clean(&panic.replace('\n', " "));
+            self.model.log.push(now, Kind::Error, panic.clone());
+            self.ui.complain(now, panic);
+            self.urgent = true;
+        }
+    }
+}
+
+/// Microseconds of Unix time; replicas on this machine count the same.
+fn wall_clock() -> Time {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Time(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
+}

@@ -1,0 +1,153 @@
+//! What the user looks at and has half done: everything on the screen that is not knowledge of the cluster.
+
+use byztop_core::types::{Micros, ReplicaId, SeqNum, Time};
+use jiff::tz::TimeZone;
+
+use super::attacks::Change;
+use super::chooser::Chooser;
+use super::model::Model;
+use super::palette::Line;
+use super::theme::Theme;
+
+/// How long a message to the user stays.
+const TOAST: Micros = Micros::from_millis(5000);
+
+/// How many commands the palette remembers.
+const MAX_HISTORY: usize = 100;
+
+/// What the keys act on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Context {
+    Screen,
+    Chooser,
+    Confirm,
+    Palette,
+    Help,
+}
+
+impl Context {
+    /// Whether letters are typed rather than pressed.
+    pub(super) fn takes_text(self) -> bool {
+        matches!(self, Context::Palette | Context::Help)
+    }
+}
+
+/// What lies over the screen.
+#[derive(Clone, Debug)]
+pub(super) enum Overlay {
+    /// Nothing.
+    None,
+    /// Victims are chosen.
+    Chooser(Chooser),
+    /// More replicas than f would be attacked.
+    Confirm(Confirm),
+    /// A command is typed.
+    Palette(Line),
+    /// The help.
+    Help {
+        /// What is searched for.
+        search: String,
+        /// The first line that is shown.
+        scroll: usize,
+    },
+}
+
+/// A question before something that breaks what the protocol promises.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Confirm {
+    /// What will break.
+    pub question: String,
+    /// What is done if the answer is yes.
+    pub changes: Vec<Change>,
+}
+
+/// A message to the user.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Toast {
+    pub text: String,
+    pub is_error: bool,
+    until: Time,
+}
+
+/// The state of the screen.
+#[derive(Debug)]
+pub(super) struct Ui {
+    pub theme: Theme,
+    /// For the log's times.
+    pub zone: TimeZone,
+    /// The selected replica's row.
+    pub selected: usize,
+    pub overlay: Overlay,
+    /// What is shown while the screen is held still.
+    pub frozen: Option<Box<Model>>,
+    pub is_log_large: bool,
+    /// The slot whose votes are shown; the newest if none is named.
+    pub watched: Option<SeqNum>,
+    pub toast: Option<Toast>,
+    /// Commands that were run, oldest first.
+    pub history: Vec<String>,
+    /// The user wants to leave.
+    pub is_over: bool,
+    /// The user wants the shell.
+    pub wants_suspend: bool,
+}
+
+impl Ui {
+    /// Nothing open, the first replica selected.
+    pub(super) fn new(theme: Theme, zone: TimeZone) -> Ui {
+        Ui {
+            theme,
+            zone,
+            selected: 0,
+            overlay: Overlay::None,
+            frozen: None,
+            is_log_large: false,
+            watched: None,
+            toast: None,
+            history: Vec::new(),
+            is_over: false,
+            wants_suspend: false,
+        }
+    }
+
+    /// What the keys act on.
+    pub(super) fn context(&self) -> Context {
+        match self.overlay {
+            Overlay::None => Context::Screen,
+            Overlay::Chooser(_) => Context::Chooser,
+            Overlay::Confirm(_) => Context::Confirm,
+            Overlay::Palette(_) => Context::Palette,
+            Overlay::Help { .. } => Context::Help,
+        }
+    }
+
+    /// The selected replica.
+    pub(super) fn selection(&self) -> ReplicaId {
+        ReplicaId(u8::try_from(self.selected).unwrap_or(u8::MAX))
+    }
+
+    /// Tells the user something.
+    pub(super) fn say(&mut self, now: Time, text: impl Into<String>) {
+        self.toast = Some(Toast { text: text.into(), is_error: false, until: now.after(TOAST) });
+    }
+
+    /// Tells the user that something did not work.
+    pub(super) fn complain(&mut self, now: Time, text: impl Into<String>) {
+        self.toast = Some(Toast { text: text.into(), is_error: true, until: now.after(TOAST) });
+    }
+
+    /// Time passes; says whether something on the screen changed by that alone.
+    pub(super) fn tick(&mut self, now: Time) -> bool {
+        self.toast.take_if(|toast| toast.until <= now).is_some()
+    }
+
+    /// Remembers a command.
+    pub(super) fn remember(&mut self, command: &str) {
+        if self.history.last().is_none_or(|last| last != command) {
+            self.history.push(command.to_string());
+        }
+        if self.history.len() > MAX_HISTORY {
+            self.history.remove(0);
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! What an action does to model and screen, and what is to be done outside for it.
+
+use byztop_core::telemetry::ConsoleRequest;
+use byztop_core::types::{ReplicaId, SeqNum};
+
+use super::Command;
+use super::action::{Action, Injection};
+use super::attacks::{Change, beyond_budget};
+use super::chooser::Chooser;
+use super::model::Model;
+use super::palette::{self, Line, Order};
+use super::text::grouped;
+use super::ui::{Confirm, Overlay, Ui};
+
+/// A page of the replica table.
+const PAGE: usize = 8;
+
+/// Does what the user wants.
+pub(super) fn update(model: &mut Model, ui: &mut Ui, action: Action) -> Vec<Command> {
+    match std::mem::replace(&mut ui.overlay, Overlay::None) {
+        Overlay::None => on_screen(model, ui, action),
+        Overlay::Chooser(chooser) => on_chooser(model, ui, chooser, action),
+        Overlay::Confirm(confirm) => on_confirm(model, ui, confirm, action),
+        Overlay::Palette(line) => on_palette(model, ui, line, action),
+        Overlay::Help { search, scroll } => on_help(ui, search, scroll, action),
+    }
+}
+
+/// A link came up: it is told what the screen shows.
+pub(super) fn on_connected(ui: &Ui, replica: ReplicaId) -> Vec<Command> {
+    ui.watched.map(|slot| Command::Send(replica, ConsoleRequest::WatchSlot(Some(slot)))).into_iter().collect()
+}
+
+fn on_screen(model: &mut Model, ui: &mut Ui, action: Action) -> Vec<Command> {
+    match action {
+        Action::Quit => return leave(ui),
+        Action::Suspend => ui.wants_suspend = true,
+        Action::Move(motion) => ui.selected = motion.apply(ui.selected, model.replicas.len(), PAGE),
+        Action::Attack(attack) => return on_attack(model, ui, attack),
+        Action::Heal => return inject(model, ui, vec![Change::heal(ui.selection())]),
+        Action::HealAll => return heal_all(model, ui),
+        Action::Freeze => ui.frozen = if ui.frozen.is_some() { None } else { Some(Box::new(model.clone())) },
+        Action::Help => ui.overlay = Overlay::Help { search: String::new(), scroll: 0 },
+        Action::Palette => ui.overlay = Overlay::Palette(Line::default()),
+        Action::Log => ui.is_log_large = !ui.is_log_large,
+        Action::Follow => return watch(model, ui, None),
+        Action::Toggle
+        | Action::SwitchForm
+        | Action::Accept
+        | Action::Cancel
+        | Action::Complete
+        | Action::Type(_)
+        | Action::Erase
+        | Action::EraseAll => {}
+    }
+    Vec::new()
+}
+
+fn on_chooser(model: &mut Model, ui: &mut Ui, mut chooser: Chooser, action: Action) -> Vec<Command> {
+    match action {
+        Action::Quit => return leave(ui),
+        Action::Cancel => return Vec::new(),
+        Action::Suspend => ui.wants_suspend = true,
+        Action::Move(motion) => chooser.move_mark(motion),
+        Action::Toggle => chooser.toggle(),
+        Action::SwitchForm => chooser.switch_form(),
+        Action::Accept => match chooser.text() {
+            Some(text) => return inject(model, ui, vec![Change::set(model, chooser.attacker, &text)]),
+            None => ui.complain(model.now, "choose at least one victim with space"),
+        },
+        _ => {}
+    }
+    ui.overlay = Overlay::Chooser(chooser);
+    Vec::new()
+}
+
+fn on_confirm(model: &mut Model, ui: &mut Ui, confirm: Confirm, action: Action) -> Vec<Command> {
+    match action {
+        Action::Quit => return leave(ui),
+        Action::Cancel => return Vec::new(),
+        Action::Accept => return carry_out(model, ui, confirm.changes),
+        Action::Suspend => ui.wants_suspend = true,
+        _ => {}
+    }
+    ui.overlay = Overlay::Confirm(confirm);
+    Vec::new()
+}
+
+fn on_help(ui: &mut Ui, mut search: String, mut scroll: usize, action: Action) -> Vec<Command> {
+    match action {
+        Action::Quit => return leave(ui),
+        Action::Cancel => return Vec::new(),
+        Action::Suspend => ui.wants_suspend = true,
+        Action::Move(motion) => {
+            scroll = motion.apply(scroll, usize::from(u16::MAX), PAGE).min(super::view::help_lines(&search))
+        }
+        Action::Type(c) if search.chars().count() < 40 => {
+            search.push(c);
+            scroll = 0;
+        }
+        Action::Erase if search.pop().is_none() => return Vec::new(),
+        Action::EraseAll => search.clear(),
+        _ => {}
+    }
+    ui.overlay = Overlay::Help { search, scroll };
+    Vec::new()
+}
+
+fn on_palette(model: &mut Model, ui: &mut Ui, mut line: Line, action: Action) -> Vec<Command> {
+    match action {
+        Action::Quit => return leave(ui),
+        Action::Cancel => return Vec::new(),
+        Action::Suspend => ui.wants_suspend = true,
+        Action::Type(c) => line.type_char(c),
+        Action::Erase => {
+            line.mistake = None;
+            if line.text.pop().is_none() {
+                return Vec::new();
+            }
+        }
+        Action::EraseAll => line = Line::default(),
+        Action::Complete => line.complete(model.committee),
+        Action::Move(super::action::Motion::Up) => line.recall(&ui.history, line.back + 1),
+        Action::Move(super::action::Motion::Down) => line.recall(&ui.history, line.back.saturating_sub(1)),
+        Action::Accept if line.text.trim().is_empty() => return Vec::new(),
+        Action::Accept => match palette::parse(&line.text, model.committee, ui.selection()) {
+            Ok(order) => {
+                ui.remember(line.text.trim());
+                return obey(model, ui, order);
+            }
+            Err(mistake) => line.mistake = Some(mistake),
+        },
+        _ => {}
+    }
+    ui.overlay = Overlay::Palette(line);
+    Vec::new()
+}
+
+fn obey(model: &mut Model, ui: &mut Ui, order: Order) -> Vec<Command> {
+    match order {
+        Order::Do(action) => on_screen(model, ui, action),
+        Order::Attack(attacks) => {
+            let changes = attacks.into_iter().map(|(id, text)| Change::set(model, id, &text)).collect();
+            inject(model, ui, changes)
+        }
+        Order::Heal(id) => inject(model, ui, vec![Change::heal(id)]),
+        Order::Goto(slot) => watch(model, ui, Some(slot)),
+        Order::Rate(rate) => {
+            let rate_text = rate.map_or("as much as possible".into(), |rate| format!("{} op/s", grouped(rate as u64)));
+            ui.say(model.now, format!("load: {rate_text}"));
+            vec![Command::SetRate(rate)]
+        }
+    }
+}
+
+fn on_attack(model: &mut Model, ui: &mut Ui, attack: Injection) -> Vec<Command> {
+    let id = ui.selection();
+    if let Some(change) = Change::end(model, id, attack) {
+        return inject(model, ui, vec![change]);
+    }
+    if attack.needs_victims() {
+        if let Some(why) = unreachable(model, id) {
+            ui.complain(model.now, why);
+        } else {
+            ui.overlay = Overlay::Chooser(Chooser::new(model, id, attack));
+        }
+        return Vec::new();
+    }
+    let text = if attack == Injection::Delay { "time(500ms)" } else { attack.name() };
+    inject(model, ui, vec![Change::set(model, id, text)])
+}
+
+fn heal_all(model: &mut Model, ui: &mut Ui) -> Vec<Command> {
+    let up = model.replicas.iter().filter(|replica| replica.is_up());
+    let changes: Vec<Change> = up.map(|replica| Change::heal(replica.id)).collect();
+    inject(model, ui, changes)
+}
+
+/// Carries changes out, after a question if they go beyond the fault budget.
+fn inject(model: &mut Model, ui: &mut Ui, changes: Vec<Change>) -> Vec<Command> {
+    if let Some(why) = changes.iter().find_map(|change| unreachable(model, change.replica)) {
+        ui.complain(model.now, why);
+        return Vec::new();
+    }
+    match beyond_budget(model, &changes) {
+        Some(question) => {
+            ui.overlay = Overlay::Confirm(Confirm { question, changes });
+            Vec::new()
+        }
+        None => carry_out(model, ui, changes),
+    }
+}
+
+fn carry_out(model: &mut Model, ui: &mut Ui, changes: Vec<Change>) -> Vec<Command> {
+    let mut commands = Vec::new();
+    let mut told: Vec<String> = Vec::new();
+    for change in changes {
+        let now = model.now;
+        model.replicas[change.replica.index()].expect(now, change.result.clone(), change.requests.len());
+        told.push(match change.result.as_str() {
+            "" => format!("{}: end every attack", change.replica),
+            attack => format!("{}: {attack}", change.replica),
+        });
+        commands.extend(change.requests.into_iter().map(|request| Command::Send(change.replica, request)));
+    }
+    let told = match told.len() {
+        0 => "nobody is connected".to_string(),
+        1..=3 => format!("told {}", told.join(" · ")),
+        many => format!("told {many} replicas"),
+    };
+    ui.say(model.now, told);
+    commands
+}
+
+/// Why a replica can not be attacked or healed from here, if so.
+fn unreachable(model: &Model, id: ReplicaId) -> Option<String> {
+    let replica = &model.replicas[id.index()];
+    match (replica.is_up(), replica.may_attack) {
+        (false, _) => Some(format!("{id} is not connected")),
+        (true, false) => {
+            Some(format!("{id} takes no attacks from here: it was not started for that, or this is no operator"))
+        }
+        (true, true) => None,
+    }
+}
+
+fn watch(model: &Model, ui: &mut Ui, slot: Option<SeqNum>) -> Vec<Command> {
+    ui.watched = slot;
+    let up = model.replicas.iter().filter(|replica| replica.is_up());
+    up.map(|replica| Command::Send(replica.id, ConsoleRequest::WatchSlot(slot))).collect()
+}
+
+fn leave(ui: &mut Ui) -> Vec<Command> {
+    ui.is_over = true;
+    vec![Command::Quit]
+}

@@ -1,0 +1,41 @@
+//! The last line: keys that do something now, or what the user is told.
+
+use super::super::keys::BINDINGS;
+use super::super::text::cut;
+use super::super::ui::{Context, Ui};
+use super::canvas::Canvas;
+
+/// The keys at the right end of the line, which stay when others have no room.
+const LAST: [&str; 2] = ["?", "q"];
+
+pub(super) fn draw(ui: &Ui, mut canvas: Canvas) {
+    let theme = &ui.theme;
+    if let Some(toast) = &ui.toast {
+        let style = if toast.is_error { theme.bad } else { theme.accent };
+        let text = cut(&toast.text, canvas.width().saturating_sub(2));
+        canvas.put(1, 0, &text, style);
+        return;
+    }
+    let context = ui.context();
+    let hints = || BINDINGS.iter().filter(|b| b.context == context && !b.hint.is_empty());
+    let is_last = |label: &str| context == Context::Screen && LAST.contains(&label);
+    let width = |label: &str, hint: &str| label.chars().count() + 1 + hint.chars().count();
+    let last: usize = hints().filter(|b| is_last(b.label)).map(|b| width(b.label, b.hint) + 2).sum();
+    let mut end = canvas.width().saturating_sub(last.saturating_sub(1));
+    let mut x = 1;
+    for binding in hints() {
+        let hint = hint_now(ui, binding.label, binding.hint);
+        let needed = width(binding.label, hint);
+        let at = if is_last(binding.label) { &mut end } else { &mut x };
+        if !is_last(binding.label) && *at + needed + last > canvas.width() {
+            continue;
+        }
+        let after = canvas.put(*at, 0, binding.label, theme.key);
+        *at = canvas.put(after + 1, 0, hint, theme.dim) + 2;
+    }
+}
+
+/// The hint says what the key does now.
+fn hint_now<'a>(ui: &Ui, label: &str, hint: &'a str) -> &'a str {
+    if label == "space" && ui.frozen.is_some() && ui.context() == Context::Screen { "go on" } else { hint }
+}

@@ -1,0 +1,157 @@
+//! Latencies of the last seconds, per phase and for the client, on one logarithmic axis.
+
+use byztop_core::types::Micros;
+use ratatui::style::Style;
+
+use super::super::model::{Model, Recent, Summary};
+use super::super::text::{BARS, cut, millis, short_count};
+use super::super::theme::Theme;
+use super::super::ui::Ui;
+use super::canvas::Canvas;
+
+const LABEL: usize = 13;
+
+/// Five columns of numbers.
+const NUMBER: usize = 8;
+const TABLE: usize = 5 * NUMBER;
+
+/// The axis shows at least this, and whole decades.
+const LOW: Micros = Micros(10);
+const HIGH: Micros = Micros(100_000);
+
+struct Row<'a> {
+    name: &'a str,
+    recent: Option<&'a Recent>,
+    style: Style,
+}
+
+pub(super) fn draw(model: &Model, ui: &Ui, is_boxed: bool, mut canvas: Canvas) {
+    let theme = &ui.theme;
+    let rows = rows(model, theme);
+    if canvas.height() <= rows.len() {
+        return brief(model, theme, canvas);
+    }
+    let width = canvas.width().saturating_sub(LABEL + TABLE + 2);
+    let (low, high) = bounds(&rows);
+    if !is_boxed {
+        canvas.put(1, 0, "latency", theme.title);
+    } else {
+        canvas.put(1, 0, "last 10 s", theme.dim);
+    }
+    axis(low, high, theme, &mut canvas.part(LABEL, 0, width, 1));
+    for (i, title) in ["p50", "p95", "p99", "p99.9", "n"].into_iter().enumerate() {
+        canvas.put_right(LABEL + width + (i + 1) * NUMBER, 0, title, theme.dim);
+    }
+    canvas.put(LABEL + width + 2, 0, "ms", theme.dim);
+    let height = ((canvas.height() - 1) / rows.len()).clamp(1, 6);
+    // Tall bars keep off the row above.
+    let gap = usize::from(height > 2);
+    for (i, row) in rows.iter().enumerate() {
+        let (top, base) = (1 + i * height + gap, i * height + height);
+        canvas.put(1, base, &cut(row.name, LABEL - 2), theme.text);
+        let counts = row.recent.map_or(Vec::new(), |recent| recent.columns(low, high, width));
+        histogram(&counts, row.style, theme, &mut canvas.part(LABEL, top, width, height - gap));
+        let summary = row.recent.and_then(Recent::summary);
+        numbers(summary, theme, &mut canvas.part(LABEL + width, base, TABLE, 1));
+    }
+}
+
+fn rows<'a>(model: &'a Model, theme: &Theme) -> Vec<Row<'a>> {
+    let names = model.phases.iter().map(String::as_str).chain(["execution"]);
+    let phases = names.enumerate().map(|(i, name)| Row { name, recent: model.latencies.get(i), style: theme.bars });
+    let client = model.load.as_ref().map(|load| &load.latency);
+    phases.chain([Row { name: "client", recent: client, style: theme.client }]).collect()
+}
+
+/// Whole decades around everything that is shown.
+fn bounds(rows: &[Row]) -> (Micros, Micros) {
+    let ranges = || rows.iter().filter_map(|row| row.recent.and_then(Recent::range));
+    let lowest = ranges().map(|(low, _)| low).min().unwrap_or(LOW).min(LOW);
+    let highest = ranges().map(|(_, high)| high).max().unwrap_or(HIGH).max(HIGH);
+    let decade = |exponent: u32| Micros(10u64.saturating_pow(exponent));
+    (decade(lowest.0.max(1).ilog10()), decade((highest.0 - 1).max(1).ilog10() + 1))
+}
+
+fn axis(low: Micros, high: Micros, theme: &Theme, canvas: &mut Canvas) {
+    let (first, last) = (low.0.ilog10(), high.0.ilog10());
+    let decades = (last - first).max(1) as usize;
+    for exponent in first..=last {
+        let text = match exponent {
+            0..3 => format!("{}µs", 10u64.pow(exponent)),
+            3..6 => format!("{}ms", 10u64.pow(exponent - 3)),
+            _ => format!("{}s", 10u64.pow(exponent - 6)),
+        };
+        let x = (exponent - first) as usize * canvas.width() / decades;
+        if exponent == last {
+            let end = canvas.width();
+            canvas.put_right(end, 0, &text, theme.dim);
+        } else {
+            canvas.put(x, 0, &text, theme.dim);
+        }
+    }
+}
+
+/// Bars of counts, scaled to their own highest; what is there at all shows.
+fn histogram(counts: &[u64], style: Style, theme: &Theme, canvas: &mut Canvas) {
+    let highest = counts.iter().copied().max().unwrap_or(0).max(1);
+    let height = canvas.height();
+    for (x, count) in counts.iter().enumerate() {
+        let eighths = (*count as f64 / highest as f64 * (height * 8) as f64).round() as usize;
+        let eighths = if *count > 0 { eighths.max(1) } else { 0 };
+        for y in 0..height {
+            let above = (height - 1 - y) * 8;
+            match eighths.saturating_sub(above).min(8) {
+                0 if y + 1 == height => canvas.put_char(x, y, '·', theme.faint),
+                0 => {}
+                part => canvas.put_char(x, y, BARS[part], style),
+            }
+        }
+    }
+}
+
+fn numbers(summary: Option<Summary>, theme: &Theme, canvas: &mut Canvas) {
+    let texts = match summary {
+        Some(s) => [millis(s.p50), millis(s.p95), millis(s.p99), millis(s.p999), short_count(s.count)],
+        None => ["?"; 5].map(str::to_string),
+    };
+    let style = |i: usize| match (summary, i) {
+        (None, _) => theme.unknown,
+        (Some(_), 4) => theme.dim,
+        (Some(_), _) => theme.text,
+    };
+    for (i, text) in texts.into_iter().enumerate() {
+        canvas.put_right((i + 1) * NUMBER, 0, &text, style(i));
+    }
+}
+
+/// Everything in one line: the client's histogram and its percentiles.
+fn brief(model: &Model, theme: &Theme, mut canvas: Canvas) {
+    let recent = model.load.as_ref().map(|load| &load.latency);
+    let summary = recent.and_then(Recent::summary);
+    canvas.put(1, 0, "latency", theme.title);
+    let text = |value: Option<Micros>| value.map_or("?".to_string(), millis);
+    let numbers = [
+        ("p50", summary.map(|s| s.p50)),
+        ("p95", summary.map(|s| s.p95)),
+        ("p99", summary.map(|s| s.p99)),
+        ("p99.9", summary.map(|s| s.p999)),
+    ];
+    let mut x = 10;
+    for (name, value) in numbers {
+        x = canvas.put(x, 0, name, theme.dim) + 1;
+        x = canvas.put(x, 0, &text(value), if value.is_some() { theme.text } else { theme.unknown }) + 2;
+    }
+    x = canvas.put(x - 1, 0, "ms", theme.dim) + 2;
+    let width = canvas.width().saturating_sub(x + 13);
+    if width >= 12 {
+        let client = Row { name: "", recent, style: theme.client };
+        let (low, high) = bounds(&[client]);
+        let counts = recent.map_or(Vec::new(), |recent| recent.columns(low, high, width));
+        let x = canvas.put(x, 0, "10µs ", theme.dim);
+        histogram(&counts, theme.client, theme, &mut canvas.part(x, 0, width, 1));
+        let end = canvas.width();
+        let high =
+            if high.0 >= 1_000_000 { format!("{}s", high.0 / 1_000_000) } else { format!("{}ms", high.0 / 1000) };
+        canvas.put_right(end, 0, &format!("{high} "), theme.dim);
+    }
+}

@@ -1,0 +1,147 @@
+//! Which pane goes where, and which go without, at a given size.
+
+use std::ops::Range;
+
+use super::super::model::Model;
+use super::super::ui::Ui;
+
+/// From this size on, panes stand side by side in boxes.
+const WIDE: (usize, usize) = (140, 42);
+
+/// A part of the overview.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Pane {
+    Header,
+    Replicas,
+    Phases,
+    Votes,
+    Latency,
+    Log,
+    Hints,
+}
+
+impl Pane {
+    pub(super) fn title(self) -> Option<&'static str> {
+        match self {
+            Pane::Replicas => Some("replicas"),
+            Pane::Phases => Some("phases"),
+            Pane::Votes => Some("votes"),
+            Pane::Latency => Some("latency"),
+            Pane::Log => Some("events"),
+            Pane::Header | Pane::Hints => None,
+        }
+    }
+}
+
+/// A pane and its place: column, row, width, height.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Placed {
+    pub pane: Pane,
+    pub place: (usize, usize, usize, usize),
+    pub is_boxed: bool,
+}
+
+/// The places of all panes that are shown.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Plan {
+    pub panes: Vec<Placed>,
+    /// How many replicas are shown at once.
+    rows: usize,
+}
+
+/// Collects panes from top to bottom.
+struct Stack {
+    panes: Vec<Placed>,
+    x: usize,
+    y: usize,
+    width: usize,
+}
+
+impl Stack {
+    fn add(&mut self, pane: Pane, height: usize, is_boxed: bool) {
+        if height > 0 {
+            self.panes.push(Placed { pane, place: (self.x, self.y, self.width, height), is_boxed });
+            self.y += height;
+        }
+    }
+}
+
+impl Plan {
+    pub(super) fn new(width: usize, height: usize, model: &Model, ui: &Ui) -> Plan {
+        let replicas = model.replicas.len();
+        // Before a replica has named them, room is kept for three phases, the first of which has no votes of its own.
+        let phases = if model.phases.is_empty() { 3 } else { model.phases.len() };
+        let (votes, latencies) = (phases.saturating_sub(1).clamp(1, 4), phases + 2);
+        if width >= WIDE.0 && height >= WIDE.1 {
+            Plan::side_by_side(width, height, replicas, votes, ui)
+        } else {
+            Plan::stacked(width, height, replicas, votes, latencies, ui)
+        }
+    }
+
+    /// One below the other. What is left after header, hints and replicas goes to votes, a few lines of log, phases,
+    /// latencies, in this order; then to boxes and rules; then to the log.
+    fn stacked(width: usize, height: usize, replicas: usize, votes: usize, latencies: usize, ui: &Ui) -> Plan {
+        let mut left = height.saturating_sub(2);
+        let rows = replicas.min((left / 3).max(4)).min(left);
+        let mut take = |wish: usize| {
+            let got = if wish <= left { wish } else { 0 };
+            left -= got;
+            got
+        };
+        let table = take(rows + 1);
+        let (mut votes_height, mut phases, mut latency) = (0, 0, 0);
+        if !ui.is_log_large {
+            votes_height = take(votes);
+        }
+        let few = take(3);
+        if !ui.is_log_large {
+            phases = take(rows + 1);
+            latency = take(latencies + 1);
+            latency = if latency > 0 { latency } else { take(1) };
+        }
+        let border = take(2);
+        let log = few + take(1) + left;
+        let mut stack = Stack { panes: Vec::new(), x: 0, y: 0, width };
+        stack.add(Pane::Header, 1, false);
+        stack.add(Pane::Replicas, table + border, border > 0);
+        stack.add(Pane::Phases, phases, false);
+        stack.add(Pane::Votes, votes_height, false);
+        stack.add(Pane::Latency, latency, false);
+        stack.add(Pane::Log, log, false);
+        stack.add(Pane::Hints, 1, false);
+        Plan { panes: stack.panes, rows }
+    }
+
+    /// Replicas and phases over the whole width; below them votes and latencies on the left, the log on the right.
+    fn side_by_side(width: usize, height: usize, replicas: usize, votes: usize, ui: &Ui) -> Plan {
+        let rows = replicas.min((height / 4).max(4));
+        let mut stack = Stack { panes: Vec::new(), x: 0, y: 0, width };
+        stack.add(Pane::Header, 1, false);
+        stack.add(Pane::Replicas, rows + 3, true);
+        if !ui.is_log_large {
+            stack.add(Pane::Phases, rows + 3, true);
+        }
+        let bottom = height.saturating_sub(stack.y + 1);
+        let (y, half) = (stack.y, width / 2);
+        if ui.is_log_large {
+            stack.add(Pane::Log, bottom, true);
+        } else {
+            stack.width = half;
+            let votes = (votes + 4).min(bottom);
+            stack.add(Pane::Votes, votes, true);
+            stack.add(Pane::Latency, bottom - votes, true);
+            (stack.x, stack.y, stack.width) = (half, y, width - half);
+            stack.add(Pane::Log, bottom, true);
+        }
+        (stack.x, stack.y, stack.width) = (0, y + bottom, width);
+        stack.add(Pane::Hints, 1, false);
+        Plan { panes: stack.panes, rows }
+    }
+
+    /// The replicas that are shown: always with the selected one.
+    pub(super) fn visible_rows(&self, selected: usize, replicas: usize) -> Range<usize> {
+        let first = (selected + 1).saturating_sub(self.rows).min(replicas.saturating_sub(self.rows));
+        first..(first + self.rows).min(replicas)
+    }
+}

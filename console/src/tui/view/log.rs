@@ -1,0 +1,57 @@
+//! The event log, newest at the bottom.
+
+use byztop_core::types::Time;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use ratatui::style::Style;
+
+use super::super::model::{Kind, Model};
+use super::super::text::cut;
+use super::super::theme::Theme;
+use super::super::ui::Ui;
+use super::canvas::Canvas;
+
+/// Columns of the time of day and of the kind.
+const TIME: usize = 14;
+const KIND: usize = 11;
+
+pub(super) fn draw(model: &Model, ui: &Ui, is_boxed: bool, mut canvas: Canvas) {
+    let theme = &ui.theme;
+    let top = if is_boxed || canvas.height() < 4 { 0 } else { 1 };
+    if top > 0 {
+        canvas.rule(0, "events", theme.title, theme.faint);
+    }
+    let height = canvas.height() - top;
+    let shown: Vec<_> = model.log.newest().take(height).collect();
+    for (y, entry) in shown.into_iter().rev().enumerate() {
+        let y = y + top;
+        canvas.put(1, y, &time_of_day(entry.at, &ui.zone), theme.dim);
+        let (kind, style) = looks(entry.kind(), theme);
+        canvas.put(TIME, y, entry.kind().word(), kind);
+        let text = entry.text(model.replicas.len());
+        let width = canvas.width().saturating_sub(TIME + KIND + 1);
+        canvas.put(TIME + KIND, y, &cut(&text, width), style);
+    }
+}
+
+/// How the kind and the text look.
+fn looks(kind: Kind, theme: &Theme) -> (Style, Style) {
+    match kind {
+        Kind::Attack => (theme.attack, theme.text),
+        Kind::Proof => (theme.bad, theme.text),
+        Kind::View => (theme.leader, theme.text),
+        Kind::State | Kind::Reject => (theme.warn, theme.text),
+        Kind::Error => (theme.bad, theme.bad),
+        Kind::Exit => (theme.bad, theme.text),
+        Kind::Checkpoint | Kind::Link | Kind::Process => (theme.dim, theme.dim),
+    }
+}
+
+/// `12:04:31.204` in the given zone.
+fn time_of_day(at: Time, zone: &TimeZone) -> String {
+    let micros = i64::try_from(at.0).unwrap_or(i64::MAX);
+    match Timestamp::from_microsecond(micros) {
+        Ok(timestamp) => timestamp.to_zoned(zone.clone()).strftime("%H:%M:%S.%3f").to_string(),
+        Err(_) => "??:??:??.???".to_string(),
+    }
+}

@@ -1,0 +1,128 @@
+//! The newest slots on each replica; the height of a cell is its phase, so that no colour is needed.
+
+use std::ops::Range;
+
+use byztop_core::protocol::SlotPhase;
+use byztop_core::types::SeqNum;
+use ratatui::style::Style;
+
+use super::super::attacks;
+use super::super::model::{Model, Replica, SlotsThen};
+use super::super::theme::Theme;
+use super::super::ui::Ui;
+use super::canvas::Canvas;
+
+/// Columns for the replicas' names and attacks.
+const LABEL: usize = 11;
+
+/// Columns for the legend, where there is room for one.
+const LEGEND: usize = 17;
+const WIDTH_WITH_LEGEND: usize = 76;
+
+/// The glyphs by phase, in order.
+const GLYPHS: [char; 5] = ['·', '▂', '▅', '▇', '█'];
+
+pub(super) fn draw(model: &Model, ui: &Ui, rows: Range<usize>, is_boxed: bool, mut canvas: Canvas) {
+    let theme = &ui.theme;
+    let legend = if canvas.width() >= WIDTH_WITH_LEGEND { LEGEND } else { 0 };
+    let width = canvas.width().saturating_sub(LABEL + legend + 1);
+    let moment = model.slots_at_one_moment();
+    let newest = moment.iter().flatten().map(|slots| slots.newest()).max().unwrap_or_default();
+    let first = SeqNum((newest.0 + 1).saturating_sub(width as u64).max(1));
+    if !is_boxed {
+        canvas.put(1, 0, "phases", theme.title);
+    }
+    if newest > SeqNum(0) {
+        axis(ui, first, newest, &mut canvas.part(LABEL, 0, width, 1));
+    }
+    for (y, row) in rows.clone().enumerate().map(|(y, row)| (y + 1, row)) {
+        let replica = &model.replicas[row];
+        label(model, replica, row == ui.selected, theme, &mut canvas.part(0, y, LABEL, 1));
+        for x in 0..width {
+            let slot = first.plus(x as u64);
+            let (glyph, style) = match moment[row] {
+                None => ('?', theme.unknown),
+                Some(_) if slot > newest => (' ', theme.faint),
+                Some(slots) => cell(replica, slots, slot, theme),
+            };
+            canvas.put_char(LABEL + x, y, glyph, style);
+        }
+    }
+    let x = canvas.width().saturating_sub(legend);
+    draw_legend(theme, &mut canvas.part(x, 0, legend, rows.len() + 1));
+}
+
+fn cell(replica: &Replica, slots: &SlotsThen, slot: SeqNum, theme: &Theme) -> (char, Style) {
+    if replica.bad_signatures.contains(&slot) {
+        return ('x', theme.bad);
+    }
+    if replica.has_conflict(slot) {
+        return ('≠', theme.bad);
+    }
+    let phase = match slots.phase(slot) {
+        SlotPhase::Empty => 0,
+        SlotPhase::PrePrepared => 1,
+        SlotPhase::Prepared => 2,
+        SlotPhase::Committed => 3,
+        SlotPhase::Executed => 4,
+    };
+    (GLYPHS[phase], theme.phases[phase])
+}
+
+fn label(model: &Model, replica: &Replica, is_selected: bool, theme: &Theme, canvas: &mut Canvas) {
+    let leads = model.reign().is_some_and(|reign| reign.leader == replica.id);
+    let style = if replica.known(model.now).is_some() { theme.text } else { theme.dim };
+    if is_selected {
+        canvas.put(0, 0, "▸", theme.key);
+    }
+    let x = canvas.put(1, 0, &replica.id.to_string(), style) + 1;
+    let attack = replica.attack().and_then(|attack| attacks::parts(attack).next()).map(attacks::name);
+    match attack {
+        Some(attack) => drop(canvas.part(x, 0, LABEL - x - 1, 1).put(0, 0, short(attack), theme.attack)),
+        None if leads => drop(canvas.put(x, 0, "★", theme.leader)),
+        None => {}
+    }
+}
+
+/// An attack's name in at most seven characters.
+fn short(attack: &str) -> &str {
+    match attack {
+        "equivocation" => "equivoc",
+        other => other,
+    }
+}
+
+/// Slot numbers above the columns that they name, as many as have room.
+fn axis(ui: &Ui, first: SeqNum, newest: SeqNum, canvas: &mut Canvas) {
+    let room = newest.to_string().len() as u64 + 2;
+    let step = [10, 20, 50, 100].into_iter().find(|step| *step >= room).unwrap_or(200);
+    let mut slot = first.0.div_ceil(step) * step;
+    while slot <= newest.0 {
+        let x = (slot - first.0) as usize;
+        let text = slot.to_string();
+        if x + text.len() <= canvas.width() {
+            canvas.put(x, 0, &text, ui.theme.dim);
+        }
+        slot += step;
+    }
+    if let Some(watched) = ui.watched.filter(|slot| (first..=newest).contains(slot)) {
+        canvas.put((watched.0 - first.0) as usize, 0, "▼", ui.theme.key);
+    }
+}
+
+fn draw_legend(theme: &Theme, canvas: &mut Canvas) {
+    let entries = [
+        (GLYPHS[4], "executed", theme.phases[4]),
+        (GLYPHS[3], "committed", theme.phases[3]),
+        (GLYPHS[2], "prepared", theme.phases[2]),
+        (GLYPHS[1], "pre-prepared", theme.phases[1]),
+        (GLYPHS[0], "none", theme.phases[0]),
+        ('≠', "conflict", theme.bad),
+        ('x', "bad signature", theme.bad),
+        ('?', "no data", theme.unknown),
+    ];
+    for (y, (glyph, text, style)) in entries.into_iter().enumerate() {
+        canvas.put_char(1, y, glyph, style);
+        canvas.put(3, y, text, theme.dim);
+    }
+}

@@ -1,0 +1,82 @@
+//! The real binary, in a scratch folder that is also its folder for temporary files.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// The binary under test.
+pub(crate) const BYZTOP: &str = env!("CARGO_BIN_EXE_byztop");
+
+/// `byztop` with arguments, no standard input, and temporary files in `scratch`.
+pub(crate) fn byztop(scratch: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(BYZTOP);
+    command.args(arguments).current_dir(scratch).env("TMPDIR", scratch).stdin(Stdio::null());
+    command
+}
+
+/// Exit status, standard output and standard error of a whole run.
+pub(crate) fn run(scratch: &Path, arguments: &[&str]) -> (i32, String, String) {
+    finished(byztop(scratch, arguments).output().expect("the binary runs"))
+}
+
+/// Starts a run whose output is kept.
+pub(crate) fn start(scratch: &Path, arguments: &[&str]) -> Child {
+    let mut command = byztop(scratch, arguments);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs")
+}
+
+/// As [`run`], for what was started.
+pub(crate) fn finished(output: Output) -> (i32, String, String) {
+    let text = |bytes| String::from_utf8(bytes).expect("byztop writes UTF-8");
+    (output.status.code().unwrap_or(-1), text(output.stdout), text(output.stderr))
+}
+
+/// Process ids of the replicas whose folders are in `scratch`, with their names.
+pub(crate) fn replicas(scratch: &Path) -> Vec<(u32, String)> {
+    let mut found = Vec::new();
+    let prefix = scratch.to_str().expect("scratch folders have plain names");
+    for entry in std::fs::read_dir("/proc").expect("these tests need /proc").flatten() {
+        let pid = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok());
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let arguments: Vec<&str> = line.split(|byte| *byte == 0).filter_map(|part| str::from_utf8(part).ok()).collect();
+        let home = arguments.iter().rev().find(|part| !part.is_empty()).map(PathBuf::from);
+        let name = home.filter(|home| home.starts_with(prefix) && arguments.contains(&"node"));
+        let name = name.and_then(|home| Some(home.file_name()?.to_str()?.to_string()));
+        found.extend(pid.zip(name));
+    }
+    found
+}
+
+/// Waits until it holds.
+///
+/// # Panics
+///
+/// If it does not hold within twenty seconds.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Sends a signal.
+pub(crate) fn signal(pid: u32, signal: Signal) {
+    kill(Pid::from_raw(pid.try_into().unwrap()), signal).unwrap();
+}
+
+/// Waits until a run has its four replicas.
+pub(crate) fn four_replicas(scratch: &Path) -> Vec<(u32, String)> {
+    until("four replicas run", || replicas(scratch).len() == 4);
+    replicas(scratch)
+}
+
+/// Neither processes nor files are left of a run in a temporary folder.
+pub(crate) fn nothing_is_left(scratch: &Path) {
+    until("no replica runs", || replicas(scratch).is_empty());
+    let left: Vec<_> = std::fs::read_dir(scratch).unwrap().flatten().map(|entry| entry.path()).collect();
+    assert!(left.is_empty(), "left behind: {left:?}");
+}
