@@ -16,18 +16,21 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 /// Nothing here takes so long unless it hangs.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A cluster whose replicas can be started and stopped one by one.
-pub struct Cluster {
-    pub directory: Arc<ClusterDirectory>,
-    running: Vec<Option<(oneshot::Sender<()>, JoinHandle<anyhow::Result<()>>)>>,
+pub(crate) struct Cluster {
+    pub(crate) directory: Arc<ClusterDirectory>,
+    running: Vec<Option<Running>>,
     _folder: TempDir,
 }
 
+/// What stops a replica, and what it ends with.
+type Running = (oneshot::Sender<()>, JoinHandle<anyhow::Result<()>>);
+
 impl Cluster {
     /// Makes a cluster; nothing runs yet.
-    pub fn make(replicas: usize, attacks_allowed: bool) -> Cluster {
+    pub(crate) fn make(replicas: usize, attacks_allowed: bool) -> Cluster {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let options = InitOptions {
             replicas,
@@ -42,14 +45,14 @@ impl Cluster {
     }
 
     /// Makes a cluster and starts all of it.
-    pub fn start(replicas: usize, attacks_allowed: bool) -> Cluster {
+    pub(crate) fn start(replicas: usize, attacks_allowed: bool) -> Cluster {
         let mut cluster = Cluster::make(replicas, attacks_allowed);
         (0..replicas).for_each(|replica| cluster.run(ReplicaId(replica as u8)));
         cluster
     }
 
     /// Starts a replica.
-    pub fn run(&mut self, replica: ReplicaId) {
+    pub(crate) fn run(&mut self, replica: ReplicaId) {
         let home = self.directory.home(Role::Replica(replica));
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move { run_replica(&home, async { stopped.await.unwrap_or(()) }).await });
@@ -57,14 +60,14 @@ impl Cluster {
     }
 
     /// Stops a replica and returns what it ended with.
-    pub async fn stop(&mut self, replica: ReplicaId) -> anyhow::Result<()> {
+    pub(crate) async fn stop(&mut self, replica: ReplicaId) -> anyhow::Result<()> {
         let (stop, task) = self.running[replica.index()].take().expect("it runs");
         drop(stop);
         tokio::time::timeout(PATIENCE, task).await.expect("it stops").expect("it does not panic")
     }
 
     /// Watches a replica as a console would.
-    pub fn watch(&self, role: Role, replica: ReplicaId) -> Console {
+    pub(crate) fn watch(&self, role: Role, replica: ReplicaId) -> Console {
         let (requests, incoming) = mpsc::channel(8);
         let (outgoing, events) = mpsc::channel(1024);
         tokio::spawn(watch(self.directory.clone(), role, replica, incoming, outgoing));
@@ -73,18 +76,18 @@ impl Cluster {
 }
 
 /// A console of one replica.
-pub struct Console {
-    pub requests: mpsc::Sender<ConsoleRequest>,
-    pub events: mpsc::Receiver<(ReplicaId, LinkEvent)>,
+pub(crate) struct Console {
+    pub(crate) requests: mpsc::Sender<ConsoleRequest>,
+    pub(crate) events: mpsc::Receiver<(ReplicaId, LinkEvent)>,
 }
 
 impl Console {
-    pub async fn ask(&self, request: ConsoleRequest) {
+    pub(crate) async fn ask(&self, request: ConsoleRequest) {
         self.requests.send(request).await.expect("the link task runs");
     }
 
     /// Waits for the first event that `wanted` makes something of.
-    pub async fn expect<T>(&mut self, what: &str, mut wanted: impl FnMut(LinkEvent) -> Option<T>) -> T {
+    pub(crate) async fn expect<T>(&mut self, what: &str, mut wanted: impl FnMut(LinkEvent) -> Option<T>) -> T {
         let search = async {
             loop {
                 let (_, event) = self.events.recv().await.expect("the link task runs");
@@ -96,7 +99,11 @@ impl Console {
         tokio::time::timeout(PATIENCE, search).await.unwrap_or_else(|_| panic!("{what} did not come"))
     }
 
-    pub async fn expect_message<T>(&mut self, what: &str, mut wanted: impl FnMut(ConsoleMessage) -> Option<T>) -> T {
+    pub(crate) async fn expect_message<T>(
+        &mut self,
+        what: &str,
+        mut wanted: impl FnMut(ConsoleMessage) -> Option<T>,
+    ) -> T {
         let of_message = |event| match event {
             LinkEvent::Message(message) => wanted(message),
             _ => None,
