@@ -43,6 +43,9 @@ pub enum Rejection {
     /// A batch with too many entries, or one that names a submission twice.
     #[error("malformed batch")]
     MalformedBatch,
+    /// A slot less than a window above the high watermark: the others have moved on, and this replica will follow.
+    #[error("slot {0} is ahead of the window")]
+    AheadOfWindow(SeqNum),
     /// A sequence number outside the watermarks (rule 6).
     #[error("slot {0} is outside the watermarks")]
     OutsideWatermarks(SeqNum),
@@ -84,6 +87,16 @@ pub enum CertificateFault {
     /// The certificate speaks of another view, slot or digest than its place demands.
     #[error("wrong slot")]
     WrongSlot,
+}
+
+impl Rejection {
+    /// Whether an honest peer's message may be refused for this, because it came too early or too late.
+    pub fn is_a_matter_of_time(&self) -> bool {
+        matches!(
+            self,
+            Rejection::WrongView(_) | Rejection::Complaining(_) | Rejection::AheadOfWindow(_) | Rejection::Unsolicited
+        )
+    }
 }
 
 impl From<CertificateFault> for Rejection {

@@ -123,6 +123,9 @@ pub struct Counters {
     pub pending: u64,
     /// Views entered after the first.
     pub view_changes: u64,
+    /// Messages that honest peers may have sent and that came too early or too late: another view, beyond the window,
+    /// unasked for. Not counted as refused.
+    pub untimely: u64,
     /// Messages refused, of whatever kind.
     pub rejected: u64,
     /// Of those, how many for a bad signature.

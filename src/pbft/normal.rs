@@ -72,8 +72,7 @@ impl Pbft {
         }
         self.log.keep_batch(body.batch.clone());
         cx.note(Event::PrePrepared { view: body.view, seq: body.seq, digest: body.digest });
-        self.try_prepare(cx, body.seq, body.primary);
-        self.advance(cx, body.seq);
+        self.resume(cx, body.seq);
         Ok(())
     }
 
@@ -128,9 +127,16 @@ impl Pbft {
 
     /// Rule 6: whether the slot is open. One at or below the stable checkpoint is settled and merely late; one above the
     /// high watermark is refused.
+    ///
+    /// # Errors
+    ///
+    /// [`Rejection::AheadOfWindow`] where honest replicas may be already, [`Rejection::OutsideWatermarks`] beyond.
     fn check_slot(&self, seq: SeqNum) -> Result<bool, Rejection> {
-        if seq > self.watermarks.high() {
+        let high = self.watermarks.high();
+        if seq > high.plus(self.settings.window_slots) {
             Err(Rejection::OutsideWatermarks(seq))
+        } else if seq > high {
+            Err(Rejection::AheadOfWindow(seq))
         } else {
             Ok(self.watermarks.contain(seq))
         }

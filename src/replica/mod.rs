@@ -132,11 +132,11 @@ impl<P: Protocol, A: Application> Replica<P, A> {
     pub fn handle(&mut self, now: Time, input: Input<P::Message>, outputs: &mut Outputs<P>) {
         match input {
             Input::Start { has_lost_log } => self.act(now, |protocol, cx| protocol.on_start(cx, has_lost_log)),
-            Input::Peer(from, message) => {
-                if let Err(why) = self.on_peer(now, from, message, outputs) {
-                    outputs.push(Output::Note(Event::Rejected { from, why }));
-                }
-            }
+            Input::Peer(from, message) => match self.on_peer(now, from, message, outputs) {
+                Err(why) if why.is_a_matter_of_time() => self.counters.untimely += 1,
+                Err(why) => outputs.push(Output::Note(Event::Rejected { from, why })),
+                Ok(()) => {}
+            },
             Input::Client(submission) => {
                 if self.on_submission(now, submission.into_inner(), outputs) == Admission::Full {
                     // Refused work starts no timer: the client hears of it and comes again.
@@ -343,6 +343,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         counters.submissions = self.counters.submissions;
         counters.submissions_refused = self.counters.submissions_refused;
         counters.pending = self.pool.len() as u64;
+        counters.untimely = self.counters.untimely;
         counters.view_changes = self.counters.view_changes;
         counters.proofs = self.counters.proofs;
     }

@@ -181,13 +181,14 @@ impl RequestPool {
         }
     }
 
-    /// What no slot above a stable checkpoint can name goes.
-    pub(super) fn collect(&mut self, stable: SeqNum) {
+    /// What no slot above a stable checkpoint can name goes; of the wanted bodies those of `decided` slots stay wanted.
+    pub(super) fn collect<'a>(&mut self, stable: SeqNum, decided: impl Iterator<Item = &'a Batch>) {
         self.executed = self.executed.max(stable);
         let waiting = &self.waiting;
         self.bodies.retain(|digest, body| body.kept_until > stable || waiting.contains_key(digest));
         self.settled.retain(|_, seq| seq.plus(2 * self.window_slots) > stable);
-        self.wanted.clear();
+        let needed: BTreeSet<&Digest> = decided.flat_map(|batch| &batch.submissions).collect();
+        self.wanted.retain(|digest, _| needed.contains(digest));
     }
 
     /// Bodies that have waited since before `since` and that the view's primary was not given yet; marks them as given.
@@ -352,7 +353,7 @@ mod tests {
             admit(&mut pool, timestamp, submission(0, 0, timestamp));
         }
         assert!(pool.queues[&ClientId(0)].len() <= 2 * usize::from(Session::PER_CLIENT) + 1);
-        pool.collect(SeqNum(1 << 20));
+        pool.collect(SeqNum(1 << 20), std::iter::empty());
         assert_eq!(pool.bodies.len(), 1, "bodies of what was superseded are collected");
     }
 

@@ -69,10 +69,14 @@ impl<P: Protocol, A: Application> Replica<P, A> {
     fn stabilise(&mut self, now: Time, certificate: CheckpointCertificate, outputs: &mut Outputs<P>) {
         let seq = certificate.seq();
         self.checkpoints.stabilise(certificate.clone());
-        self.pool.collect(seq);
+        self.pool.collect(seq, self.decided.values());
         self.auditor.collect(seq);
         outputs.push(Output::Note(Event::CheckpointStable { seq, digest: certificate.digest() }));
-        self.act(now, |protocol, cx| protocol.on_stable_checkpoint(cx, &certificate));
+        self.act(now, |protocol, cx| {
+            protocol.on_stable_checkpoint(cx, &certificate);
+            // Proposals whose bodies are not here say so again.
+            protocol.on_bodies(cx);
+        });
     }
 
     /// Rule 20: a checkpoint that is not stable by the next status report is sent again.
@@ -86,7 +90,10 @@ impl<P: Protocol, A: Application> Replica<P, A> {
     }
 
     fn begin_transfer(&mut self, now: Time, target: CheckpointCertificate, outputs: &mut Outputs<P>) {
-        outputs.push(Output::Note(Event::TransferBegan { target: target.seq() }));
+        // One that follows the others to a newer checkpoint is still the same transfer to whoever watches.
+        if self.transfer.is_none() {
+            outputs.push(Output::Note(Event::TransferBegan { target: target.seq() }));
+        }
         let others = self.committee.others(self.me).collect();
         let leaf_count = self.state.leaf_digests().len();
         self.transfer = Some(Transfer::new(target, others, self.transfer_turn, leaf_count));
@@ -156,7 +163,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         let settled: Vec<(Session, Timestamp)> = self.state.clients.newest().collect();
         settled.into_iter().for_each(|(session, timestamp)| self.pool.settle(session, timestamp));
         self.checkpoints.stabilise(target.clone());
-        self.pool.collect(seq);
+        self.pool.collect(seq, self.decided.values());
         self.auditor.collect(seq);
         let bytes = leaves.values().map(|leaf| leaf.len() as u64).sum();
         outputs.push(Output::Note(Event::TransferDone { seq, leaves: leaves.len() as u32, bytes }));
