@@ -1,0 +1,121 @@
+//! Replicas of a throw-away cluster, in this process and over real QUIC on loopback.
+#![allow(dead_code, reason = "each test file uses its own part")]
+
+use std::net::UdpSocket;
+use std::sync::Arc;
+use std::time::Duration;
+
+use byztop_certs::{ClusterDirectory, InitOptions, Ports, Role};
+use byztop_core::protocol::Settings;
+use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest};
+use byztop_core::types::ReplicaId;
+use byztop_node::control::{LinkEvent, watch};
+use byztop_node::run_replica;
+use tempfile::TempDir;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+/// Nothing here takes so long unless it hangs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A cluster whose replicas can be started and stopped one by one.
+pub(crate) struct Cluster {
+    pub(crate) directory: Arc<ClusterDirectory>,
+    running: Vec<Option<Running>>,
+    _folder: TempDir,
+}
+
+/// What stops a replica, and what it ends with.
+type Running = (oneshot::Sender<()>, JoinHandle<anyhow::Result<()>>);
+
+impl Cluster {
+    /// Makes a cluster; nothing runs yet.
+    pub(crate) fn make(replicas: usize, attacks_allowed: bool) -> Cluster {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let options = InitOptions {
+            replicas,
+            ports: Ports::Explicit(free_ports(replicas)),
+            attacks_allowed,
+            settings: Settings { accounts: 1000, ..Settings::default() },
+            ..InitOptions::default()
+        };
+        let directory = ClusterDirectory::create(folder.path(), &options).expect("a cluster");
+        let running = (0..replicas).map(|_| None).collect();
+        Cluster { directory: Arc::new(directory), running, _folder: folder }
+    }
+
+    /// Makes a cluster and starts all of it.
+    pub(crate) fn start(replicas: usize, attacks_allowed: bool) -> Cluster {
+        let mut cluster = Cluster::make(replicas, attacks_allowed);
+        (0..replicas).for_each(|replica| cluster.run(ReplicaId(replica as u8)));
+        cluster
+    }
+
+    /// Starts a replica.
+    pub(crate) fn run(&mut self, replica: ReplicaId) {
+        let home = self.directory.home(Role::Replica(replica));
+        let (stop, stopped) = oneshot::channel::<()>();
+        let task = tokio::spawn(async move { run_replica(&home, async { stopped.await.unwrap_or(()) }).await });
+        self.running[replica.index()] = Some((stop, task));
+    }
+
+    /// Stops a replica and returns what it ended with.
+    pub(crate) async fn stop(&mut self, replica: ReplicaId) -> anyhow::Result<()> {
+        let (stop, task) = self.running[replica.index()].take().expect("it runs");
+        drop(stop);
+        tokio::time::timeout(PATIENCE, task).await.expect("it stops").expect("it does not panic")
+    }
+
+    /// Watches a replica as a console would.
+    pub(crate) fn watch(&self, role: Role, replica: ReplicaId) -> Console {
+        let (requests, incoming) = mpsc::channel(8);
+        let (outgoing, events) = mpsc::channel(1024);
+        tokio::spawn(watch(self.directory.clone(), role, replica, incoming, outgoing));
+        Console { requests, events }
+    }
+}
+
+/// A console of one replica.
+pub(crate) struct Console {
+    pub(crate) requests: mpsc::Sender<ConsoleRequest>,
+    pub(crate) events: mpsc::Receiver<(ReplicaId, LinkEvent)>,
+}
+
+impl Console {
+    pub(crate) async fn ask(&self, request: ConsoleRequest) {
+        self.requests.send(request).await.expect("the link task runs");
+    }
+
+    /// Waits for the first event that `wanted` makes something of.
+    pub(crate) async fn expect<T>(&mut self, what: &str, mut wanted: impl FnMut(LinkEvent) -> Option<T>) -> T {
+        let search = async {
+            loop {
+                let (_, event) = self.events.recv().await.expect("the link task runs");
+                if let Some(found) = wanted(event) {
+                    return found;
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, search).await.unwrap_or_else(|_| panic!("{what} did not come"))
+    }
+
+    pub(crate) async fn expect_message<T>(
+        &mut self,
+        what: &str,
+        mut wanted: impl FnMut(ConsoleMessage) -> Option<T>,
+    ) -> T {
+        let of_message = |event| match event {
+            LinkEvent::Message(message) => wanted(message),
+            _ => None,
+        };
+        self.expect(what, of_message).await
+    }
+}
+
+/// Pairs of UDP ports that were free a moment ago.
+fn free_ports(replicas: usize) -> Vec<(u16, u16)> {
+    let sockets: Vec<UdpSocket> =
+        (0..2 * replicas).map(|_| UdpSocket::bind("127.0.0.1:0").expect("a free port")).collect();
+    let ports: Vec<u16> = sockets.iter().map(|socket| socket.local_addr().expect("it is bound").port()).collect();
+    ports.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect()
+}
