@@ -15,7 +15,7 @@ use byztop_core::telemetry::{ConsoleMessage, Frame};
 use byztop_core::types::{Micros, ReplicaId, SeqNum, Time, View};
 pub(super) use latency::{Recent, Summary};
 pub(super) use load::Load;
-pub(super) use log::{Kind, Log};
+pub(super) use log::{Entry, Kind, Log};
 pub(super) use replica::{Link, Process, Replica, SlotsThen};
 
 use super::text::clean;
@@ -251,10 +251,9 @@ impl Model {
         replica.known(self.now)?;
         let (at, executed) = replica.last_sample()?;
         let others = self.replicas.iter().filter(|other| other.id != replica.id && other.known(self.now).is_some());
-        let (furthest, step) =
-            others
-                .filter_map(|other| other.executed_at(at))
-                .fold((0.0, 0.0), |best, (seq, step)| if seq > best.0 { (seq, step) } else { best });
+        let (furthest, step) = others
+            .filter_map(|other| other.executed_at(at))
+            .fold((0.0, 0.0), |best, (seq, step)| if seq > best.0 { (seq, step) } else { best });
         let lag = furthest - executed.0 as f64;
         Some(if lag > step / 8.0 { lag.round() as u64 } else { 0 })
     }

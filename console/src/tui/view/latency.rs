@@ -43,7 +43,7 @@ pub(super) fn draw(model: &Model, ui: &Ui, is_boxed: bool, mut canvas: Canvas) {
         canvas.put_right(LABEL + width + (i + 1) * NUMBER, 0, title, theme.dim);
     }
     canvas.put(LABEL + width + 2, 0, "ms", theme.dim);
-    let height = ((canvas.height() - 1) / rows.len()).clamp(1, 6);
+    let height = ((canvas.height() - 1) / rows.len()).clamp(1, 8);
     // Tall bars keep off the row above.
     let gap = usize::from(height > 2);
     for (i, row) in rows.iter().enumerate() {
@@ -57,7 +57,9 @@ pub(super) fn draw(model: &Model, ui: &Ui, is_boxed: bool, mut canvas: Canvas) {
 }
 
 fn rows<'a>(model: &'a Model, theme: &Theme) -> Vec<Row<'a>> {
-    let names = model.phases.iter().map(String::as_str).chain(["execution"]);
+    // Until a replica has named them, there is room for three phases.
+    let unnamed = if model.phases.is_empty() { ["?"; 3].as_slice() } else { &[] };
+    let names = model.phases.iter().map(String::as_str).chain(unnamed.iter().copied()).chain(["execution"]);
     let phases = names.enumerate().map(|(i, name)| Row { name, recent: model.latencies.get(i), style: theme.bars });
     let client = model.load.as_ref().map(|load| &load.latency);
     phases.chain([Row { name: "client", recent: client, style: theme.client }]).collect()
