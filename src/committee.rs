@@ -19,7 +19,7 @@ impl Committee {
 
     /// A committee of `replicas` members; `None` unless 1 ≤ `replicas` ≤ [`Committee::MAX_REPLICAS`].
     pub fn new(replicas: usize) -> Option<Committee> {
-        (1..=Self::MAX_REPLICAS).contains(&replicas).then(|| Committee { replicas: replicas as u8 })
+        (1..=Self::MAX_REPLICAS).contains(&replicas).then_some(Committee { replicas: replicas as u8 })
     }
 
     /// n, the number of replicas.
@@ -72,7 +72,7 @@ mod tests {
         for n in 1..=Committee::MAX_REPLICAS {
             let committee = Committee::new(n).unwrap();
             let (f, q) = (committee.faulty(), committee.quorum());
-            assert!(2 * q >= n + f + 1, "n={n}: two quorums of {q} may share only liars");
+            assert!(2 * q > n + f, "n={n}: two quorums of {q} may share only liars");
             assert!(q + f <= n, "n={n}: {f} silent replicas stop the cluster");
         }
     }

@@ -180,14 +180,14 @@ pub struct Signer {
 }
 
 enum Secret {
-    Ed25519(SigningKey),
+    Ed25519(Box<SigningKey>),
     Tag([u8; 32]),
 }
 
 impl Signer {
     /// A signer with a real key, from its 32 secret bytes.
     pub fn ed25519(author: Author, realm: Realm, secret: [u8; 32]) -> Signer {
-        Signer { author, realm, secret: Secret::Ed25519(SigningKey::from(secret)) }
+        Signer { author, realm, secret: Secret::Ed25519(Box::new(SigningKey::from(secret))) }
     }
 
     /// A signer whose signatures are keyed tags: three orders of magnitude faster, unforgeable to whoever has only

@@ -102,7 +102,7 @@ fn rule_3_the_signer_is_the_claimed_sender_is_the_peer() {
     let honest = Message::Commit(Signed::by(&signer(2), commit));
     assert_eq!(check(&honest, 2), Ok(()));
     assert_eq!(check(&honest, 3), Err(Rejection::NotTheSender { claimed: ReplicaId(2) }));
-    assert_eq!(honest.check(Author::Client(byztop_core::types::ClientId(0)), &verifier()).is_err(), true);
+    assert!(honest.check(Author::Client(byztop_core::types::ClientId(0)), &verifier()).is_err());
 }
 
 #[test]

@@ -113,7 +113,7 @@ struct Watch {
 impl Watch {
     async fn run(
         mut self,
-        start_load: impl FnOnce() -> Load,
+        start_load: impl FnOnce() -> anyhow::Result<Load>,
         duration: Duration,
         mut stop: Stop,
     ) -> anyhow::Result<Ran> {
@@ -121,7 +121,7 @@ impl Watch {
             connected = self.connect() => connected?,
             () = stop.asked() => anyhow::bail!("interrupted before the cluster was up"),
         }
-        let (load, began) = (start_load(), Instant::now());
+        let (load, began) = (start_load()?, Instant::now());
         tracing::info!("the load begins");
         tokio::select! {
             () = self.offer(&load, began, duration) => {}

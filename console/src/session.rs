@@ -88,10 +88,10 @@ fn load_settings(up: &UpArgs) -> LoadSettings {
     // An open loop must not run out of sessions when the cluster stalls for a moment; a closed loop is as large as its
     // sessions, and more than a few batches of them only wait longer.
     let sessions = match up.rate {
-        Rate::PerSecond(_) => 1024,
+        Rate::PerSecond(_) => Load::MAX_SESSIONS,
         Rate::Max => 256,
     };
-    LoadSettings { rate: up.rate.per_second(), bundle: usize::from(up.bundle), seed: 1, sessions }
+    LoadSettings { rate: up.rate.per_second(), bundle: usize::from(up.bundle), sessions, ..LoadSettings::default() }
 }
 
 /// Logs to a file, never to the screen. `BYZTOP_LOG=debug` says more.
@@ -193,11 +193,14 @@ pub(crate) fn show(up: &UpArgs) -> anyhow::Result<()> {
         load: LoadState::Waiting { connected: BTreeSet::new(), settings: load_settings },
         directory: cluster.directory().clone(),
     };
-    runtime.get().spawn(driver.run(command_queue, stop));
+    let driver = runtime.get().spawn(driver.run(command_queue, stop));
     let shown = tui::run(feed);
+    // The screen has ended, so its commands have, and with them the driver.
+    let driven = runtime.get().block_on(driver);
     drop(runtime);
     drop(cluster);
-    shown
+    shown?;
+    driven.context("the links to the cluster have failed; this is a bug in byztop")?
 }
 
 /// Carries events to the screen and its commands away.
@@ -218,34 +221,38 @@ enum LoadState {
 
 impl Driver {
     /// Runs until the user leaves or a signal comes; the screen ends when its feed does.
-    async fn run(mut self, mut commands: mpsc::Receiver<Command>, mut stop: Stop) {
+    ///
+    /// # Errors
+    ///
+    /// If the load can not be started.
+    async fn run(mut self, mut commands: mpsc::Receiver<Command>, mut stop: Stop) -> anyhow::Result<()> {
         let mut ticks = interval(LOAD_REPORT);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let patience = Instant::now() + PATIENCE;
         loop {
             tokio::select! {
                 biased;
-                () = stop.asked() => return,
+                () = stop.asked() => return Ok(()),
                 command = commands.recv() => match command {
-                    None | Some(Command::Quit) => return,
+                    None | Some(Command::Quit) => return Ok(()),
                     Some(Command::Send(replica, request)) => self.links.ask(replica, request),
                     Some(Command::SetRate(wanted)) => self.set_rate(wanted),
                 },
                 Some((replica, life)) = self.lives.recv() => {
                     self.outbox.must_arrive(FeedEvent::Process(replica, process_event(life)));
                 }
-                Some((replica, event)) = self.links.next() => self.on_link(replica, event),
+                Some((replica, event)) = self.links.next() => self.on_link(replica, event)?,
                 _ = ticks.tick() => self.on_tick(),
-                () = sleep_until(patience), if matches!(self.load, LoadState::Waiting { .. }) => self.start_load(),
+                () = sleep_until(patience), if matches!(self.load, LoadState::Waiting { .. }) => self.start_load()?,
             }
         }
     }
 
-    fn on_link(&mut self, replica: ReplicaId, event: LinkEvent) {
+    fn on_link(&mut self, replica: ReplicaId, event: LinkEvent) -> anyhow::Result<()> {
         if let (LoadState::Waiting { connected, .. }, LinkEvent::Up(_)) = (&mut self.load, &event) {
             connected.insert(replica);
             if connected.len() == self.directory.config().replicas.len() {
-                self.start_load();
+                self.start_load()?;
             }
         }
         let is_passing =
@@ -256,6 +263,7 @@ impl Driver {
         } else {
             self.outbox.must_arrive(event);
         }
+        Ok(())
     }
 
     fn on_tick(&mut self) {
@@ -266,12 +274,13 @@ impl Driver {
         }
     }
 
-    fn start_load(&mut self) {
+    fn start_load(&mut self) -> anyhow::Result<()> {
         if let LoadState::Waiting { settings, .. } = &self.load {
             let (rate, bundle) = (settings.rate, settings.bundle as u32);
-            self.load =
-                LoadState::Running { load: Load::start(self.directory.clone(), settings.clone()), rate, bundle };
+            let load = Load::start(self.directory.clone(), settings.clone())?;
+            self.load = LoadState::Running { load, rate, bundle };
         }
+        Ok(())
     }
 
     fn set_rate(&mut self, wanted: Option<f64>) {

@@ -3,7 +3,9 @@
 //! The consensus itself is a value in `byztop-core`; this crate gives it a socket, a clock and a thread:
 //!
 //! - [`run_replica`] runs one replica of a cluster directory until it is told to stop;
-//! - [`control::watch`] follows a replica for a console and carries its attacks there.
+//! - [`control::watch`] follows a replica for a console and carries its attacks there;
+//! - [`client::Client`] submits operations and counts the answers;
+//! - [`load::Load`] offers a SmallBank load at a rate, or as fast as it is served.
 //!
 //! Within: `transport` moves frames over QUIC and knows neither protocol nor application; `core_loop` owns the one task
 //! that drives the replica; `control` looks at it from outside.
@@ -17,7 +19,9 @@ mod core_loop;
 mod replica;
 mod transport;
 
+pub mod client;
 pub mod control;
+pub mod load;
 
 pub use replica::run_replica;
 

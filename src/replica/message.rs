@@ -31,7 +31,7 @@ pub enum PeerMessage<M> {
     /// A part of the state.
     StatePart(StatePart),
     /// A proof of a replica's guilt.
-    Proof(Proof<M>),
+    Proof(Box<Proof<M>>),
 }
 
 /// Asks for a part of the state at a stable checkpoint (rule 28).

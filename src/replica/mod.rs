@@ -201,7 +201,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
                 self.on_certificate(now, certificate, outputs);
                 Ok(())
             }
-            PeerMessage::Proof(proof) => self.on_proof(now, proof, outputs),
+            PeerMessage::Proof(proof) => self.on_proof(now, *proof, outputs),
             PeerMessage::Forward(submission) => {
                 self.on_submission(now, submission, outputs);
                 Ok(())
@@ -317,7 +317,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         }
         self.counters.proofs += 1;
         outputs.push(Output::Note(Event::Proved { accused: verdict.accused, summary }));
-        outputs.push(Output::Send(Recipients::All, PeerMessage::Proof(proof)));
+        outputs.push(Output::Send(Recipients::All, PeerMessage::Proof(Box::new(proof))));
         self.act(now, |protocol, cx| protocol.on_proof(cx, verdict.accused, verdict.view));
     }
 

@@ -99,9 +99,8 @@ impl<A: Application> State<A> {
         let app_leaves = self.app.leaf_count();
         let dirty_clients = self.clients.take_dirty().into_iter().map(|index| app_leaves + index);
         let dirty: Vec<usize> = self.app.take_dirty().into_iter().chain(dirty_clients).collect();
-        for index in dirty {
-            let bytes = self.leaf(index);
-            self.tree.set(index, merkle::leaf_digest(index, &bytes));
-        }
+        let digests: Vec<(usize, Digest)> =
+            dirty.into_iter().map(|index| (index, merkle::leaf_digest(index, &self.leaf(index)))).collect();
+        self.tree.set_all(digests);
     }
 }

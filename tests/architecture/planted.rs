@@ -144,8 +144,8 @@ fn only_launcher_and_links_know_the_node() {
     let cases = [
         ("launch.rs", link, 0),
         ("launch/child.rs", link, 0),
-        ("tui/link.rs", link, 0),
-        ("tui/links.rs", link, 0),
+        ("tui/link.rs", link, 1),
+        ("summary.rs", link, 0),
         ("tui/model/mod.rs", link, 1),
         ("tui/update.rs", "fn f() { byztop_node::stop(); }", 1),
         ("tui/view/linked/mod.rs", link, 1),

@@ -1,0 +1,214 @@
+//! The one task that knows what is outstanding: sends it to all, counts the answers, repeats what is not answered.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use byztop_certs::{ClusterConfig, Identity};
+use byztop_core::replica::Reply;
+use byztop_core::types::{ClientId, Digest, ReplicaId, Session, Timestamp};
+use quinn::Endpoint;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::Counts;
+use super::link::{FromLink, Link};
+use super::tally::{Tally, Verdict};
+use crate::clock;
+use crate::transport::close;
+use crate::transport::endpoint::{self, Streams};
+use crate::transport::outbox::Outbox;
+
+/// When an unanswered submission is sent again, for the first time and at most.
+const FIRST_TIMEOUT: Duration = Duration::from_millis(500);
+const LAST_TIMEOUT: Duration = Duration::from_secs(8);
+/// When a submission that found the replicas busy is sent again, for the first time and at most.
+const FIRST_BUSY_PAUSE: Duration = Duration::from_millis(20);
+const LAST_BUSY_PAUSE: Duration = Duration::from_secs(1);
+
+/// A signed submission, and who waits for its result.
+pub(super) struct Order {
+    pub(super) session: Session,
+    pub(super) timestamp: Timestamp,
+    pub(super) digest: Digest,
+    pub(super) frame: Bytes,
+    pub(super) answer: oneshot::Sender<Vec<u8>>,
+}
+
+/// An order that was sent.
+struct Pending {
+    tally: Tally,
+    frame: Bytes,
+    answer: oneshot::Sender<Vec<u8>>,
+    timeout: Duration,
+    busy_pause: Duration,
+    due: Instant,
+}
+
+/// The outstanding submissions of one client key: one per session, so [`Session::PER_CLIENT`] at most.
+pub(super) struct Hub {
+    client: ClientId,
+    config: Arc<ClusterConfig>,
+    endpoint: Endpoint,
+    /// Each replica's link, where it is up.
+    links: Vec<Option<Outbox>>,
+    from_links: mpsc::Receiver<FromLink>,
+    /// Dropping the set ends the links.
+    tasks: JoinSet<()>,
+    pending: BTreeMap<Session, Pending>,
+    /// When each of them is sent again.
+    due: BTreeSet<(Instant, Session)>,
+    counts: Arc<Counts>,
+}
+
+impl Hub {
+    const FROM_LINKS: usize = 1024;
+    const BATCH: usize = 256;
+
+    /// Starts a link to every replica.
+    pub(super) fn start(
+        config: Arc<ClusterConfig>,
+        identity: &Identity,
+        client: ClientId,
+        counts: Arc<Counts>,
+    ) -> anyhow::Result<Hub> {
+        let endpoint = endpoint::dialler()?;
+        let (to_hub, from_links) = mpsc::channel(Self::FROM_LINKS);
+        let mut tasks = JoinSet::new();
+        for replica in config.committee().members() {
+            let address = config.replica(replica).expect("a member of the roster").address.clone();
+            let config = endpoint::client_config(identity, replica, Streams::OneWay(1))?;
+            let link = Link { replica, endpoint: endpoint.clone(), config, address, hub: to_hub.clone() };
+            tasks.spawn(link.run());
+        }
+        let links = config.replicas.iter().map(|_| None).collect();
+        let (pending, due) = (BTreeMap::new(), BTreeSet::new());
+        Ok(Hub { client, config, endpoint, links, from_links, tasks, pending, due, counts })
+    }
+
+    /// Serves orders until nobody can make any more.
+    pub(super) async fn run(mut self, mut orders: mpsc::Receiver<Order>) {
+        let mut news = Vec::with_capacity(Self::BATCH);
+        let sleep = tokio::time::sleep(LAST_TIMEOUT);
+        tokio::pin!(sleep);
+        loop {
+            let wake = self.due.first().map_or_else(|| Instant::now() + LAST_TIMEOUT, |(at, _)| *at);
+            if sleep.deadline() != wake {
+                sleep.as_mut().reset(wake);
+            }
+            tokio::select! {
+                order = orders.recv() => match order {
+                    Some(order) => self.on_order(order),
+                    None => break,
+                },
+                count = self.from_links.recv_many(&mut news, Self::BATCH) => match count {
+                    0 => break,
+                    _ => news.drain(..).for_each(|news| self.on_news(news)),
+                },
+                () = &mut sleep => self.on_time(Instant::now()),
+            }
+        }
+        self.endpoint.close(close::STOPPING, b"the client is done");
+        self.endpoint.wait_idle().await;
+        self.tasks.shutdown().await;
+    }
+
+    fn on_order(&mut self, order: Order) {
+        self.broadcast(&order.frame);
+        let due = Instant::now() + FIRST_TIMEOUT;
+        let pending = Pending {
+            tally: Tally::new(self.config.committee(), order.timestamp, order.digest),
+            frame: order.frame,
+            answer: order.answer,
+            timeout: FIRST_TIMEOUT,
+            busy_pause: FIRST_BUSY_PAUSE,
+            due,
+        };
+        // A session has one submission outstanding: whoever waits for the one before gives up.
+        if let Some(before) = self.pending.insert(order.session, pending) {
+            self.due.remove(&(before.due, order.session));
+        }
+        self.due.insert((due, order.session));
+    }
+
+    fn on_news(&mut self, news: FromLink) {
+        match news {
+            FromLink::Up(replica, outbox) => {
+                // What it has missed; where it knows a submission already, it says so by its answer or not at all.
+                if !self.pending.values().all(|pending| outbox.offer(pending.frame.clone())) {
+                    tracing::debug!("{replica} gets the rest of the outstanding submissions later");
+                }
+                self.links[replica.index()] = Some(outbox);
+                self.count_links();
+            }
+            FromLink::Down(replica) => {
+                self.links[replica.index()] = None;
+                self.count_links();
+            }
+            FromLink::Reply(replica, reply) => self.on_reply(replica, reply),
+        }
+    }
+
+    fn on_reply(&mut self, from: ReplicaId, reply: Reply) {
+        let session = reply.session;
+        let Some(pending) = self.pending.get_mut(&session).filter(|_| session.client == self.client) else { return };
+        match pending.tally.count(from, reply) {
+            Verdict::Open => {}
+            Verdict::Executed(result) => {
+                let Some(pending) = self.pending.remove(&session) else { return };
+                self.due.remove(&(pending.due, session));
+                if pending.answer.send(result).is_err() {
+                    tracing::debug!("nobody waits for {session:?} any more");
+                }
+            }
+            Verdict::Busy => {
+                self.counts.busy.fetch_add(1, Ordering::Relaxed);
+                pending.tally.forget_busy();
+                // From half of the pause to all of it, so that sessions do not come back together.
+                let pause = pending.busy_pause.mul_f64(0.5 + (clock::chance() % 512) as f64 / 1024.0);
+                pending.busy_pause = (pending.busy_pause * 2).min(LAST_BUSY_PAUSE);
+                self.reschedule(session, Instant::now() + pause);
+            }
+        }
+    }
+
+    fn on_time(&mut self, now: Instant) {
+        while let Some((at, session)) = self.due.first().copied().filter(|(at, _)| *at <= now) {
+            self.due.remove(&(at, session));
+            let Some(pending) = self.pending.get_mut(&session) else { continue };
+            if pending.answer.is_closed() {
+                self.pending.remove(&session);
+                continue;
+            }
+            pending.timeout = (pending.timeout * 2).min(LAST_TIMEOUT);
+            let (frame, timeout) = (pending.frame.clone(), pending.timeout);
+            tracing::debug!("{session:?} at {:?} is sent again", pending.tally.timestamp());
+            self.counts.retransmissions.fetch_add(1, Ordering::Relaxed);
+            self.broadcast(&frame);
+            self.reschedule(session, now + timeout);
+        }
+    }
+
+    fn reschedule(&mut self, session: Session, due: Instant) {
+        if let Some(pending) = self.pending.get_mut(&session) {
+            self.due.remove(&(pending.due, session));
+            pending.due = due;
+            self.due.insert((due, session));
+        }
+    }
+
+    /// To every replica that is linked. One without room gets it when it is sent again.
+    fn broadcast(&self, frame: &Bytes) {
+        let full = self.links.iter().flatten().filter(|outbox| !outbox.offer(frame.clone())).count();
+        if full > 0 {
+            tracing::debug!("{full} replicas have no room for a submission");
+        }
+    }
+
+    fn count_links(&self) {
+        self.counts.links.store(self.links.iter().flatten().count() as u64, Ordering::Relaxed);
+    }
+}

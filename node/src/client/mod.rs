@@ -1,0 +1,149 @@
+//! The client library: submits operations to every replica and believes what f+1 of them say.
+//!
+//! A [`Client`] speaks for one client key. It keeps a link to every replica and repeats what is not answered, byte for
+//! byte, so that a submission is executed once however often it is sent. Within: `link` is one task per replica, `hub`
+//! the one task that knows what is outstanding, `tally` counts the answers to one submission.
+
+mod hub;
+mod link;
+mod tally;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::{Context as _, ensure};
+use byztop_certs::{ClusterDirectory, Role};
+use byztop_core::crypto::{Author, Signed, Signer};
+use byztop_core::replica::Submission;
+use byztop_core::types::{ClientId, Session, Timestamp};
+use byztop_core::wire::MAX_SUBMISSION_BYTES;
+use thiserror::Error;
+use tokio::sync::{mpsc, oneshot};
+
+use self::hub::{Hub, Order};
+use crate::clock;
+use crate::transport::frame;
+
+/// Why there is no answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum SubmitError {
+    /// More bytes of operations than a submission holds.
+    #[error("{bytes} bytes of operations, at most {MAX_SUBMISSION_BYTES} are allowed")]
+    TooLong {
+        /// How many there were.
+        bytes: usize,
+    },
+    /// A newer submission of the same session has taken its place, or the client has ended.
+    #[error("given up before it was answered")]
+    GivenUp,
+}
+
+/// What a client has seen since it started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ClientCounts {
+    /// Replicas that it is linked to now.
+    pub links: u64,
+    /// How often f+1 replicas called themselves busy.
+    pub busy: u64,
+    /// How often a submission was sent again for want of answers.
+    pub retransmissions: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    links: AtomicU64,
+    busy: AtomicU64,
+    retransmissions: AtomicU64,
+}
+
+/// One client key of a cluster, linked to its replicas. Clones share the links, which end with the last of the clones
+/// and of their sessions.
+#[derive(Clone)]
+pub struct Client {
+    id: ClientId,
+    signer: Arc<Signer>,
+    orders: mpsc::Sender<Order>,
+    counts: Arc<Counts>,
+}
+
+impl Client {
+    /// How many orders wait for the hub; a session waits while it is full.
+    const ORDERS: usize = 256;
+
+    /// Starts to link up with every replica; submissions may be made at once. Needs a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// If the client's keys can not be used, or the system gives no socket.
+    pub fn start(directory: &ClusterDirectory, id: ClientId) -> anyhow::Result<Client> {
+        let identity = directory.identity(Role::Client(id))?;
+        let signer = Arc::new(directory.signer(Author::Client(id))?);
+        let (orders, incoming) = mpsc::channel(Self::ORDERS);
+        let counts = Arc::new(Counts::default());
+        let hub = Hub::start(directory.config().clone(), &identity, id, counts.clone())
+            .with_context(|| format!("client {id} can not link up"))?;
+        tokio::spawn(hub.run(incoming));
+        Ok(Client { id, signer, orders, counts })
+    }
+
+    /// One of the key's sessions. Whoever uses an index must be alone with it: of two that do, the newer submission
+    /// displaces the older.
+    ///
+    /// # Errors
+    ///
+    /// For an index beyond [`Session::PER_CLIENT`].
+    pub fn session(&self, index: u16) -> anyhow::Result<ClientSession> {
+        ensure!(
+            index < Session::PER_CLIENT,
+            "a client has {} sessions, number {index} is not one",
+            Session::PER_CLIENT
+        );
+        Ok(ClientSession { session: Session { client: self.id, index }, client: self.clone(), last: Timestamp(0) })
+    }
+
+    /// A session for a single errand: one of the upper half at random, which loads leave alone.
+    pub fn passing_session(&self) -> ClientSession {
+        let half = u64::from(Session::PER_CLIENT / 2);
+        let index = u16::try_from(half + clock::chance() % half).expect("below the number of sessions");
+        self.session(index).expect("below the number of sessions")
+    }
+
+    /// What was counted so far.
+    pub fn counts(&self) -> ClientCounts {
+        ClientCounts {
+            links: self.counts.links.load(Ordering::Relaxed),
+            busy: self.counts.busy.load(Ordering::Relaxed),
+            retransmissions: self.counts.retransmissions.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// One line of work: at most one submission of it is outstanding.
+pub struct ClientSession {
+    session: Session,
+    client: Client,
+    last: Timestamp,
+}
+
+impl ClientSession {
+    /// Submits operations, encoded by the application, and waits for their results, however long that takes. Dropping
+    /// the future gives up waiting; what was submitted may be executed all the same.
+    ///
+    /// # Errors
+    ///
+    /// [`SubmitError`]. That the application rejected an operation is a result, not an error.
+    pub async fn submit(&mut self, operations: Vec<u8>) -> Result<Vec<u8>, SubmitError> {
+        if operations.len() > MAX_SUBMISSION_BYTES {
+            return Err(SubmitError::TooLong { bytes: operations.len() });
+        }
+        // Unix time makes timestamps grow from one process of this client to the next.
+        self.last = Timestamp(clock::unix_micros().max(self.last.0 + 1));
+        let submission = Submission { session: self.session, timestamp: self.last, operations };
+        let digest = submission.digest();
+        let frame = frame::encode(&Signed::by(&self.client.signer, submission));
+        let (answer, answered) = oneshot::channel();
+        let order = Order { session: self.session, timestamp: self.last, digest, frame, answer };
+        self.client.orders.send(order).await.map_err(|_| SubmitError::GivenUp)?;
+        answered.await.map_err(|_| SubmitError::GivenUp)
+    }
+}
