@@ -15,7 +15,7 @@ const LABEL: usize = 13;
 const NUMBER: usize = 8;
 const TABLE: usize = 5 * NUMBER;
 
-/// The axis shows at least this, and whole decades.
+/// The axis shows at least this.
 const LOW: Micros = Micros(10);
 const HIGH: Micros = Micros(100_000);
 
@@ -65,13 +65,10 @@ fn rows<'a>(model: &'a Model, theme: &Theme) -> Vec<Row<'a>> {
     phases.chain([Row { name: "client", recent: client, style: theme.client }]).collect()
 }
 
-/// Whole decades around everything that is shown.
+/// Whole decades up to the longest of what is shown; what is shorter than the axis is in its first column.
 fn bounds(rows: &[Row]) -> (Micros, Micros) {
-    let ranges = || rows.iter().filter_map(|row| row.recent.and_then(Recent::range));
-    let lowest = ranges().map(|(low, _)| low).min().unwrap_or(LOW).min(LOW);
-    let highest = ranges().map(|(_, high)| high).max().unwrap_or(HIGH).max(HIGH);
-    let decade = |exponent: u32| Micros(10u64.saturating_pow(exponent));
-    (decade(lowest.0.max(1).ilog10()), decade((highest.0 - 1).max(1).ilog10() + 1))
+    let longest = rows.iter().filter_map(|row| row.recent.and_then(Recent::longest)).max().unwrap_or(HIGH).max(HIGH);
+    (LOW, Micros(10u64.saturating_pow((longest.0 - 1).ilog10() + 1)))
 }
 
 fn axis(low: Micros, high: Micros, theme: &Theme, canvas: &mut Canvas) {
