@@ -5,7 +5,7 @@
 //! primary never speaks to it.
 
 use super::message::{CommittedHistory, CommittedSlot, Message, StatusReport};
-use super::{Cx, Observing, Pbft, Phase};
+use super::{Cx, Observing, Patience, Pbft, Phase};
 use crate::protocol::{Batch, Complaint, Event, Output, Recipients, Timer};
 use crate::types::{Digest, Micros, ReplicaId, ReplicaSet, SeqNum, Time};
 
@@ -189,26 +189,30 @@ impl Pbft {
 
     /// A request that this replica admitted is overdue: first look whether the cluster has moved on (rule 16).
     pub(super) fn on_request_timeout(&mut self, cx: &mut Cx<'_>) {
-        self.request_timer = None;
+        self.patience = Patience::Idle;
         if self.is_changing_view() || self.observing.is_some() {
             return;
         }
-        match self.request_deadline(cx) {
-            Some(deadline) if deadline <= cx.now => {
-                self.ask(cx, Recipients::All);
-                let answers_due = cx.now.after(Micros::from_millis(self.settings.ask_timeout_ms));
-                cx.emit(Output::SetTimer(Timer::Ask, answers_due));
-            }
-            _ => self.arm_request_timer(cx),
+        if !self.is_overdue(cx) {
+            return self.arm_request_timer(cx);
         }
+        self.patience = Patience::Asking;
+        self.ask(cx, Recipients::All);
+        let answers_due = cx.now.after(Micros::from_millis(self.settings.ask_timeout_ms));
+        cx.emit(Output::SetTimer(Timer::Ask, answers_due));
     }
 
     /// The answers are in: complain only if the request is still not executed.
     pub(super) fn on_ask_timeout(&mut self, cx: &mut Cx<'_>) {
-        if self.request_deadline(cx).is_some_and(|deadline| deadline <= cx.now) && !self.is_changing_view() {
+        self.patience = Patience::Idle;
+        if self.is_overdue(cx) && !self.is_changing_view() {
             self.ask_for(cx, self.view.next(), Complaint::RequestTimeout);
         }
         self.arm_request_timer(cx);
+    }
+
+    fn is_overdue(&self, cx: &Cx<'_>) -> bool {
+        self.request_deadline(cx).is_some_and(|deadline| deadline <= cx.now)
     }
 
     /// Rule 17: the oldest request that was admitted and not executed sets the deadline, whoever else is served.
@@ -217,15 +221,15 @@ impl Pbft {
         Some(since.max(self.view_entered_at).after(self.settings.request_timeout()))
     }
 
-    /// Sets the request timer if it is not running; when it runs out it looks at the deadline anew.
+    /// Sets the request timer unless it runs or its answers are waited for; when it runs out it looks at the deadline
+    /// anew.
     pub(super) fn arm_request_timer(&mut self, cx: &mut Cx<'_>) {
-        if self.request_timer.is_some() || self.is_changing_view() {
+        if self.patience != Patience::Idle || self.is_changing_view() {
             return;
         }
         if let Some(deadline) = self.request_deadline(cx) {
-            let at = deadline.max(cx.now.after(Micros(1)));
-            self.request_timer = Some(at);
-            cx.emit(Output::SetTimer(Timer::Request, at));
+            self.patience = Patience::Waiting;
+            cx.emit(Output::SetTimer(Timer::Request, deadline.max(cx.now.after(Micros(1)))));
         }
     }
 

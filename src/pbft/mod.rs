@@ -64,8 +64,7 @@ pub struct Pbft {
     /// Where this replica stood when it last saw f+1 others ahead.
     behind: Option<SeqNum>,
     asked_at: Option<Time>,
-    /// When the request timer runs out, if it is set.
-    request_timer: Option<Time>,
+    patience: Patience,
     /// Set while the replica may not vote, having lost its log.
     observing: Option<Observing>,
 }
@@ -82,6 +81,17 @@ enum Phase {
         /// Whether q replicas ask with it, so that the timer runs.
         is_timed: bool,
     },
+}
+
+/// How far a replica's patience with its primary has come (rules 16 and 17).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Patience {
+    /// Nothing that it admitted waits, as far as it has looked.
+    Idle,
+    /// The request timer runs.
+    Waiting,
+    /// It ran out; the others were asked, and their answers are waited for.
+    Asking,
 }
 
 /// A replica that lost its log watches (rule 29).
@@ -149,7 +159,7 @@ impl Protocol for Pbft {
             peers: BTreeMap::new(),
             behind: None,
             asked_at: None,
-            request_timer: None,
+            patience: Patience::Idle,
             observing: None,
         }
     }

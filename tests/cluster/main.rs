@@ -32,7 +32,7 @@ fn load(cluster: &mut Cluster, count: u16, pause_ms: u64) -> Asked {
     let mut asked = Vec::new();
     for i in 0..count {
         let from = u32::from(i) % 100;
-        asked.push(cluster.submit(i % 4, i % 64, &[pay(from, (from + 1) % 100), pay(5, 6)]));
+        asked.push(cluster.submit(i % 4, i % 1000, &[pay(from, (from + 1) % 100), pay(5, 6)]));
         cluster.run_ms(pause_ms);
     }
     asked
@@ -387,4 +387,17 @@ fn rule_6_a_slot_beyond_the_window_is_refused() {
     load(&mut cluster, 5, 10);
     let refused = |event: &Event| matches!(event, Event::Rejected { why: byztop_core::rejection::Rejection::OutsideWatermarks(seq), .. } if *seq > SeqNum(10_000));
     assert!(cluster.noted(refused));
+}
+
+#[test]
+fn a_silent_primary_is_asked_to_go_after_the_request_and_the_ask_timeout() {
+    let mut cluster = Cluster::new(7, settings(), 19);
+    load(&mut cluster, 200, 4);
+    cluster.attack(id(1), "crash");
+    let silent_since = cluster.now;
+    load(&mut cluster, 600, 4);
+    let asked = cluster.notes.iter().find(|(_, _, event)| matches!(event, Event::ViewChangeAsked { .. }));
+    let (at, _, why) = asked.expect("a silent primary is deposed");
+    let patience = at.since(silent_since).as_millis();
+    assert!((1500..1700).contains(&patience), "{why:?} after {patience} ms");
 }

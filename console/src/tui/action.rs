@@ -90,9 +90,23 @@ impl Injection {
             Injection::Sign => "sign",
         }
     }
+}
 
-    /// Whether it needs victims.
-    pub(super) fn needs_victims(self) -> bool {
-        matches!(self, Injection::Dark | Injection::Equivocate)
+#[cfg(test)]
+mod tests {
+    use byztop_core::attack::Attack;
+
+    use super::*;
+
+    #[test]
+    fn every_attack_of_the_language_has_a_key() {
+        let mut names: Vec<&str> = Attack::names().iter().map(|usage| usage.name).collect();
+        names.sort_unstable();
+        let mut keyed: Vec<&str> =
+            [Injection::Crash, Injection::Delay, Injection::Dark, Injection::Equivocate, Injection::Sign]
+                .map(Injection::name)
+                .to_vec();
+        keyed.sort_unstable();
+        assert_eq!(names, keyed);
     }
 }

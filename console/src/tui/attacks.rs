@@ -1,5 +1,6 @@
-//! Changes to what is set on replicas, as texts in the attack language and the requests that bring them about.
+//! Changes to what is set on replicas: the requests that bring them about, and what will hold then.
 
+use byztop_core::attack::{Directive, parse};
 use byztop_core::telemetry::ConsoleRequest;
 use byztop_core::types::ReplicaId;
 
@@ -17,12 +18,13 @@ pub(super) struct Change {
 }
 
 impl Change {
-    /// Sets attacks in addition to those that hold; one of the same name is replaced.
-    pub(super) fn set(model: &Model, replica: ReplicaId, text: &str) -> Change {
-        let added: Vec<&str> = parts(text).collect();
-        let kept = parts(current(model, replica)).filter(|old| !added.iter().any(|new| name(new) == name(old)));
-        let result = kept.chain(added.iter().copied()).collect::<Vec<_>>().join("; ");
-        Change { replica, requests: vec![ConsoleRequest::Attack(added.join("; "))], result }
+    /// Sets attacks, which name no attacker, in addition to those that hold; one of the same name is replaced.
+    pub(super) fn set(model: &Model, replica: ReplicaId, added: Vec<Directive>) -> Change {
+        let requests = vec![ConsoleRequest::Attack(Directive::join(&added))];
+        let mut all = current(model, replica);
+        all.retain(|old| added.iter().all(|new| new.attack.name() != old.attack.name()));
+        all.extend(added);
+        Change { replica, requests, result: Directive::join(&all) }
     }
 
     /// Ends every attack.
@@ -32,16 +34,18 @@ impl Change {
 
     /// Ends one attack, or gives `None` if it is not set. There is no request for just that: what remains is set anew.
     pub(super) fn end(model: &Model, replica: ReplicaId, attack: Injection) -> Option<Change> {
-        let now = current(model, replica);
-        if !parts(now).any(|part| name(part) == attack.name()) {
+        let mut rest = current(model, replica);
+        let before = rest.len();
+        rest.retain(|directive| directive.attack.name() != attack.name());
+        if rest.len() == before {
             return None;
         }
-        let result = parts(now).filter(|part| name(part) != attack.name()).collect::<Vec<_>>().join("; ");
         let mut change = Change::heal(replica);
-        if !result.is_empty() {
-            change.requests.push(ConsoleRequest::Attack(result.clone()));
+        if !rest.is_empty() {
+            change.result = Directive::join(&rest);
+            change.requests.push(ConsoleRequest::Attack(change.result.clone()));
         }
-        Some(Change { result, ..change })
+        Some(change)
     }
 }
 
@@ -61,24 +65,20 @@ pub(super) fn beyond_budget(model: &Model, changes: &[Change]) -> Option<String>
     }
     let names: Vec<String> = then.iter().map(ReplicaId::to_string).collect();
     let honest = model.committee.size() - then.len();
-    let stops = if honest < model.committee.quorum() {
+    let breaks = if honest < model.committee.quorum() {
         "no quorum of honest replicas, progress may stop, replicas may diverge"
     } else {
         "replicas may diverge"
     };
-    Some(format!("{} would be Byzantine, f = {f}: {stops}", names.join(", ")))
+    Some(format!("{} would be Byzantine, f = {f}: {breaks}", names.join(", ")))
 }
 
-/// The attacks in a text, without what surrounds them.
-pub(super) fn parts(text: &str) -> impl Iterator<Item = &str> {
-    text.split(';').map(str::trim).filter(|part| !part.is_empty())
+/// The name of the first attack in a text; empty if there is none.
+pub(super) fn first_name(text: &str) -> &str {
+    text.split(['(', '@', ' ', ';']).next().unwrap_or_default()
 }
 
-/// The name of one attack.
-pub(super) fn name(part: &str) -> &str {
-    part.split(['(', '@', ' ']).next().unwrap_or_default()
-}
-
-fn current(model: &Model, replica: ReplicaId) -> &str {
-    model.replicas.get(replica.index()).and_then(|replica| replica.attack()).unwrap_or_default()
+fn current(model: &Model, replica: ReplicaId) -> Vec<Directive> {
+    let text = model.replicas.get(replica.index()).and_then(|replica| replica.attack()).unwrap_or_default();
+    parse(text).unwrap_or_default()
 }

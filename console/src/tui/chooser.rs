@@ -1,6 +1,7 @@
 //! Choosing the victims of an attack, with a sensible choice made beforehand.
 
-use byztop_core::types::ReplicaId;
+use byztop_core::attack::{Attack, Directive, EquivocationForm, Trigger};
+use byztop_core::types::{ReplicaId, ReplicaSet};
 
 use super::action::{Injection, Motion};
 use super::model::Model;
@@ -47,11 +48,19 @@ impl Chooser {
         self.is_by_digest = self.attack == Injection::Equivocate && !self.is_by_digest;
     }
 
-    /// The attack in the attack language, or `None` if nobody is chosen.
-    pub(super) fn text(&self) -> Option<String> {
-        let victims: Vec<String> =
-            self.candidates.iter().filter(|(_, is_chosen)| *is_chosen).map(|(id, _)| id.to_string()).collect();
-        let form = if self.is_by_digest { ", mode=digest" } else { "" };
-        (!victims.is_empty()).then(|| format!("{}({}{form})", self.attack.name(), victims.join(", ")))
+    /// What was chosen, or `None` if nobody was.
+    pub(super) fn directive(&self) -> Option<Directive> {
+        let chosen = self.candidates.iter().filter(|(_, is_chosen)| *is_chosen);
+        let victims: ReplicaSet = chosen.map(|(id, _)| *id).collect();
+        let form = if self.is_by_digest {
+            EquivocationForm::Digest
+        } else {
+            EquivocationForm::Offset(Attack::DEFAULT_OFFSET_SLOTS)
+        };
+        let attack = match self.attack {
+            Injection::Equivocate => Attack::Equivocation { victims, form },
+            _ => Attack::Dark(victims),
+        };
+        (!victims.is_empty()).then_some(Directive { attacker: None, attack, trigger: Trigger::Always })
     }
 }

@@ -14,7 +14,7 @@ use byztop_core::types::{Digest, Micros, ProtocolName, ReplicaId, ReplicaSet, Se
 use crate::tui::{Command, FeedEvent, LinkEvent, LoadReport, ProcessEvent, Roster};
 
 /// How long frames are apart, in microseconds.
-pub const FRAME_US: u64 = 250_000;
+pub(crate) const FRAME_US: u64 = 250_000;
 
 /// K.
 const CHECKPOINT: u64 = 128;
@@ -23,10 +23,10 @@ const CHECKPOINT: u64 = 128;
 const PATIENCE_US: u64 = 1_500_000;
 
 /// The cluster.
-pub struct Cluster {
+pub(crate) struct Cluster {
     committee: Committee,
     /// Microseconds of Unix time.
-    pub now: Time,
+    pub(crate) now: Time,
     started: Time,
     /// Slots executed since the start.
     executed: f64,
@@ -47,7 +47,7 @@ pub struct Cluster {
 
 impl Cluster {
     /// `replicas` replicas that begin at a time.
-    pub fn new(replicas: usize, now: Time) -> Cluster {
+    pub(crate) fn new(replicas: usize, now: Time) -> Cluster {
         Cluster {
             committee: Committee::new(replicas).expect("a size between 1 and 100"),
             now,
@@ -70,12 +70,12 @@ impl Cluster {
     }
 
     /// What is known of it beforehand.
-    pub fn roster(&self) -> Roster {
+    pub(crate) fn roster(&self) -> Roster {
         Roster { protocol: "pbft".into(), replicas: self.committee.size(), durability: "os".into() }
     }
 
     /// Every process starts and every link comes up.
-    pub fn connect(&mut self) -> Vec<FeedEvent> {
+    pub(crate) fn connect(&mut self) -> Vec<FeedEvent> {
         let ids: Vec<ReplicaId> = self.committee.members().collect();
         let mut feed = Vec::new();
         for id in ids {
@@ -100,7 +100,7 @@ impl Cluster {
     }
 
     /// A process is killed, and its link with it.
-    pub fn kill(&mut self, id: ReplicaId) -> Vec<FeedEvent> {
+    pub(crate) fn kill(&mut self, id: ReplicaId) -> Vec<FeedEvent> {
         self.dead.insert(id, "killed".into());
         let (status, log_tail) = ("signal 9 (KILL)".into(), "INFO slot 18431 executed".into());
         vec![
@@ -110,7 +110,7 @@ impl Cluster {
     }
 
     /// Does what the console wants and answers.
-    pub fn obey(&mut self, command: Command) -> Vec<FeedEvent> {
+    pub(crate) fn obey(&mut self, command: Command) -> Vec<FeedEvent> {
         let (id, request) = match command {
             Command::Send(id, request) => (id, request),
             Command::SetRate(rate) => {
@@ -146,7 +146,7 @@ impl Cluster {
     }
 
     /// A frame's time passes; what everyone says then.
-    pub fn step(&mut self) -> Vec<FeedEvent> {
+    pub(crate) fn step(&mut self) -> Vec<FeedEvent> {
         self.now = self.now.after(Micros(FRAME_US));
         self.order();
         let ids: Vec<ReplicaId> = self.committee.members().filter(|id| !self.dead.contains_key(id)).collect();
@@ -339,7 +339,7 @@ impl Cluster {
     /// About log-normal around a mean, with a tail.
     fn spread(&mut self, mean: f64) -> u64 {
         let sum: f64 = (0..6).map(|_| (self.next() % 1000) as f64 / 1000.0).sum::<f64>() - 3.0;
-        let tail = if self.next() % 200 == 0 { 4.0 } else { 1.0 };
+        let tail = if self.next().is_multiple_of(200) { 4.0 } else { 1.0 };
         ((mean * (sum * 0.55).exp() * tail) as u64).max(1)
     }
 

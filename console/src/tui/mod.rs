@@ -29,34 +29,34 @@ use std::sync::atomic::AtomicU64;
 
 use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest, Welcome};
 use byztop_core::types::{Micros, ReplicaId};
-pub use runner::run;
+pub(crate) use runner::run;
 
 /// Everything that the console is given: who there is, what they say, and whom to tell what.
-pub struct Feed {
+pub(crate) struct Feed {
     /// What is known before anything is connected.
-    pub roster: Roster,
+    pub(crate) roster: Roster,
     /// What happened, in the order in which it was received. When its sender is gone, the console ends.
-    pub events: std::sync::mpsc::Receiver<FeedEvent>,
+    pub(crate) events: std::sync::mpsc::Receiver<FeedEvent>,
     /// What the console wants done; bounded, and a command that does not fit is reported on the screen.
-    pub commands: tokio::sync::mpsc::Sender<Command>,
+    pub(crate) commands: tokio::sync::mpsc::Sender<Command>,
     /// How many events did not fit into the feed and are lost; shown on the screen.
-    pub dropped: Arc<AtomicU64>,
+    pub(crate) dropped: Arc<AtomicU64>,
 }
 
 /// What is known of a cluster before anything is connected.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Roster {
+pub(crate) struct Roster {
     /// The protocol's name.
-    pub protocol: String,
+    pub(crate) protocol: String,
     /// How many replicas there are.
-    pub replicas: usize,
+    pub(crate) replicas: usize,
     /// What survives: `memory`, `os` or `sync`.
-    pub durability: String,
+    pub(crate) durability: String,
 }
 
 /// Something happened outside the console.
 #[derive(Debug)]
-pub enum FeedEvent {
+pub(crate) enum FeedEvent {
     /// On the link to a replica.
     Link(ReplicaId, LinkEvent),
     /// The load generator says how it is getting on; a few times a second.
@@ -67,7 +67,7 @@ pub enum FeedEvent {
 
 /// What happens on the link to a replica.
 #[derive(Debug)]
-pub enum LinkEvent {
+pub(crate) enum LinkEvent {
     /// An attempt to connect begins.
     Connecting,
     /// The replica has said who it is.
@@ -82,7 +82,7 @@ pub enum LinkEvent {
 
 /// What happens to a replica's process.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub enum ProcessEvent {
+pub(crate) enum ProcessEvent {
     /// It runs.
     Started {
         /// Its process id.
@@ -99,30 +99,30 @@ pub enum ProcessEvent {
 
 /// How the load is getting on. Counters and histogram are cumulative since the load began.
 #[derive(Clone, Debug)]
-pub struct LoadReport {
+pub(crate) struct LoadReport {
     /// Operations that the client saw committed.
-    pub committed_ops: u64,
+    pub(crate) committed_ops: u64,
     /// Of those, how many the application carried out.
-    pub success: u64,
+    pub(crate) success: u64,
     /// Of those, how many the application rejected.
-    pub failed: u64,
+    pub(crate) failed: u64,
     /// Operations that were due to be sent.
-    pub offered_ops: u64,
+    pub(crate) offered_ops: u64,
     /// Operations that were sent and are not answered yet.
-    pub in_flight: u64,
+    pub(crate) in_flight: u64,
     /// Operations that could not be sent because every session was busy.
-    pub busy: u64,
+    pub(crate) busy: u64,
     /// End-to-end latencies in microseconds.
-    pub latency: hdrhistogram::Histogram<u64>,
+    pub(crate) latency: hdrhistogram::Histogram<u64>,
     /// Operations per second that are asked for; `None` for as many as possible.
-    pub rate: Option<f64>,
+    pub(crate) rate: Option<f64>,
     /// Operations in one submission.
-    pub bundle: u32,
+    pub(crate) bundle: u32,
 }
 
 /// What the console wants done outside of it.
 #[derive(Clone, PartialEq, Debug)]
-pub enum Command {
+pub(crate) enum Command {
     /// Send a request on the link to a replica.
     Send(ReplicaId, ConsoleRequest),
     /// Change the load's operations per second; `None` for as many as possible.

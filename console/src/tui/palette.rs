@@ -1,6 +1,6 @@
 //! The command line: what can be typed, what it means, how it completes.
 
-use byztop_core::attack;
+use byztop_core::attack::{self, Attack, Directive, Usage};
 use byztop_core::committee::Committee;
 use byztop_core::types::{ReplicaId, SeqNum};
 
@@ -38,8 +38,8 @@ pub(super) const WORDS: &[Word] = &[
 pub(super) enum Order {
     /// What a key does.
     Do(Action),
-    /// Set attacks, in the attack language, each on its replica.
-    Attack(Vec<(ReplicaId, String)>),
+    /// Set attacks, each on its replica.
+    Attack(Vec<(ReplicaId, Vec<Directive>)>),
     /// End all attacks on one replica.
     Heal(ReplicaId),
     /// Show the votes of a slot.
@@ -88,14 +88,11 @@ impl Line {
         let before = before.trim();
         let replicas = || committee.members().map(|id| id.to_string());
         let names = |text: &str| ReplicaId::parse(text.rsplit(' ').next().unwrap_or_default()).is_some();
+        let attacks = || Attack::names().iter().map(|usage| usage.name.to_string());
         let options: Vec<String> = match before.split_whitespace().next() {
             None => words().map(str::to_string).collect(),
-            Some("attack") if before == "attack" || before.ends_with(';') => {
-                replicas().chain(ATTACKS.iter().map(|name| name.to_string())).collect()
-            }
-            Some("attack") if names(before) && !before.contains('(') => {
-                ATTACKS.iter().map(|name| name.to_string()).collect()
-            }
+            Some("attack") if before == "attack" || before.ends_with(';') => replicas().chain(attacks()).collect(),
+            Some("attack") if names(before) && !has_open_victims(before) => attacks().collect(),
             Some("attack") => replicas().collect(),
             Some("heal") if before == "heal" => replicas().collect(),
             Some("rate") if before == "rate" => vec!["max".to_string()],
@@ -113,15 +110,25 @@ impl Line {
         let start = self.text.rfind([' ', '(', ',', ';']).map_or(0, |at| at + 1);
         self.text.replace_range(start.., &first[..common]);
         let takes_more = WORDS.iter().any(|word| word.name == self.text && word.usage != word.name);
-        if options.len() == 1 && (takes_more || self.text.starts_with("attack n") && !self.text.contains('(')) {
-            self.text.push(if ATTACKS_WITH_VICTIMS.contains(&first.as_str()) { '(' } else { ' ' });
+        let is_attacker = self.text.starts_with("attack ") && !has_open_victims(&self.text) && first.starts_with('n');
+        let takes_victims = attack_usage(first).is_some_and(|usage| usage.form.contains("(n"));
+        match options.len() {
+            1 if takes_victims && self.text.starts_with("attack ") => self.text.push('('),
+            1 if takes_more || is_attacker => self.text.push(' '),
+            _ => {}
         }
         self.mistake = None;
     }
 }
 
-const ATTACKS: [&str; 5] = ["crash", "dark", "equivocation", "sign", "time"];
-const ATTACKS_WITH_VICTIMS: [&str; 2] = ["dark", "equivocation"];
+/// How an attack is written and what it does.
+pub(super) fn attack_usage(name: &str) -> Option<&'static Usage> {
+    Attack::names().iter().find(|usage| usage.name == name)
+}
+
+fn has_open_victims(text: &str) -> bool {
+    text.rfind('(') > text.rfind(')')
+}
 
 fn words() -> impl Iterator<Item = &'static str> {
     WORDS.iter().map(|word| word.name).chain(BINDINGS.iter().map(|b| b.word).filter(|word| !word.is_empty()))
@@ -177,22 +184,20 @@ pub(super) fn parse(text: &str, committee: Committee, selected: ReplicaId) -> Re
 fn parse_attack(text: &str, committee: Committee, selected: ReplicaId) -> Result<Order, Mistake> {
     let directives =
         attack::parse(text).map_err(|error| Mistake { column: error.column.max(1), message: error.message })?;
-    let mut orders: Vec<(ReplicaId, String)> = Vec::new();
-    let mut at = 0;
-    for (part, directive) in text.split(';').filter(|part| !part.trim().is_empty()).zip(directives) {
+    let mut orders: Vec<(ReplicaId, Vec<Directive>)> = Vec::new();
+    for directive in directives {
         let attacker = directive.attacker.unwrap_or(selected);
-        let bare = match directive.attacker {
-            Some(_) => part.trim().split_once(' ').map_or("", |(_, attack)| attack).trim(),
-            None => part.trim(),
-        };
-        if !committee.contains(attacker) {
-            let message = format!("no replica {attacker}; there are n1 to n{}", committee.size());
-            return Err(Mistake { column: column(text, at), message });
+        let stranger =
+            [attacker].into_iter().chain(directive.attack.victims().iter()).find(|id| !committee.contains(*id));
+        if let Some(stranger) = stranger {
+            let place = text.find(&stranger.to_string()).unwrap_or_default();
+            let message = format!("no replica {stranger}; there are n1 to n{}", committee.size());
+            return Err(Mistake { column: column(text, place), message });
         }
-        at += part.len() + 1;
+        let directive = Directive { attacker: None, ..directive };
         match orders.iter_mut().find(|(id, _)| *id == attacker) {
-            Some((_, attacks)) => *attacks = format!("{attacks}; {bare}"),
-            None => orders.push((attacker, bare.to_string())),
+            Some((_, directives)) => directives.push(directive),
+            None => orders.push((attacker, vec![directive])),
         }
     }
     Ok(Order::Attack(orders))

@@ -39,7 +39,7 @@ const DRAIN: Duration = Duration::from_millis(8);
 /// # Errors
 ///
 /// Standard output is no terminal, or writing to it failed.
-pub fn run(feed: Feed) -> anyhow::Result<()> {
+pub(crate) fn run(feed: Feed) -> anyhow::Result<()> {
     let screen = Screen::take()?;
     let reader = Reader::start()?;
     let model = Model::new(&feed.roster, wall_clock());

@@ -14,7 +14,8 @@ pub(super) fn clean(text: &str) -> String {
         c if c.width() == Some(1) => c,
         _ => '?',
     };
-    text.trim_end().chars().take(MAX_CHARS).map(keep).collect()
+    let kept: String = text.chars().take(MAX_CHARS).map(keep).collect();
+    kept.trim_end().to_string()
 }
 
 /// `12400` as `12 400`.
@@ -98,7 +99,7 @@ mod tests {
     #[test]
     fn foreign_text_can_not_steer_the_terminal() {
         assert_eq!(clean("a\x1b[2Jb\u{7}\n"), "a [2Jb");
-        assert_eq!(clean("漢\u{200b}x\u{9b}"), "??x ");
+        assert_eq!(clean("漢\u{200b}\u{9b}x"), "?? x");
         assert_eq!(clean(&"y".repeat(5000)).len(), MAX_CHARS);
     }
 

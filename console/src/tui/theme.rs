@@ -41,6 +41,8 @@ pub(super) struct Theme {
     pub client: Style,
     /// The frame of what lies over the screen.
     pub overlay: Style,
+    /// The character at which a command goes wrong.
+    pub mistake: Style,
     /// The character under the text cursor.
     pub cursor: Style,
 }
@@ -66,6 +68,7 @@ impl Theme {
         bars: fg(73),
         client: fg(179),
         overlay: fg(110),
+        mistake: fg(203).add_modifier(Modifier::REVERSED),
         cursor: Style::new().add_modifier(Modifier::REVERSED),
     };
 
@@ -93,6 +96,7 @@ impl Theme {
             bars: plain,
             client: plain,
             overlay: bold,
+            mistake: Style::new().add_modifier(Modifier::REVERSED),
             cursor: Style::new().add_modifier(Modifier::REVERSED),
         }
     };

@@ -1,5 +1,6 @@
 //! What an action does to model and screen, and what is to be done outside for it.
 
+use byztop_core::attack::{Attack, Directive, Trigger};
 use byztop_core::telemetry::ConsoleRequest;
 use byztop_core::types::{ReplicaId, SeqNum};
 
@@ -64,8 +65,8 @@ fn on_chooser(model: &mut Model, ui: &mut Ui, mut chooser: Chooser, action: Acti
         Action::Move(motion) => chooser.move_mark(motion),
         Action::Toggle => chooser.toggle(),
         Action::SwitchForm => chooser.switch_form(),
-        Action::Accept => match chooser.text() {
-            Some(text) => return inject(model, ui, vec![Change::set(model, chooser.attacker, &text)]),
+        Action::Accept => match chooser.directive() {
+            Some(chosen) => return inject(model, ui, vec![Change::set(model, chooser.attacker, vec![chosen])]),
             None => ui.complain(model.now, "choose at least one victim with space"),
         },
         _ => {}
@@ -140,7 +141,7 @@ fn obey(model: &mut Model, ui: &mut Ui, order: Order) -> Vec<Command> {
     match order {
         Order::Do(action) => on_screen(model, ui, action),
         Order::Attack(attacks) => {
-            let changes = attacks.into_iter().map(|(id, text)| Change::set(model, id, &text)).collect();
+            let changes = attacks.into_iter().map(|(id, attacks)| Change::set(model, id, attacks)).collect();
             inject(model, ui, changes)
         }
         Order::Heal(id) => inject(model, ui, vec![Change::heal(id)]),
@@ -158,16 +159,20 @@ fn on_attack(model: &mut Model, ui: &mut Ui, attack: Injection) -> Vec<Command> 
     if let Some(change) = Change::end(model, id, attack) {
         return inject(model, ui, vec![change]);
     }
-    if attack.needs_victims() {
-        if let Some(why) = unreachable(model, id) {
-            ui.complain(model.now, why);
-        } else {
-            ui.overlay = Overlay::Chooser(Chooser::new(model, id, attack));
+    let attack = match attack {
+        Injection::Crash => Attack::Crash,
+        Injection::Delay => Attack::Time(Attack::DEFAULT_DELAY),
+        Injection::Sign => Attack::Sign,
+        Injection::Dark | Injection::Equivocate => {
+            match unreachable(model, id) {
+                Some(why) => ui.complain(model.now, why),
+                None => ui.overlay = Overlay::Chooser(Chooser::new(model, id, attack)),
+            }
+            return Vec::new();
         }
-        return Vec::new();
-    }
-    let text = if attack == Injection::Delay { "time(500ms)" } else { attack.name() };
-    inject(model, ui, vec![Change::set(model, id, text)])
+    };
+    let directive = Directive { attacker: None, attack, trigger: Trigger::Always };
+    inject(model, ui, vec![Change::set(model, id, vec![directive])])
 }
 
 fn heal_all(model: &mut Model, ui: &mut Ui) -> Vec<Command> {

@@ -82,9 +82,9 @@ impl Recent {
         (count > 0).then(|| Summary { p50: at(0.50), p95: at(0.95), p99: at(0.99), p999: at(0.999), count })
     }
 
-    /// The shortest and longest latency, or `None` if nothing was recorded lately.
-    pub(in crate::tui) fn range(&self) -> Option<(Micros, Micros)> {
-        (!self.total.is_empty()).then(|| (Micros(self.total.min()), Micros(self.total.max())))
+    /// The longest latency, or `None` if nothing was recorded lately.
+    pub(in crate::tui) fn longest(&self) -> Option<Micros> {
+        (!self.total.is_empty()).then(|| Micros(self.total.max()))
     }
 
     /// Counts in columns of equal width on a logarithmic axis from `low` to `high`; what lies outside is in the

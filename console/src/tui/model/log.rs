@@ -27,6 +27,8 @@ pub(in crate::tui) enum Kind {
     View,
     Checkpoint,
     Reject,
+    /// Refusals that honest peers cause.
+    Noise,
     State,
     Link,
     Process,
@@ -42,7 +44,7 @@ impl Kind {
             Kind::Proof => "PROOF",
             Kind::View => "view",
             Kind::Checkpoint => "checkpoint",
-            Kind::Reject => "reject",
+            Kind::Reject | Kind::Noise => "reject",
             Kind::State => "state",
             Kind::Link => "link",
             Kind::Process | Kind::Exit => "process",
@@ -70,10 +72,12 @@ pub(super) enum Story {
     Stable { seq: SeqNum, digest: Digest, earlier: u64 },
     /// A replica is guilty.
     Proved { accused: ReplicaId, summary: String },
-    /// A peer's messages are refused.
-    Rejected { from: ReplicaId, why: String, count: u64 },
-    /// Replicas look for what they miss.
-    Missing { from: SeqNum },
+    /// Peers' messages are refused. What honest peers cause, too, is told in one line whoever they are.
+    Rejected { from: ReplicaSet, why: String, is_harmless: bool, count: u64 },
+    /// Replicas look for what they miss, the first time from this slot on.
+    Missing { from: SeqNum, count: u64 },
+    /// A replica fetches the state, so many times in a row, or has got it: so many leaves and bytes.
+    Transfer { target: SeqNum, count: u64, got: Option<(u32, u64)> },
 }
 
 /// One line of the log.
@@ -160,12 +164,20 @@ impl Entry {
                 }
             }
             (Story::Proved { accused, .. }, Story::Proved { accused: other, .. }) if accused == other && is_near => {}
-            (Story::Rejected { from, why, count }, Story::Rejected { from: other, why: reason, count: more })
-                if from == other && why == reason && is_recent =>
+            (
+                Story::Rejected { from, why, is_harmless, count },
+                Story::Rejected { from: other, why: reason, count: more, .. },
+            ) if why == reason && is_recent && (*is_harmless || from == other) => {
+                *count += more;
+                *from = from.iter().chain(other.iter()).collect();
+            }
+            (Story::Missing { count, .. }, Story::Missing { count: more, .. }) if is_recent => *count += more,
+            (Story::Transfer { target, count, got }, Story::Transfer { target: newer, count: more, got: now })
+                if is_recent && self.who.contains(who) =>
             {
+                (*target, *got) = (*newer, *now);
                 *count += more;
             }
-            (Story::Missing { from }, Story::Missing { from: other }) if is_recent => *from = (*from).max(*other),
             (Story::Started, Story::Started) | (Story::Connected, Story::Connected) if is_near => {}
             (Story::Attacked(attack), Story::Attacked(other)) if attack == other && is_near => {}
             _ => return false,
@@ -185,8 +197,9 @@ impl Entry {
             Story::Asked { .. } | Story::Begun { .. } => Kind::View,
             Story::Stable { .. } => Kind::Checkpoint,
             Story::Proved { .. } => Kind::Proof,
-            Story::Rejected { .. } => Kind::Reject,
-            Story::Missing { .. } => Kind::State,
+            Story::Rejected { is_harmless: true, .. } => Kind::Noise,
+            Story::Rejected { is_harmless: false, .. } => Kind::Reject,
+            Story::Missing { .. } | Story::Transfer { .. } => Kind::State,
         }
     }
 
@@ -207,7 +220,7 @@ impl Entry {
                 let mut reasons: Vec<&(Complaint, ReplicaSet)> = reasons.iter().collect();
                 reasons.sort_by_key(|(why, _)| *why == Complaint::Joined);
                 let reasons: Vec<String> = reasons.into_iter().map(reason).collect();
-                format!("{who} ask for view {view} ({})", reasons.join("; "))
+                format!("{who} {} for view {view} ({})", verb(self.who, "ask"), reasons.join("; "))
             }
             Story::Begun { view, primary, forced, nulls, without_progress } => {
                 let carried = match (forced, nulls) {
@@ -227,16 +240,34 @@ impl Entry {
                 format!("slot {seq} stable on {}/{size}, state {}{earlier}", self.who.len(), digest.short())
             }
             Story::Proved { summary, .. } => format!("{summary} (held by {who})"),
-            Story::Rejected { from, why, count } => {
-                format!("{who} refused {} of {from}: {why}", messages(*count))
+            Story::Rejected { from, why, count, .. } => {
+                format!("{who} refused {} of {}: {why}", times(*count, "a message", "messages"), names(*from, size))
             }
-            Story::Missing { from } => format!("{who} ask for what was committed from slot {} on", from),
+            Story::Missing { from, count } => {
+                let (ask, often) = (verb(self.who, "ask"), times(*count, "once", "times"));
+                format!("{who} {ask} for commits that were missed: {often}, first from slot {from} on")
+            }
+            Story::Transfer { target, count, got: Some((leaves, bytes)) } => {
+                let (often, leaves) = (times(*count, "once", "times"), grouped((*leaves).into()));
+                format!(
+                    "{who} fetched the state {often}, now at slot {target}: {leaves} leaves, {} bytes",
+                    grouped(*bytes)
+                )
+            }
+            Story::Transfer { target, count, got: None } => {
+                let often = times(*count, "once", "times");
+                format!("{who} fetches the state at slot {target}, asked {often}")
+            }
         }
     }
 }
 
-fn messages(count: u64) -> String {
-    if count == 1 { "a message".to_string() } else { format!("{} messages", grouped(count)) }
+fn times(count: u64, one: &str, many: &str) -> String {
+    if count == 1 { one.to_string() } else { format!("{} {many}", grouped(count)) }
+}
+
+fn verb(who: ReplicaSet, verb: &str) -> String {
+    if who.len() == 1 { format!("{verb}s") } else { verb.to_string() }
 }
 
 /// The members by name, or how many if that would be long.
@@ -273,14 +304,19 @@ mod tests {
         log.tell(Time(8000), N1, ask(4, proof, N1));
         assert_eq!(
             lines(&log),
-            ["8 n1 ask for view 4 (proof against n3)", "5 n1,n2,n4 ask for view 3 (proof against n3; n4 joined)"]
+            ["8 n1 asks for view 4 (proof against n3)", "5 n1,n2,n4 ask for view 3 (proof against n3; n4 joined)"]
         );
     }
 
     #[test]
     fn refusals_are_counted_for_some_seconds() {
         let mut log = Log::default();
-        let refusal = || Story::Rejected { from: N2, why: "bad signature".into(), count: 1 };
+        let refusal = || Story::Rejected {
+            from: ReplicaSet::from_iter([N2]),
+            why: "bad signature".into(),
+            is_harmless: false,
+            count: 1,
+        };
         for ms in [0, 100, 9_999, 10_000] {
             log.tell(Time(ms * 1000), N1, refusal());
         }

@@ -15,7 +15,7 @@ use byztop_core::telemetry::{ConsoleMessage, Frame};
 use byztop_core::types::{Micros, ReplicaId, SeqNum, Time, View};
 pub(super) use latency::{Recent, Summary};
 pub(super) use load::Load;
-pub(super) use log::{Kind, Log};
+pub(super) use log::{Entry, Kind, Log};
 pub(super) use replica::{Link, Process, Replica, SlotsThen};
 
 use super::text::clean;

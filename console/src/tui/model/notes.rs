@@ -7,7 +7,7 @@ use byztop_core::types::{ReplicaId, ReplicaSet, Time};
 use super::log::{Kind, Story};
 use super::{Model, Process};
 use crate::tui::ProcessEvent;
-use crate::tui::text::{clean, grouped};
+use crate::tui::text::clean;
 
 /// How many bad signatures are remembered by slot.
 const MAX_MARKS: usize = 64;
@@ -21,7 +21,7 @@ impl Model {
             Event::PrePrepared { .. } | Event::Prepared { .. } | Event::Committed { .. } | Event::Executed { .. } => {
                 return;
             }
-            Event::Asked { from } => Story::Missing { from },
+            Event::Asked { from } => Story::Missing { from, count: 1 },
             Event::ViewChangeAsked { view, why } => {
                 Story::Asked { view, reasons: vec![(why, ReplicaSet::from_iter([id]))] }
             }
@@ -35,10 +35,9 @@ impl Model {
                 let text = format!("{id} DIVERGED at slot {}: has {mine}, a quorum has {certified}", seq);
                 told(Kind::State, text)
             }
-            Event::TransferBegan { target } => told(Kind::State, format!("{id} fetches the state at slot {}", target)),
+            Event::TransferBegan { target } => Story::Transfer { target, count: 1, got: None },
             Event::TransferDone { seq, leaves, bytes } => {
-                let (leaves, bytes) = (grouped(leaves.into()), grouped(bytes));
-                told(Kind::State, format!("{id} has the state at slot {}: {leaves} leaves, {bytes} bytes", seq))
+                Story::Transfer { target: seq, count: 0, got: Some((leaves, bytes)) }
             }
             Event::Observing { until } => {
                 told(Kind::State, format!("{id} lost its log, watches until slot {} is stable", until))
@@ -48,7 +47,8 @@ impl Model {
                 if why == Rejection::BadSignature {
                     self.mark_bad_signature(from);
                 }
-                Story::Rejected { from, why: reason(&why), count: 1 }
+                let from = ReplicaSet::from_iter([from]);
+                Story::Rejected { from, why: reason(&why), is_harmless: is_harmless(&why), count: 1 }
             }
             Event::Proved { accused, summary } => Story::Proved { accused, summary: clean(&summary) },
             Event::AttackSet { attack } => Story::Attacked(clean(&attack)),
@@ -94,8 +94,18 @@ impl Model {
 fn reason(why: &Rejection) -> String {
     match why {
         Rejection::OutsideWatermarks(_) => "outside the watermarks".to_string(),
+        Rejection::Complaining(_) => "of a view that is over here".to_string(),
         Rejection::WrongView(_) => "not of the current view".to_string(),
         Rejection::TooLarge { .. } => "message too large".to_string(),
         other => other.to_string(),
     }
+}
+
+/// Whether honest peers get such refusals in the normal course of things: who is ahead or behind, in slots or views,
+/// or answers a second time.
+fn is_harmless(why: &Rejection) -> bool {
+    matches!(
+        why,
+        Rejection::OutsideWatermarks(_) | Rejection::WrongView(_) | Rejection::Complaining(_) | Rejection::Unsolicited
+    )
 }

@@ -39,7 +39,8 @@ pub(super) fn draw(model: &Model, ui: &Ui, chooser: &Chooser, mut canvas: Canvas
             inner.put(x, row, attack, theme.attack);
         }
     }
-    let preview = chooser.text().map_or("nobody is chosen".to_string(), |text| format!("{} {text}", chooser.attacker));
+    let preview =
+        chooser.directive().map_or("nobody is chosen".to_string(), |chosen| format!("{} {chosen}", chooser.attacker));
     inner.put(1, rows + 2, &preview, theme.accent);
     let mut x = 1;
     let form = if chooser.attack == Injection::Equivocate { "form" } else { "" };

@@ -1,5 +1,7 @@
 //! The help: every key, command and glyph, narrowed down by what is typed.
 
+use byztop_core::attack::{Attack, Trigger};
+
 use super::super::keys::BINDINGS;
 use super::super::palette::WORDS;
 use super::super::text::cut;
@@ -21,6 +23,9 @@ const GLOSSARY: &[(&str, &str)] = &[
     ("● ◐ · ≠", "a vote that counts, is sent but not here yet, is missing, is for another digest"),
     ("?", "not known: the link is down, or nothing was said about it"),
 ];
+
+/// The column of the explanations.
+const TEXT: usize = 24;
 
 /// A line: what it is about, and what is said of it; a heading has no second part.
 type Entry = (String, String);
@@ -58,8 +63,9 @@ pub(super) fn draw(ui: &Ui, search: &str, scroll: usize, mut canvas: Canvas) {
             inner.put(1, y + 2, name, theme.title);
         } else {
             inner.put(2, y + 2, name, theme.key);
-            let room = inner.width().saturating_sub(24);
-            inner.put(23, y + 2, &cut(text, room), theme.text);
+            let x = (4 + name.chars().count()).max(TEXT);
+            let room = inner.width().saturating_sub(x + 1);
+            inner.put(x, y + 2, &cut(text, room), theme.text);
         }
     }
 }
@@ -72,9 +78,12 @@ fn entries(search: &str) -> Vec<Entry> {
     };
     let commands = WORDS.iter().map(|word| (format!(":{}", word.usage), word.help.to_string())).collect();
     let glossary = GLOSSARY.iter().map(|(name, text)| (name.to_string(), text.to_string())).collect();
-    let sections: [(&str, Vec<Entry>); 6] = [
+    let usages = Attack::names().iter().chain(Trigger::names());
+    let attacks = usages.map(|usage| (usage.form.to_string(), usage.description.to_string())).collect();
+    let sections: [(&str, Vec<Entry>); 7] = [
         ("keys", keys(Context::Screen)),
         ("commands; every key's word works too, as in :crash", commands),
+        ("attacks, and when they hold, for :attack", attacks),
         ("when victims are chosen", keys(Context::Chooser)),
         ("when a command is typed", keys(Context::Palette)),
         ("when something is asked", keys(Context::Confirm)),

@@ -1,8 +1,9 @@
 //! The last line: keys that do something now, or what the user is told.
 
+use super::super::action::Injection;
 use super::super::keys::BINDINGS;
 use super::super::text::cut;
-use super::super::ui::{Context, Ui};
+use super::super::ui::{Context, Overlay, Ui};
 use super::canvas::Canvas;
 
 /// The keys at the right end of the line, which stay when others have no room.
@@ -24,7 +25,7 @@ pub(super) fn draw(ui: &Ui, mut canvas: Canvas) {
     let mut end = canvas.width().saturating_sub(last.saturating_sub(1));
     let mut x = 1;
     for binding in hints() {
-        let hint = hint_now(ui, binding.label, binding.hint);
+        let Some(hint) = hint_now(ui, binding.label, binding.hint) else { continue };
         let needed = width(binding.label, hint);
         let at = if is_last(binding.label) { &mut end } else { &mut x };
         if !is_last(binding.label) && *at + needed + last > canvas.width() {
@@ -35,7 +36,11 @@ pub(super) fn draw(ui: &Ui, mut canvas: Canvas) {
     }
 }
 
-/// The hint says what the key does now.
-fn hint_now<'a>(ui: &Ui, label: &str, hint: &'a str) -> &'a str {
-    if label == "space" && ui.frozen.is_some() && ui.context() == Context::Screen { "go on" } else { hint }
+/// The hint says what the key does now; nothing if it does nothing.
+fn hint_now<'a>(ui: &Ui, label: &str, hint: &'a str) -> Option<&'a str> {
+    match (&ui.overlay, label) {
+        (Overlay::None, "space") if ui.frozen.is_some() => Some("go on"),
+        (Overlay::Chooser(chooser), "m") if chooser.attack != Injection::Equivocate => None,
+        _ => Some(hint),
+    }
 }

@@ -15,7 +15,7 @@ const LABEL: usize = 13;
 const NUMBER: usize = 8;
 const TABLE: usize = 5 * NUMBER;
 
-/// The axis shows at least this, and whole decades.
+/// The axis shows at least this.
 const LOW: Micros = Micros(10);
 const HIGH: Micros = Micros(100_000);
 
@@ -43,7 +43,7 @@ pub(super) fn draw(model: &Model, ui: &Ui, is_boxed: bool, mut canvas: Canvas) {
         canvas.put_right(LABEL + width + (i + 1) * NUMBER, 0, title, theme.dim);
     }
     canvas.put(LABEL + width + 2, 0, "ms", theme.dim);
-    let height = ((canvas.height() - 1) / rows.len()).clamp(1, 6);
+    let height = ((canvas.height() - 1) / rows.len()).clamp(1, 8);
     // Tall bars keep off the row above.
     let gap = usize::from(height > 2);
     for (i, row) in rows.iter().enumerate() {
@@ -57,19 +57,18 @@ pub(super) fn draw(model: &Model, ui: &Ui, is_boxed: bool, mut canvas: Canvas) {
 }
 
 fn rows<'a>(model: &'a Model, theme: &Theme) -> Vec<Row<'a>> {
-    let names = model.phases.iter().map(String::as_str).chain(["execution"]);
+    // Until a replica has named them, there is room for three phases.
+    let unnamed = if model.phases.is_empty() { ["?"; 3].as_slice() } else { &[] };
+    let names = model.phases.iter().map(String::as_str).chain(unnamed.iter().copied()).chain(["execution"]);
     let phases = names.enumerate().map(|(i, name)| Row { name, recent: model.latencies.get(i), style: theme.bars });
     let client = model.load.as_ref().map(|load| &load.latency);
     phases.chain([Row { name: "client", recent: client, style: theme.client }]).collect()
 }
 
-/// Whole decades around everything that is shown.
+/// Whole decades up to the longest of what is shown; what is shorter than the axis is in its first column.
 fn bounds(rows: &[Row]) -> (Micros, Micros) {
-    let ranges = || rows.iter().filter_map(|row| row.recent.and_then(Recent::range));
-    let lowest = ranges().map(|(low, _)| low).min().unwrap_or(LOW).min(LOW);
-    let highest = ranges().map(|(_, high)| high).max().unwrap_or(HIGH).max(HIGH);
-    let decade = |exponent: u32| Micros(10u64.saturating_pow(exponent));
-    (decade(lowest.0.max(1).ilog10()), decade((highest.0 - 1).max(1).ilog10() + 1))
+    let longest = rows.iter().filter_map(|row| row.recent.and_then(Recent::longest)).max().unwrap_or(HIGH).max(HIGH);
+    (LOW, Micros(10u64.saturating_pow((longest.0 - 1).ilog10() + 1)))
 }
 
 fn axis(low: Micros, high: Micros, theme: &Theme, canvas: &mut Canvas) {

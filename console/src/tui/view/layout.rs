@@ -8,6 +8,9 @@ use super::super::ui::Ui;
 /// From this size on, panes stand side by side in boxes.
 const WIDE: (usize, usize) = (140, 42);
 
+/// From this height on there is room for a border.
+const ROOMY: usize = 30;
+
 /// A part of the overview.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Pane {
@@ -83,7 +86,8 @@ impl Plan {
     /// latencies, in this order; then to boxes and rules; then to the log.
     fn stacked(width: usize, height: usize, replicas: usize, votes: usize, latencies: usize, ui: &Ui) -> Plan {
         let mut left = height.saturating_sub(2);
-        let rows = replicas.min((left / 3).max(4)).min(left);
+        // Few replicas are all shown even on a small screen; many leave room for the rest.
+        let rows = replicas.min((left / 3).max(left.saturating_sub(votes + 5).min(8)));
         let mut take = |wish: usize| {
             let got = if wish <= left { wish } else { 0 };
             left -= got;
@@ -100,7 +104,7 @@ impl Plan {
             latency = take(latencies + 1);
             latency = if latency > 0 { latency } else { take(1) };
         }
-        let border = take(2);
+        let border = if height >= ROOMY { take(2) } else { 0 };
         let log = few + take(1) + left;
         let mut stack = Stack { panes: Vec::new(), x: 0, y: 0, width };
         stack.add(Pane::Header, 1, false);

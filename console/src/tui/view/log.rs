@@ -5,11 +5,11 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use ratatui::style::Style;
 
-use super::super::model::{Kind, Model};
+use super::super::model::{Entry, Kind, Model};
 use super::super::text::cut;
 use super::super::theme::Theme;
 use super::super::ui::Ui;
-use super::canvas::Canvas;
+use super::canvas::{Canvas, wrap};
 
 /// Columns of the time of day and of the kind.
 const TIME: usize = 14;
@@ -22,15 +22,28 @@ pub(super) fn draw(model: &Model, ui: &Ui, is_boxed: bool, mut canvas: Canvas) {
         canvas.rule(0, "events", theme.title, theme.faint);
     }
     let height = canvas.height() - top;
-    let shown: Vec<_> = model.log.newest().take(height).collect();
-    for (y, entry) in shown.into_iter().rev().enumerate() {
-        let y = y + top;
+    let width = canvas.width().saturating_sub(TIME + KIND + 1);
+    // The newest entries that fit; a large log shows long ones in full.
+    let mut shown: Vec<(&Entry, Vec<String>)> = Vec::new();
+    let mut left = height;
+    for entry in model.log.newest() {
+        let text = entry.text(model.replicas.len());
+        let lines = if ui.is_log_large { wrap(&text, width) } else { vec![cut(&text, width)] };
+        if lines.len() > left {
+            break;
+        }
+        left -= lines.len();
+        shown.push((entry, lines));
+    }
+    let mut y = top;
+    for (entry, lines) in shown.into_iter().rev() {
         canvas.put(1, y, &time_of_day(entry.at, &ui.zone), theme.dim);
         let (kind, style) = looks(entry.kind(), theme);
         canvas.put(TIME, y, entry.kind().word(), kind);
-        let text = entry.text(model.replicas.len());
-        let width = canvas.width().saturating_sub(TIME + KIND + 1);
-        canvas.put(TIME + KIND, y, &cut(&text, width), style);
+        for line in lines {
+            canvas.put(TIME + KIND, y, &cut(&line, width), style);
+            y += 1;
+        }
     }
 }
 
@@ -43,7 +56,7 @@ fn looks(kind: Kind, theme: &Theme) -> (Style, Style) {
         Kind::State | Kind::Reject => (theme.warn, theme.text),
         Kind::Error => (theme.bad, theme.bad),
         Kind::Exit => (theme.bad, theme.text),
-        Kind::Checkpoint | Kind::Link | Kind::Process => (theme.dim, theme.dim),
+        Kind::Checkpoint | Kind::Link | Kind::Process | Kind::Noise => (theme.dim, theme.dim),
     }
 }
 

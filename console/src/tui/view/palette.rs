@@ -1,7 +1,7 @@
 //! The command line, over the last two lines of the screen.
 
 use super::super::model::Model;
-use super::super::palette::{Line, WORDS};
+use super::super::palette::{Line, WORDS, attack_usage};
 use super::super::text::cut;
 use super::super::ui::Ui;
 use super::canvas::Canvas;
@@ -25,6 +25,8 @@ pub(super) fn draw(model: &Model, ui: &Ui, line: &Line, mut canvas: Canvas) {
             let message = cut(&mistake.message, width.saturating_sub(3));
             let fits_after = caret + 2 + message.chars().count() < width;
             part.put(caret, 1, "^", theme.bad);
+            let wrong = visible.chars().nth(caret.saturating_sub(1)).unwrap_or(' ');
+            part.put_char(caret, 0, wrong, theme.mistake);
             if fits_after {
                 part.put(caret + 2, 1, &message, theme.bad);
             } else if message.chars().count() + 1 < caret {
@@ -36,11 +38,14 @@ pub(super) fn draw(model: &Model, ui: &Ui, line: &Line, mut canvas: Canvas) {
         None => {
             let completions = line.completions(model.committee);
             let word = line.text.split_whitespace().next();
-            let usage = WORDS.iter().find(|known| Some(known.name) == word);
+            let words = line.text.split([' ', '(', ',', ';']);
+            let attack = words.rev().find_map(attack_usage).filter(|_| word == Some("attack"));
+            let command = WORDS.iter().find(|known| Some(known.name) == word);
+            let command = command.map(|command| (command.usage, command.help));
             let mut x = 1;
-            if let Some(usage) = usage {
-                x = part.put(x, 1, usage.usage, theme.key) + 2;
-                x = part.put(x, 1, usage.help, theme.dim) + 3;
+            if let Some((usage, help)) = attack.map(|usage| (usage.form, usage.description)).or(command) {
+                x = part.put(x, 1, usage, theme.key) + 2;
+                x = part.put(x, 1, help, theme.dim) + 3;
             }
             for completion in completions {
                 if x + completion.chars().count() >= width {

@@ -76,7 +76,7 @@ fn label(model: &Model, replica: &Replica, is_selected: bool, theme: &Theme, can
         canvas.put(0, 0, "▸", theme.key);
     }
     let x = canvas.put(1, 0, &replica.id.to_string(), style) + 1;
-    let attack = replica.attack().and_then(|attack| attacks::parts(attack).next()).map(attacks::name);
+    let attack = replica.attack().map(attacks::first_name).filter(|name| !name.is_empty());
     match attack {
         Some(attack) => drop(canvas.part(x, 0, LABEL - x - 1, 1).put(0, 0, short(attack), theme.attack)),
         None if leads => drop(canvas.put(x, 0, "★", theme.leader)),

@@ -29,7 +29,8 @@ enum Column {
     Minute,
 }
 
-/// All columns: title, width, and weight, of which the lightest go first when room is short.
+/// All columns: title, width, and weight, of which the lightest go first when room is short. Text that follows numbers
+/// keeps off them by a cell.
 const COLUMNS: [(Column, &str, usize, u8); 12] = [
     (Column::Name, "name", 4, 9),
     (Column::Role, "role", 11, 9),
@@ -38,20 +39,25 @@ const COLUMNS: [(Column, &str, usize, u8); 12] = [
     (Column::Slot, "slot", 9, 7),
     (Column::Lag, "lag", 6, 6),
     (Column::Checkpoint, "chk", 9, 1),
-    (Column::State, "state", 9, 3),
+    (Column::State, " state", 10, 3),
     (Column::Rtt, "rtt", 6, 2),
     (Column::Cpu, "cpu", 4, 2),
-    (Column::Attack, "attack", 16, 9),
-    (Column::Minute, "last minute", 12, 4),
+    (Column::Attack, " attack", 16, 9),
+    (Column::Minute, "last minute", MINUTE, 4),
 ];
 
-/// What is left over goes to the attacks first, up to so much, then to the last minute.
-const WIDEST_ATTACK: usize = 34;
+/// What is left over is shared by the last minute, up to a column for each second, and the attacks.
+const MINUTE: usize = 12;
 const WIDEST_MINUTE: usize = 60;
+const ATTACK_SHARE: usize = 18;
 
 fn is_number(column: Column) -> bool {
     use Column::{Checkpoint, Cpu, Lag, Rtt, Slot, View};
     matches!(column, View | Slot | Lag | Checkpoint | Rtt | Cpu)
+}
+
+fn is_text_after_number(column: Column) -> bool {
+    matches!(column, Column::State | Column::Attack)
 }
 
 /// The columns that fit, with their widths. Each is followed by a gap of one or two cells.
@@ -63,17 +69,16 @@ fn columns(width: usize) -> (Vec<(Column, &'static str, usize)>, usize) {
         let Some(lightest) = (0..chosen.len()).min_by_key(|i| chosen[*i].3).filter(|i| chosen[*i].3 < 9) else { break };
         chosen.remove(lightest);
     }
-    let mut left = (width + gap).saturating_sub(sum(&chosen));
+    let left = (width + gap).saturating_sub(sum(&chosen));
     let has_minute = chosen.iter().any(|(column, ..)| *column == Column::Minute);
+    let minute = left - (left / 2).min(ATTACK_SHARE);
+    let minute = if has_minute { minute.min(WIDEST_MINUTE - MINUTE) } else { 0 };
     for (column, _, width, _) in &mut chosen {
-        let widest = match column {
-            Column::Attack if has_minute => (*width + left / 2).min(WIDEST_ATTACK),
-            Column::Attack => *width + left,
-            Column::Minute => (*width + left).min(WIDEST_MINUTE),
-            _ => *width,
+        *width += match column {
+            Column::Attack => left - minute,
+            Column::Minute => minute,
+            _ => 0,
         };
-        left -= widest - *width;
-        *width = widest;
     }
     (chosen.into_iter().map(|(column, title, width, _)| (column, title, width)).collect(), gap)
 }
@@ -107,12 +112,13 @@ pub(super) fn draw(model: &Model, ui: &Ui, rows: Range<usize>, mut canvas: Canva
             match column {
                 Column::Minute => minute(replica, highest, theme, &mut canvas.part(x, y, *width, 1)),
                 _ => {
-                    let (text, style) = cell(model, replica, *column, *width, theme);
-                    let text = cut(&text, *width);
+                    let indent = usize::from(is_text_after_number(*column));
+                    let (text, style) = cell(model, replica, *column, width - indent, theme);
+                    let text = cut(&text, width - indent);
                     if is_number(*column) {
                         canvas.put_right(x + width, y, &text, style);
                     } else {
-                        canvas.put(x, y, &text, style);
+                        canvas.put(x + indent, y, &text, style);
                     }
                 }
             }

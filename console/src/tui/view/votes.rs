@@ -50,7 +50,11 @@ pub(super) fn draw(model: &Model, ui: &Ui, is_boxed: bool, mut canvas: Canvas) {
     for (y, phase) in votes.phases.iter().enumerate().map(|(y, phase)| (y + top, phase)) {
         let digest = main_digest(phase);
         canvas.put(phase_x, y, &cut(&phase.phase, longest), theme.dim);
-        let digest_text = if digest == Digest::ZERO { "null".into() } else { digest.short() };
+        let digest_text = match digest {
+            Digest::ZERO if phase.by_digest.is_empty() => String::new(),
+            Digest::ZERO => "null".to_string(),
+            digest => digest.short(),
+        };
         canvas.put(phase_x + longest + 1, y, &digest_text, theme.text);
         let sent = sent_elsewhere(model, replica, votes.seq, votes.view, &phase.phase);
         for (x, id) in model.committee.members().take(shown).enumerate() {

@@ -1,0 +1,233 @@
+//! What keys and commands do, by scripts of keys.
+
+use byztop_core::telemetry::ConsoleMessage;
+use byztop_core::types::ReplicaId;
+
+use super::super::ui::{Context, Overlay};
+use super::super::{Command, FeedEvent, LinkEvent};
+use super::Rig;
+
+fn attack_of(rig: &Rig, replica: usize) -> &str {
+    rig.model.replicas[replica].attack().unwrap()
+}
+
+#[test]
+fn an_attacks_key_sets_it_at_once_and_ends_it_again() {
+    let mut rig = Rig::running(7, 8);
+    rig.press("Home c");
+    assert_eq!(attack_of(&rig, 0), "crash");
+    assert!(rig.first_line().contains("faults 1/2"), "{}", rig.first_line());
+    rig.frames(2);
+    assert_eq!(attack_of(&rig, 0), "crash");
+    assert_eq!(rig.sent("c"), ["Send(n1, Heal)"]);
+    assert!(rig.first_line().contains("faults 0/2"), "{}", rig.first_line());
+}
+
+#[test]
+fn ending_one_of_two_attacks_keeps_the_other() {
+    let mut rig = Rig::running(7, 8);
+    assert_eq!(rig.sent("ds"), [r#"Send(n1, Attack("time(500ms)"))"#, r#"Send(n1, Attack("sign"))"#]);
+    assert_eq!(attack_of(&rig, 0), "time(500ms); sign");
+    rig.frames(2);
+    assert_eq!(rig.sent("d"), ["Send(n1, Heal)", r#"Send(n1, Attack("sign"))"#]);
+    assert_eq!(attack_of(&rig, 0), "sign");
+}
+
+#[test]
+fn enter_alone_darkens_a_sensible_choice() {
+    let mut rig = Rig::running(7, 8);
+    assert_eq!(rig.sent("k Enter"), [r#"Send(n1, Attack("dark(n6, n7)"))"#]);
+    assert_eq!(rig.ui.context(), Context::Screen);
+    assert_eq!(rig.sent("k"), ["Send(n1, Heal)"], "the key ends it without asking for victims");
+}
+
+#[test]
+fn victims_are_chosen_and_the_form_is_switched() {
+    let mut rig = Rig::running(7, 8);
+    let sent = rig.sent("e _ Home _ Tab Enter");
+    assert_eq!(sent, [r#"Send(n1, Attack("equivocation(n2, n7, mode=digest)"))"#]);
+    assert!(rig.sent("Down k Home _ _ Esc").is_empty(), "Esc attacks nobody");
+    rig.press("k End _ Up _ Enter");
+    assert!(matches!(rig.ui.overlay, Overlay::Chooser(_)), "nobody is no choice");
+    assert!(rig.ui.toast.as_ref().is_some_and(|toast| toast.is_error));
+}
+
+#[test]
+fn more_than_f_ask_once() {
+    let mut rig = Rig::running(7, 8);
+    rig.press("c Down c Down");
+    assert!(rig.sent("c").is_empty());
+    let Overlay::Confirm(confirm) = &rig.ui.overlay else { panic!("no question") };
+    assert_eq!(
+        confirm.question,
+        "n1, n2, n3 would be Byzantine, f = 2: no quorum of honest replicas, progress may stop, replicas may diverge"
+    );
+    assert!(rig.sent("Esc").is_empty());
+    assert_eq!(rig.sent("c Enter"), [r#"Send(n3, Attack("crash"))"#]);
+    assert!(rig.first_line().contains("faults 3/2"));
+    assert_eq!(rig.sent("s"), [r#"Send(n3, Attack("sign"))"#], "no more are attacked than before");
+    assert_eq!(rig.sent("Up c"), ["Send(n2, Heal)"], "healing is never asked about");
+}
+
+#[test]
+fn a_dead_process_counts_against_the_budget() {
+    let mut rig = Rig::running(7, 8);
+    let events = rig.cluster.kill(ReplicaId(6));
+    rig.take(events);
+    assert!(rig.first_line().contains("faults 1/2") && rig.first_line().contains("LIVE 6/7"));
+    rig.press("c Down c");
+    assert_eq!(rig.ui.context(), Context::Confirm);
+    assert!(rig.sent("Esc End c").is_empty());
+    assert!(rig.ui.toast.as_ref().is_some_and(|toast| toast.text == "n7 is not connected"));
+}
+
+#[test]
+fn all_are_healed() {
+    let mut rig = Rig::running(4, 8);
+    rig.press("c");
+    assert_eq!(rig.sent("A").len(), 4);
+    assert_eq!(attack_of(&rig, 0), "");
+    rig.press("s");
+    assert_eq!(rig.sent(":heal_n1 Enter"), ["Send(n1, Heal)"]);
+    assert_eq!(rig.sent("H"), ["Send(n1, Heal)"]);
+}
+
+#[test]
+fn the_palette_attacks_whom_it_names() {
+    let mut rig = Rig::running(7, 8);
+    assert_eq!(rig.sent(":attack_n5_time(300ms) Enter"), [r#"Send(n5, Attack("time(300ms)"))"#]);
+    assert_eq!(rig.ui.context(), Context::Screen);
+    let both = rig.sent(":attack_n5_dark(n2);_n6_sign Enter");
+    assert_eq!(both, [r#"Send(n5, Attack("dark(n2)"))"#, r#"Send(n6, Attack("sign"))"#]);
+    assert_eq!(attack_of(&rig, 4), "time(300ms); dark(n2)");
+    assert_eq!(rig.sent(":crash Enter"), [] as [&str; 0], "a third one is asked about");
+    assert_eq!(rig.ui.context(), Context::Confirm);
+}
+
+#[test]
+fn a_mistake_keeps_the_line_and_points_at_it() {
+    let mut rig = Rig::running(7, 8);
+    let mistake = |rig: &Rig| match &rig.ui.overlay {
+        Overlay::Palette(line) => line.mistake.clone().map(|mistake| (mistake.column, mistake.message)),
+        _ => None,
+    };
+    assert!(rig.sent(":attack_n1_nonsense(n2) Enter").is_empty());
+    let (column, message) = mistake(&rig).unwrap();
+    assert_eq!(column, 11, "{message}");
+    assert!(message.contains("nonsense"), "{message}");
+    rig.press("Esc :attack_n1_dark(n9) Enter");
+    assert_eq!(mistake(&rig).unwrap(), (16, "no replica n9; there are n1 to n7".into()));
+    for (command, column) in
+        [("rate", 5), ("rate_fast", 6), ("goto_0", 6), ("heal_n8", 6), ("crash_n1", 7), ("fly", 1), ("attack", 7)]
+    {
+        rig.press(&format!("Esc :{command} Enter"));
+        assert_eq!(mistake(&rig).map(|(column, _)| column), Some(column), "{command}");
+    }
+    rig.press("Backspace");
+    assert_eq!(mistake(&rig), None, "typing on takes the mistake away");
+}
+
+#[test]
+fn the_palette_completes_and_remembers() {
+    let mut rig = Rig::running(7, 8);
+    let text = |rig: &Rig| match &rig.ui.overlay {
+        Overlay::Palette(line) => line.text.clone(),
+        _ => String::new(),
+    };
+    rig.press(":att Tab");
+    assert_eq!(text(&rig), "attack ");
+    rig.press("n3 Tab");
+    rig.press("_eq Tab");
+    assert_eq!(text(&rig), "attack n3 equivocation(");
+    rig.press("n1,_n2) Enter");
+    assert_eq!(attack_of(&rig, 2), "equivocation(n1, n2)");
+    rig.press(":goto_7 Enter : Up Up");
+    assert_eq!(text(&rig), "attack n3 equivocation(n1, n2)");
+    rig.press("Down");
+    assert_eq!(text(&rig), "goto 7");
+    rig.press("Down Backspace");
+    assert_eq!(rig.ui.context(), Context::Screen, "erasing nothing closes the line");
+}
+
+#[test]
+fn the_load_and_the_watched_slot_are_commanded() {
+    let mut rig = Rig::running(4, 8);
+    assert_eq!(rig.sent(":rate_5000 Enter"), ["SetRate(Some(5000.0))"]);
+    assert_eq!(rig.sent(":rate_max Enter"), ["SetRate(None)"]);
+    assert_eq!(rig.sent(":goto_18431 Enter").len(), 4);
+    let link = LinkEvent::Down("lost".into());
+    rig.take(vec![FeedEvent::Link(ReplicaId(0), link)]);
+    let before = rig.commands.len();
+    let events = rig.cluster.connect();
+    rig.take(events);
+    assert_eq!(format!("{:?}", rig.commands[before]), "Send(n1, WatchSlot(Some(18431)))", "a new link is told again");
+    assert_eq!(rig.sent(":follow Enter").len(), 4);
+    assert_eq!(rig.ui.watched, None);
+}
+
+#[test]
+fn a_refusal_is_shown_and_takes_the_attack_back() {
+    let mut rig = Rig::running(7, 8);
+    rig.model.replicas[0].expect(rig.model.now, "crash".into(), 1);
+    let refused = ConsoleMessage::Refused("attacks are not allowed\x1b[2J here".into());
+    rig.take(vec![FeedEvent::Link(ReplicaId(0), LinkEvent::Message(refused))]);
+    assert_eq!(attack_of(&rig, 0), "");
+    let toast = rig.ui.toast.as_ref().unwrap();
+    assert_eq!((toast.text.as_str(), toast.is_error), ("n1 refused: attacks are not allowed [2J here", true));
+}
+
+#[test]
+fn no_answer_is_not_taken_for_success() {
+    let mut rig = Rig::running(7, 8);
+    rig.model.replicas[0].expect(rig.model.now, "crash".into(), 1);
+    rig.frames(11);
+    assert_eq!(attack_of(&rig, 0), "crash");
+    rig.frames(2);
+    assert_eq!(attack_of(&rig, 0), "");
+    assert_eq!(rig.ui.toast.as_ref().map(|toast| toast.text.as_str()), Some("n1 did not answer: crash"));
+}
+
+#[test]
+fn a_frozen_screen_stays_as_it_is_while_the_cluster_goes_on() {
+    let mut rig = Rig::running(7, 8);
+    rig.press("_");
+    let frozen = rig.screen(120, 36);
+    assert!(frozen.contains("FROZEN 7/7") && frozen.contains("space go on"));
+    rig.frames(8);
+    assert_eq!(rig.screen(120, 36), frozen);
+    rig.press("_");
+    assert!(rig.first_line().contains("● LIVE 7/7"));
+}
+
+#[test]
+fn the_selection_moves_and_stays_within() {
+    let mut rig = Rig::running(7, 2);
+    let mut after = |keys: &str| {
+        rig.press(keys);
+        rig.ui.selected
+    };
+    assert_eq!(after("Up"), 0);
+    assert_eq!(after("Down Down"), 2);
+    assert_eq!(after("PageDown"), 6);
+    assert_eq!(after("Down"), 6);
+    assert_eq!(after("Home"), 0);
+    assert_eq!(after("End"), 6);
+}
+
+#[test]
+fn the_help_is_searched_by_typing() {
+    let mut rig = Rig::running(7, 2);
+    rig.press("? quit");
+    assert!(matches!(&rig.ui.overlay, Overlay::Help { search, .. } if search == "quit"));
+    rig.press("Backspace Backspace Backspace Backspace Backspace");
+    assert_eq!(rig.ui.context(), Context::Screen);
+    rig.press("? ?");
+    assert_eq!(rig.ui.context(), Context::Screen);
+}
+
+#[test]
+fn q_leaves() {
+    let mut rig = Rig::running(7, 2);
+    assert_eq!(rig.sent("q"), ["Quit"]);
+    assert!(rig.ui.is_over && rig.commands.last() == Some(&Command::Quit));
+}
