@@ -19,6 +19,7 @@ use byztop_core::telemetry::Welcome;
 use byztop_core::types::{ProtocolName, ReplicaId};
 use quinn::Endpoint;
 use tokio::sync::oneshot;
+use tokio::task::JoinSet;
 
 use crate::clock::{Clock, chance};
 use crate::control::door::ControlDoor;
@@ -97,7 +98,10 @@ where
         // Dropping the sender stops the replica as well.
         stopped.await.unwrap_or(())
     }));
-    let doors = [tokio::spawn(mesh.run()), tokio::spawn(control.run())];
+    // Dropping the set, or this future, ends whoever serves the doors.
+    let mut doors = JoinSet::new();
+    doors.spawn(mesh.run());
+    doors.spawn(control.run());
     tracing::info!("{me} is up at {} and {}", config.replicas[me.index()].address, config.replicas[me.index()].control);
 
     tokio::pin!(core);
@@ -109,9 +113,6 @@ where
         ended = &mut core => ended,
     };
     farewell(&[protocol_door, control_door]).await;
-    for door in doors {
-        door.abort();
-    }
     ended.with_context(|| format!("{me} has failed; this is a bug in byztop"))
 }
 

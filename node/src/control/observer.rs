@@ -237,3 +237,115 @@ impl Observer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use byztop_core::types::{ProtocolName, View};
+
+    fn observer(attacks_allowed: bool) -> Observer {
+        let welcome = Welcome {
+            replica: ReplicaId(0),
+            protocol: ProtocolName::Pbft,
+            phases: ["pre-prepare", "prepare", "commit"].map(String::from).to_vec(),
+            replicas: 4,
+            checkpoint_interval_slots: 128,
+            durability: "memory".to_string(),
+            may_attack: false,
+            pid: 1,
+        };
+        Observer::new(Clock::start(), welcome, attacks_allowed)
+    }
+
+    fn connect(observer: &mut Observer, role: Role) -> (LinkId, mpsc::Receiver<ConsoleMessage>) {
+        let (id, (queue, messages)) = (LinkId::fresh(), mpsc::channel(super::super::subscription::QUEUE));
+        observer.up(id, role, queue);
+        (id, messages)
+    }
+
+    #[test]
+    fn only_operators_of_clusters_that_allow_it_may_attack() {
+        for (role, attacks_allowed) in [(Role::Operator, false), (Role::Observer, true), (Role::Operator, true)] {
+            let mut observer = observer(attacks_allowed);
+            let (id, mut messages) = connect(&mut observer, role);
+            let expected = role == Role::Operator && attacks_allowed;
+            assert_eq!(observer.permission(id) == Permission::Granted, expected);
+            match messages.try_recv() {
+                Ok(ConsoleMessage::Welcome(welcome)) => assert_eq!(welcome.may_attack, expected),
+                other => panic!("{other:?}"),
+            }
+            observer.down(id);
+            assert_ne!(observer.permission(id), Permission::Granted, "it is gone");
+        }
+    }
+
+    #[test]
+    fn a_console_too_many_is_sent_away() {
+        let mut observer = observer(true);
+        let mut consoles: Vec<_> =
+            (0..=Observer::MAX_CONSOLES).map(|_| connect(&mut observer, Role::Observer)).collect();
+        assert_eq!(observer.consoles.len(), Observer::MAX_CONSOLES);
+        let (_, last) = consoles.last_mut().expect("the one too many");
+        assert_eq!(last.try_recv(), Err(mpsc::error::TryRecvError::Disconnected), "its queue is dropped");
+    }
+
+    #[test]
+    fn refused_messages_are_counted_once_each_whoever_refuses_them() {
+        let mut observer = observer(true);
+        let from = ReplicaId(1);
+        observer.refused(Time(1), Some(from), Rejection::BadSignature);
+        observer.refused(Time(2), None, Rejection::NotCanonical);
+        for at in 3..100 {
+            observer.note(Time(at), Event::Rejected { from, why: Rejection::BadSignature });
+        }
+        let counters = observer.counters(Time(100));
+        assert_eq!((counters.rejected, counters.bad_signatures), (99, 98));
+    }
+
+    #[test]
+    fn the_state_is_digested_once_per_slot_and_only_while_idle() {
+        let mut observer = observer(true);
+        let executed = Event::Executed { seq: SeqNum(5), submissions: 1, operations: 1 };
+        observer.note(Time(1_000_000), executed);
+        let mut computed = 0;
+        let mut ask = |observer: &mut Observer, at| {
+            let compute = || {
+                computed += 1;
+                (SeqNum(5), Digest([computed; 32]))
+            };
+            observer.executed_digest(Time(at), SeqNum(5), compute)
+        };
+        assert_eq!(ask(&mut observer, 1_100_000), None);
+        assert_eq!(ask(&mut observer, 1_300_000), Some((SeqNum(5), Digest([1; 32]))));
+        assert_eq!(ask(&mut observer, 1_400_000), Some((SeqNum(5), Digest([1; 32]))), "from memory");
+        observer.note(Time(1_500_000), Event::TransferDone { seq: SeqNum(5), leaves: 1, bytes: 1 });
+        assert_eq!(ask(&mut observer, 1_800_000), Some((SeqNum(5), Digest([2; 32]))), "another state");
+    }
+
+    #[test]
+    fn progress_of_single_slots_is_no_event() {
+        let mut observer = observer(true);
+        let (id, mut messages) = connect(&mut observer, Role::Observer);
+        assert!(matches!(messages.try_recv(), Ok(ConsoleMessage::Welcome(_))));
+        let (view, seq, digest) = (View(0), SeqNum(1), Digest::ZERO);
+        observer.note(Time(10), Event::PrePrepared { view, seq, digest });
+        observer.note(Time(25), Event::Prepared { view, seq });
+        observer.note(Time(30), Event::Rejoined);
+        observer.subscribe(Time(40), id, 100);
+        let status =
+            Status { view, asking_for: None, leader: ReplicaId(0), stable: seq, executed: seq, observing_until: None };
+        let glimpse = Glimpse {
+            at: Time(40),
+            status,
+            stable_digest: digest,
+            executed_digest: None,
+            counters: Counters::default(),
+            attack: String::new(),
+            slots: Vec::new(),
+        };
+        observer.send_frames(Time(40), &glimpse, |_| None);
+        let Ok(ConsoleMessage::Frame(frame)) = messages.try_recv() else { panic!("a frame is due") };
+        assert!(matches!(frame.events.as_slice(), [(_, Event::Rejoined)]), "{:?}", frame.events);
+        assert_eq!(frame.latencies[1].buckets, [(Micros(15), 1)]);
+    }
+}

@@ -113,3 +113,87 @@ impl Subscription {
         self.answer(ConsoleMessage::Frame(Box::new(frame)));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use byztop_core::protocol::Status;
+    use byztop_core::telemetry::Counters;
+    use byztop_core::types::{Digest, View};
+
+    const N1: ReplicaId = ReplicaId(0);
+
+    fn glimpse() -> Glimpse {
+        let (view, zero) = (View(0), SeqNum(0));
+        Glimpse {
+            at: Time(7),
+            status: Status { view, asking_for: None, leader: N1, stable: zero, executed: zero, observing_until: None },
+            stable_digest: Digest::ZERO,
+            executed_digest: None,
+            counters: Counters::default(),
+            attack: String::new(),
+            slots: Vec::new(),
+        }
+    }
+
+    fn console() -> (Subscription, mpsc::Receiver<ConsoleMessage>) {
+        let (queue, messages) = mpsc::channel(QUEUE);
+        (Subscription::new(Role::Observer, queue, 4), messages)
+    }
+
+    fn next_frame(messages: &mut mpsc::Receiver<ConsoleMessage>) -> Frame {
+        loop {
+            match messages.try_recv().expect("a frame waits") {
+                ConsoleMessage::Frame(frame) => return *frame,
+                _ => continue,
+            }
+        }
+    }
+
+    #[test]
+    fn frames_come_at_their_interval_and_only_to_who_subscribed() {
+        let (mut console, mut messages) = console();
+        console.send_frame(Time(0), N1, &glimpse(), |_| None);
+        assert!(messages.try_recv().is_err());
+        console.subscribe(Time(0), 1);
+        for (at, expected) in [(0, 1), (9_999, 0), (10_000, 1), (95_000, 1), (96_000, 0)] {
+            console.send_frame(Time(at), N1, &glimpse(), |_| None);
+            let sent = std::iter::from_fn(|| messages.try_recv().ok()).count();
+            assert_eq!(sent, expected, "at {at}: every 10 ms, and no burst after a pause");
+        }
+    }
+
+    #[test]
+    fn a_slow_console_loses_frames_but_neither_events_nor_answers() {
+        let (mut console, mut messages) = console();
+        console.subscribe(Time(0), 10);
+        for tick in 0..100 {
+            console.note(Time(tick), Event::Healed);
+            console.record((0, Micros(5)));
+            console.send_frame(Time(tick * 10_000), N1, &glimpse(), |_| None);
+        }
+        console.answer(ConsoleMessage::Done("crash".to_string()));
+        let waiting: Vec<ConsoleMessage> = std::iter::from_fn(|| messages.try_recv().ok()).collect();
+        assert_eq!(waiting.last(), Some(&ConsoleMessage::Done("crash".to_string())));
+        let sent = waiting.len() as u64 - 1;
+        assert_eq!(sent, (QUEUE - RESERVED_FOR_ANSWERS) as u64);
+        console.send_frame(Time(1_000_000), N1, &glimpse(), |_| None);
+        let frame = next_frame(&mut messages);
+        assert_eq!(frame.dropped, 100 - sent);
+        assert_eq!(frame.events.len() as u64, 100 - sent, "what the lost frames would have told");
+        assert_eq!(frame.latencies[0].buckets, [(Micros(5), (100 - sent) as u32)]);
+    }
+
+    #[test]
+    fn too_many_events_push_out_the_oldest_and_are_counted() {
+        let (mut console, mut messages) = console();
+        for at in 0..MAX_FRAME_EVENTS as u64 + 3 {
+            console.note(Time(at), Event::Rejoined);
+        }
+        console.subscribe(Time(0), 10);
+        console.send_frame(Time(0), N1, &glimpse(), |_| None);
+        let frame = next_frame(&mut messages);
+        assert_eq!((frame.events.len(), frame.dropped), (MAX_FRAME_EVENTS, 3));
+        assert_eq!(frame.events[0].0, Time(3));
+    }
+}

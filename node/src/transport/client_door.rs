@@ -25,8 +25,11 @@ pub(crate) async fn run<M>(connection: Connection, client: ClientId, shared: Sha
         Ok(()) => LinkEnd::Finished,
         Err(end) => end,
     };
-    if let LinkEnd::Violation(violation) = &end {
-        connection.close(close::FRAMING, violation.to_string().as_bytes());
+    if let Some(why) = end.rejection() {
+        if shared.core.clients.send(ClientInput::Refused(why)).await.is_err() {
+            return LinkEnd::Stopping;
+        }
+        connection.close(close::FRAMING, end.to_string().as_bytes());
     }
     connection.close(close::STOPPING, b"");
     if shared.core.clients.send(ClientInput::Down(client, id)).await.is_err() {

@@ -62,17 +62,22 @@ pub(crate) fn explain(error: &ConnectionError) -> String {
         ConnectionError::ApplicationClosed(close) => {
             format!("it hung up: {}", String::from_utf8_lossy(&close.reason))
         }
-        ConnectionError::TransportError(error) => error.reason.clone(),
+        ConnectionError::TransportError(error) => plain(&error.reason).to_string(),
         ConnectionError::ConnectionClosed(close) => {
             let reason = String::from_utf8_lossy(&close.reason);
-            if reason.is_empty() {
-                format!("it refused: {}", close.error_code)
-            } else {
-                format!("it refused: {reason}")
+            match plain(&reason) {
+                "" => format!("it refused: {}", close.error_code),
+                reason => format!("it refused: {reason}"),
             }
         }
         other => other.to_string(),
     }
+}
+
+/// A certificate's refusal without what rustls writes around it.
+fn plain(reason: &str) -> &str {
+    let inner = reason.split_once("Other(OtherError(").and_then(|(_, rest)| rest.strip_suffix("))"));
+    inner.unwrap_or(reason)
 }
 
 /// Pauses between attempts: from 50 ms, doubling to 2 s, each shortened by up to half so that peers do not march in step.
@@ -111,6 +116,15 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_is_told_in_its_own_words() {
+        assert_eq!(
+            plain("invalid peer certificate: Other(OtherError(n9 is not in the roster))"),
+            "n9 is not in the roster"
+        );
+        assert_eq!(plain("the peer (somebody) went away"), "the peer (somebody) went away");
+    }
 
     #[test]
     fn pauses_double_from_50_ms_to_2_s_and_jitter_only_shortens_them() {

@@ -2,13 +2,14 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use byztop_certs::{ClusterConfig, ClusterDirectory, Door, Identity, Role, peer_role};
 use byztop_core::types::{Digest, ReplicaId};
+use quinn::congestion::CubicConfig;
 use quinn::crypto::HmacKey;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::rustls::pki_types::CertificateDer;
@@ -26,6 +27,8 @@ const KEEP_ALIVE: Duration = Duration::from_millis(500);
 /// What one stream, and what all streams of a connection may have under way.
 const STREAM_WINDOW_BYTES: u32 = 8 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 24 << 20;
+/// What may be under way before the path is known: a large batch. The default is ten packets.
+const INITIAL_WINDOW_BYTES: u64 = 128 << 10;
 /// What the system is asked to buffer per socket: a burst of all peers must fit, or it is lost.
 const SOCKET_BUFFER_BYTES: usize = 4 << 20;
 /// How many handshakes may be under way.
@@ -79,7 +82,10 @@ pub(crate) async fn listen(
 ///
 /// If the system gives no socket.
 pub(crate) fn dialler() -> anyhow::Result<Endpoint> {
-    let socket = socket(SocketAddr::from(([0, 0, 0, 0], 0))).context("can not open a UDP socket")?;
+    // Of both families where the system has both.
+    let socket = socket(SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0)))
+        .or_else(|_| socket(SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0))))
+        .context("can not open a UDP socket")?;
     Endpoint::new(endpoint_config(ResetKey(Digest([0; 32]))), None, socket, Arc::new(TokioRuntime))
         .context("can not open a QUIC endpoint")
 }
@@ -128,6 +134,9 @@ fn socket(address: SocketAddr) -> io::Result<std::net::UdpSocket> {
     if let Err(error) = granted {
         tracing::debug!("socket buffers stay as they are: {error}");
     }
+    if address.is_ipv6() && address.ip().is_unspecified() {
+        socket.set_only_v6(false)?;
+    }
     socket.bind(&address.into())?;
     Ok(socket.into())
 }
@@ -141,6 +150,8 @@ fn transport(streams: Streams) -> TransportConfig {
     // An acknowledgement per ten packets instead of per two: on a short path they cost more than they tell.
     let mut acks = AckFrequencyConfig::default();
     acks.ack_eliciting_threshold(VarInt::from_u32(10)).max_ack_delay(Some(Duration::from_millis(5)));
+    let mut congestion = CubicConfig::default();
+    congestion.initial_window(INITIAL_WINDOW_BYTES);
     config
         .max_concurrent_uni_streams(VarInt::from_u32(one_way))
         .max_concurrent_bidi_streams(VarInt::from_u32(dialogues))
@@ -152,6 +163,7 @@ fn transport(streams: Streams) -> TransportConfig {
         // A first packet that meets a peer still starting is repeated after three of these.
         .initial_rtt(Duration::from_millis(20))
         .ack_frequency_config(Some(acks))
+        .congestion_controller_factory(Arc::new(congestion))
         .datagram_receive_buffer_size(None);
     config
 }

@@ -73,6 +73,19 @@ pub(crate) enum LinkEnd {
     Stopping,
 }
 
+impl LinkEnd {
+    /// What the peer is to be reproached for; nothing if its connection merely broke.
+    pub(super) fn rejection(&self) -> Option<Rejection> {
+        match self {
+            LinkEnd::Violation(Violation::TooLong { bytes, limit }) => {
+                Some(Rejection::TooLarge { bytes: u64::from(*bytes), limit: *limit as u64 })
+            }
+            LinkEnd::Violation(Violation::Truncated | Violation::UnknownStream) => Some(Rejection::NotCanonical),
+            _ => None,
+        }
+    }
+}
+
 /// Runs a link until it ends, and says how it did.
 pub(crate) async fn run<M: Message>(connection: Connection, peer: ReplicaId, shared: Shared<M>) -> LinkEnd {
     let id = LinkId::fresh();
@@ -80,8 +93,7 @@ pub(crate) async fn run<M: Message>(connection: Connection, peer: ReplicaId, sha
         Ok(never) => match never {},
         Err(end) => end,
     };
-    if let LinkEnd::Violation(Violation::TooLong { .. } | Violation::Truncated | Violation::UnknownStream) = &end {
-        let why = Rejection::NotCanonical;
+    if let Some(why) = end.rejection() {
         if shared.core.peers.send(PeerInput::Refused(peer, why)).await.is_err() {
             return LinkEnd::Stopping;
         }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use byztop_certs::{ClusterConfig, Identity, Role};
 use byztop_core::protocol::Message;
 use byztop_core::types::ReplicaId;
-use quinn::{Endpoint, Incoming};
-use tokio::sync::Semaphore;
+use quinn::{Connection, Endpoint, Incoming};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
 use super::dial::{self, Backoff, DialError};
@@ -14,8 +14,13 @@ use super::endpoint::{self, Streams};
 use super::link::{self, Shared};
 use super::{client_door, close};
 
-/// How many connections may be open or in handshake at the protocol door.
-const MAX_CONNECTIONS: usize = 512;
+/// How many handshakes may be under way at the protocol door. When half of them are, whoever comes must first prove that
+/// it receives at the address that it writes from, so that forged addresses keep nobody out.
+const MAX_HANDSHAKES: usize = 128;
+
+/// How many connections of clients are served. Those of replicas have no limit but their number: each newer one of a
+/// replica ends the one before.
+const MAX_CLIENTS: usize = 128;
 
 /// The mesh of one replica.
 pub(crate) struct Mesh<M> {
@@ -51,17 +56,25 @@ impl<M: Message> Mesh<M> {
         for peer in self.config.committee().members().filter(|peer| *peer > self.me) {
             tasks.spawn(self.clone().keep_dialling(peer));
         }
-        let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let handshakes = Arc::new(Semaphore::new(MAX_HANDSHAKES));
+        let clients = Arc::new(Semaphore::new(MAX_CLIENTS));
         while let Some(incoming) = self.endpoint.accept().await {
             while tasks.try_join_next().is_some() {}
-            let Ok(place) = room.clone().try_acquire_owned() else {
+            if handshakes.available_permits() < MAX_HANDSHAKES / 2 && incoming.may_retry() {
+                if let Err(error) = incoming.retry() {
+                    tracing::debug!("{}: {error}", self.me);
+                }
+                continue;
+            }
+            let Ok(handshake) = handshakes.clone().try_acquire_owned() else {
                 incoming.refuse();
                 continue;
             };
-            let mesh = self.clone();
+            let (mesh, clients) = (self.clone(), clients.clone());
             tasks.spawn(async move {
-                mesh.welcome(incoming).await;
-                drop(place);
+                if let Some((connection, role)) = mesh.welcome(incoming, handshake).await {
+                    mesh.serve(connection, role, &clients).await;
+                }
             });
         }
     }
@@ -89,28 +102,44 @@ impl<M: Message> Mesh<M> {
         }
     }
 
-    /// Sees who came in, and serves them.
-    async fn welcome(self, incoming: Incoming) {
+    /// Sees who came in.
+    async fn welcome(&self, incoming: Incoming, _handshake: OwnedSemaphorePermit) -> Option<(Connection, Role)> {
         let from = incoming.remote_address();
         let connection = match incoming.await {
             Ok(connection) => connection,
-            Err(error) => return tracing::debug!("{} turned {from} away: {}", self.me, dial::explain(&error)),
+            Err(error) => {
+                tracing::debug!("{} turned {from} away: {}", self.me, dial::explain(&error));
+                return None;
+            }
         };
-        let end = match endpoint::role_of(&connection, &self.config) {
-            Ok(Role::Replica(peer)) if peer < self.me => {
+        match endpoint::role_of(&connection, &self.config) {
+            Ok(role) => Some((connection, role)),
+            Err(error) => {
+                connection.close(close::WRONG_SIDE, error.to_string().as_bytes());
+                tracing::warn!("{} does not let in {from}: {error:#}", self.me);
+                None
+            }
+        }
+    }
+
+    /// Serves a replica that dials, or a client.
+    async fn serve(self, connection: Connection, role: Role, clients: &Semaphore) {
+        let end = match role {
+            Role::Replica(peer) if peer < self.me => {
                 tracing::info!("{} is linked to {peer}", self.me);
                 link::run(connection, peer, self.shared).await
             }
-            Ok(Role::Client(client)) => client_door::run(connection, client, self.shared).await,
-            Ok(role) => {
-                connection.close(close::WRONG_SIDE, format!("{} does not let in {role}", self.me).as_bytes());
-                return tracing::warn!("{} does not let in {role} from {from}", self.me);
+            Role::Client(client) => {
+                let Ok(_place) = clients.try_acquire() else {
+                    return connection.close(close::TOO_MANY, b"too many clients are connected");
+                };
+                client_door::run(connection, client, self.shared).await
             }
-            Err(error) => {
-                connection.close(close::WRONG_SIDE, error.to_string().as_bytes());
-                return tracing::warn!("{} does not let in {from}: {error:#}", self.me);
+            role => {
+                connection.close(close::WRONG_SIDE, format!("{} does not let in {role}", self.me).as_bytes());
+                return tracing::warn!("{} does not let in {role}", self.me);
             }
         };
-        tracing::info!("{} lost {from}: {end}", self.me);
+        tracing::info!("{} lost {role}: {end}", self.me);
     }
 }
