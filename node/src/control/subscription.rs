@@ -89,9 +89,10 @@ impl Subscription {
         glimpse: &Glimpse,
         votes: impl FnOnce(Option<SeqNum>) -> Option<SlotVotes>,
     ) {
-        let Some((at, interval)) = self.due.filter(|(at, _)| *at <= now) else { return };
-        // In step with the first frame, unless the core was held up for longer than a frame.
-        self.due = Some((at.after(interval).max(now.after(Micros(interval.0 / 2))), interval));
+        let Some((_, interval)) = self.due.filter(|(at, _)| *at <= now) else { return };
+        // At the next multiple of the interval by the wall clock: frames of different replicas then show one moment.
+        let to_go = Micros(interval.0 - glimpse.at.0 % interval.0);
+        self.due = Some((now.after(to_go), interval));
         if self.queue.capacity() <= RESERVED_FOR_ANSWERS {
             self.dropped += 1;
             return;
@@ -123,10 +124,13 @@ mod tests {
 
     const N1: ReplicaId = ReplicaId(0);
 
-    fn glimpse() -> Glimpse {
+    /// How far the wall clock is ahead of the monotonic one: no multiple of an interval.
+    const UNIX_ORIGIN: u64 = 1_000_007_000;
+
+    fn glimpse(now: Time) -> Glimpse {
         let (view, zero) = (View(0), SeqNum(0));
         Glimpse {
-            at: Time(7),
+            at: Time(UNIX_ORIGIN + now.0),
             status: Status { view, asking_for: None, leader: N1, stable: zero, executed: zero, observing_until: None },
             stable_digest: Digest::ZERO,
             executed_digest: None,
@@ -153,13 +157,15 @@ mod tests {
     #[test]
     fn frames_come_at_their_interval_and_only_to_who_subscribed() {
         let (mut console, mut messages) = console();
-        console.send_frame(Time(0), N1, &glimpse(), |_| None);
+        console.send_frame(Time(0), N1, &glimpse(Time(0)), |_| None);
         assert!(messages.try_recv().is_err());
         console.subscribe(Time(0), 1);
-        for (at, expected) in [(0, 1), (9_999, 0), (10_000, 1), (95_000, 1), (96_000, 0)] {
-            console.send_frame(Time(at), N1, &glimpse(), |_| None);
+        for (at, expected) in
+            [(0, 1), (2_999, 0), (3_000, 1), (12_999, 0), (13_000, 1), (95_000, 1), (102_999, 0), (103_000, 1)]
+        {
+            console.send_frame(Time(at), N1, &glimpse(Time(at)), |_| None);
             let sent = std::iter::from_fn(|| messages.try_recv().ok()).count();
-            assert_eq!(sent, expected, "at {at}: every 10 ms, and no burst after a pause");
+            assert_eq!(sent, expected, "at {at}: every 10 ms of the wall clock, and no burst after a pause");
         }
     }
 
@@ -170,14 +176,14 @@ mod tests {
         for tick in 0..100 {
             console.note(Time(tick), Event::Healed);
             console.record((0, Micros(5)));
-            console.send_frame(Time(tick * 10_000), N1, &glimpse(), |_| None);
+            console.send_frame(Time(tick * 10_000), N1, &glimpse(Time(tick * 10_000)), |_| None);
         }
         console.answer(ConsoleMessage::Done("crash".to_string()));
         let waiting: Vec<ConsoleMessage> = std::iter::from_fn(|| messages.try_recv().ok()).collect();
         assert_eq!(waiting.last(), Some(&ConsoleMessage::Done("crash".to_string())));
         let sent = waiting.len() as u64 - 1;
         assert_eq!(sent, (QUEUE - RESERVED_FOR_ANSWERS) as u64);
-        console.send_frame(Time(1_000_000), N1, &glimpse(), |_| None);
+        console.send_frame(Time(1_000_000), N1, &glimpse(Time(1_000_000)), |_| None);
         let frame = next_frame(&mut messages);
         assert_eq!(frame.dropped, 100 - sent);
         assert_eq!(frame.events.len() as u64, 100 - sent, "what the lost frames would have told");
@@ -191,7 +197,7 @@ mod tests {
             console.note(Time(at), Event::Rejoined);
         }
         console.subscribe(Time(0), 10);
-        console.send_frame(Time(0), N1, &glimpse(), |_| None);
+        console.send_frame(Time(0), N1, &glimpse(Time(0)), |_| None);
         let frame = next_frame(&mut messages);
         assert_eq!((frame.events.len(), frame.dropped), (MAX_FRAME_EVENTS, 3));
         assert_eq!(frame.events[0].0, Time(3));
