@@ -197,6 +197,8 @@ impl Pbft {
             Some(deadline) if deadline <= cx.now => {
                 self.ask(cx, Recipients::All);
                 let answers_due = cx.now.after(Micros::from_millis(self.settings.ask_timeout_ms));
+                // Until then the request timer counts as set: a new request must not put the answers off.
+                self.request_timer = Some(answers_due);
                 cx.emit(Output::SetTimer(Timer::Ask, answers_due));
             }
             _ => self.arm_request_timer(cx),
@@ -205,6 +207,7 @@ impl Pbft {
 
     /// The answers are in: complain only if the request is still not executed.
     pub(super) fn on_ask_timeout(&mut self, cx: &mut Cx<'_>) {
+        self.request_timer = None;
         if self.request_deadline(cx).is_some_and(|deadline| deadline <= cx.now) && !self.is_changing_view() {
             self.ask_for(cx, self.view.next(), Complaint::RequestTimeout);
         }

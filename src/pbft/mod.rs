@@ -64,7 +64,7 @@ pub struct Pbft {
     /// Where this replica stood when it last saw f+1 others ahead.
     behind: Option<SeqNum>,
     asked_at: Option<Time>,
-    /// When the request timer runs out, if it is set.
+    /// When the request timer runs out, or the answers that it asked for are due, if either is awaited.
     request_timer: Option<Time>,
     /// Set while the replica may not vote, having lost its log.
     observing: Option<Observing>,

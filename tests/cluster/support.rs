@@ -126,6 +126,7 @@ impl Cluster {
     pub(crate) fn kill(&mut self, replica: ReplicaId) {
         self.nodes[replica.index()] = None;
         self.timers.retain(|(owner, _), _| *owner != replica);
+        self.parcels.retain(|_, parcel| !matches!(parcel, Parcel::Wake { replica: owner, .. } if *owner == replica));
     }
 
     /// Starts a replica that was killed; it has lost its log.
