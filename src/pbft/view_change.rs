@@ -75,10 +75,12 @@ impl Pbft {
         self.view_changes.values().filter(move |signed| signed.body.view == view)
     }
 
-    /// Rule 18: the timer starts at q view changes and doubles with each view that fails to begin.
+    /// Rule 18: the timer starts at q view changes and doubles with each view that fails to begin. Whoever asks for a
+    /// later view has given this one up: it counts too, or replicas whose targets parted would wait for each other.
     fn time_view_change(&mut self, cx: &mut Cx<'_>) {
         let Phase::Changing { target, is_timed: false } = self.phase else { return };
-        if self.supporters(target).count() < self.committee.quorum() {
+        let count = self.view_changes.values().filter(|signed| signed.body.view >= target).count();
+        if count < self.committee.quorum() {
             return;
         }
         self.phase = Phase::Changing { target, is_timed: true };

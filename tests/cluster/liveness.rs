@@ -4,7 +4,7 @@
 use byztop_core::types::View;
 
 use crate::support::{Cluster, id};
-use crate::{assert_answered, load, settings};
+use crate::{assert_answered, load, pay, settings};
 
 #[test]
 fn rule_17_a_dead_primary_is_deposed_however_fast_requests_come() {
@@ -14,5 +14,22 @@ fn rule_17_a_dead_primary_is_deposed_however_fast_requests_come() {
     assert_eq!(cluster.view(id(2)), View(1), "requests keep coming while the answers to a question are awaited");
     asked.extend(load(&mut cluster, 20, 50));
     cluster.run_ms(500);
+    assert_answered(&cluster, &asked);
+}
+
+#[test]
+fn rule_18_replicas_whose_view_changes_parted_come_together_without_the_faulty_one() {
+    let mut cluster = Cluster::new(4, settings(), 31);
+    cluster.attack(id(1), "crash");
+    for other in [2, 3] {
+        cluster.cut.insert((id(4), id(other)));
+    }
+    let asked = vec![cluster.submit(0, 0, &[pay(1, 2)])];
+    // n4 sees a quorum ask for view 1 and gives it up; n2 and n3 never see n4 ask.
+    cluster.run_ms(3000);
+    let asks = |n: u8| cluster.node(id(n)).replica().status().asking_for;
+    assert_eq!((asks(2), asks(3), asks(4)), (Some(View(1)), Some(View(1)), Some(View(2))));
+    cluster.cut.clear();
+    cluster.run_ms(10_000);
     assert_answered(&cluster, &asked);
 }
