@@ -47,6 +47,7 @@ impl Pbft {
         if self.observing.as_ref().is_some_and(|observing| observing.until.is_none()) {
             self.ask(cx, Recipients::All);
         }
+        self.fetch_proposed(cx);
         self.help_observers(cx);
     }
 
@@ -165,6 +166,16 @@ impl Pbft {
     pub(super) fn fetch_batch(&self, cx: &mut Cx<'_>, digest: Digest, voters: &[ReplicaId]) {
         for voter in voters.iter().filter(|voter| **voter != self.me).take(self.committee.weak_quorum()) {
             cx.send(Recipients::One(*voter), Message::FetchBatches(vec![digest]));
+        }
+    }
+
+    /// Asks everyone for the batches of proposals that a new view forces and that this replica never saw.
+    pub(super) fn fetch_proposed(&self, cx: &mut Cx<'_>) {
+        let proposed = self.log.after(self.executed).filter_map(|(_, slot)| slot.proposal);
+        let unknown: Vec<Digest> =
+            proposed.map(|proposal| proposal.digest).filter(|digest| self.log.batch(*digest).is_none()).collect();
+        if !unknown.is_empty() {
+            cx.send(Recipients::All, Message::FetchBatches(unknown));
         }
     }
 

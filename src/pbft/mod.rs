@@ -112,6 +112,7 @@ impl Pbft {
         self.stable = certificate.clone();
         self.watermarks.advance(certificate.seq());
         self.log.collect(certificate.seq());
+        self.adopt_forced(cx);
         let is_safe = |observing: &Observing| observing.until.is_some_and(|until| until <= certificate.seq());
         if self.observing.as_ref().is_some_and(is_safe) {
             self.observing = None;

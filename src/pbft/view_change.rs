@@ -152,7 +152,7 @@ impl Pbft {
             cx.emit(Output::LearnedCheckpoint(stable));
         }
         self.log.enter_view(view);
-        self.adopt(cx, view, entries);
+        self.adopt_forced(cx);
         let max_s = entries.last().map_or(min_s, |entry| entry.seq);
         self.next_seq = max_s.max(self.executed).next();
         let batches: Vec<Batch> = entries.iter().filter_map(|entry| self.log.batch(entry.digest)).collect();
@@ -161,19 +161,21 @@ impl Pbft {
         self.propose(cx);
     }
 
-    /// Takes over the proposals of O, as if each were a pre-prepare of the new view (§4.4).
-    fn adopt(&mut self, cx: &mut Cx<'_>, view: View, entries: &[ForcedProposal]) {
-        let open = |entry: &&ForcedProposal| self.watermarks.contain(entry.seq);
-        let entries: Vec<ForcedProposal> = entries.iter().filter(open).copied().collect();
+    /// Takes over the proposals of O, as if each were a pre-prepare of the new view (§4.4). What lies beyond a lagging
+    /// replica's window is taken over when the window has moved: nobody sends it again.
+    pub(super) fn adopt_forced(&mut self, cx: &mut Cx<'_>) {
+        let Some(signed) = self.new_view.as_ref().filter(|signed| signed.body.view == self.view) else { return };
+        let (view, is_open) = (self.view, |seq| self.watermarks.contain(seq));
+        let is_new = |seq| self.log.slot(seq).is_none_or(|slot| slot.proposal.is_none());
+        let entries: Vec<ForcedProposal> =
+            signed.body.forced.iter().filter(|entry| is_open(entry.seq) && is_new(entry.seq)).copied().collect();
         for ForcedProposal { seq, digest, signature } in entries.iter().copied() {
             let proposal = Proposal { view, origin: Origin::NewView, digest, header: signature };
             self.log.slot_mut(seq).proposal = Some(proposal);
             cx.note(Event::PrePrepared { view, seq, digest });
         }
-        let unknown: Vec<Digest> =
-            entries.iter().map(|entry| entry.digest).filter(|digest| self.log.lacks_batch(*digest)).collect();
-        if !unknown.is_empty() {
-            cx.send(Recipients::All, Message::FetchBatches(unknown));
+        if !entries.is_empty() {
+            self.fetch_proposed(cx);
         }
         for entry in &entries {
             self.resume(cx, entry.seq);

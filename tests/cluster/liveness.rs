@@ -1,10 +1,10 @@
 //! What must not stop the cluster: a request timer under load, view changes that part ways, views that begin beyond a
 //! replica's window, messages that are lost once.
 
-use byztop_core::types::View;
+use byztop_core::types::{SeqNum, View};
 
 use crate::support::{Cluster, id};
-use crate::{assert_answered, load, pay, settings};
+use crate::{assert_answered, load, pay, settings, short_window};
 
 #[test]
 fn rule_17_a_dead_primary_is_deposed_however_fast_requests_come() {
@@ -32,4 +32,37 @@ fn rule_18_replicas_whose_view_changes_parted_come_together_without_the_faulty_o
     cluster.cut.clear();
     cluster.run_ms(10_000);
     assert_answered(&cluster, &asked);
+}
+
+#[test]
+fn rule_12_what_a_new_view_forces_beyond_the_window_is_voted_on_once_the_window_has_moved() {
+    let mut cluster = Cluster::new(4, short_window(), 32);
+    // n4 executes slots 1 to 6 and hears of no checkpoint: its window ends at 6.
+    cluster.deaf_to.insert((id(4), "checkpoint"));
+    let mut asked = load(&mut cluster, 6, 10);
+    assert_eq!((cluster.executed(id(4)), cluster.stable(id(4))), (SeqNum(6), SeqNum(0)));
+    cluster.deaf_to.insert((id(4), "committed"));
+    // n2 and n3 prepare slots 7 and 8, and nobody commits them; then n1 is silent for good. n4 learns of the checkpoint
+    // from the new view alone.
+    cluster.deaf_to.extend((1..=4).map(|deaf| (id(deaf), "commit")));
+    asked.extend(load(&mut cluster, 2, 10));
+    cluster.attack(id(1), "crash");
+    cluster.deaf_to.retain(|(_, name)| *name != "commit");
+    cluster.run_ms(4000);
+    assert_answered(&cluster, &asked);
+    assert_eq!(cluster.view(id(2)), View(1), "view 1 has what it needs: n4's votes too");
+}
+
+#[test]
+fn a_batch_that_a_new_view_forces_is_fetched_until_it_comes() {
+    let mut cluster = Cluster::new(4, settings(), 33);
+    cluster.attack(id(1), "dark(n4)");
+    cluster.deaf_to.extend((1..=4).map(|deaf| (id(deaf), "commit")));
+    let asked = load(&mut cluster, 2, 10);
+    cluster.attack(id(1), "crash");
+    cluster.deaf_to.retain(|(deaf, _)| *deaf == id(1));
+    cluster.lose_first.insert("batches", 6);
+    cluster.run_ms(4000);
+    assert_answered(&cluster, &asked);
+    assert_eq!(cluster.view(id(2)), View(1));
 }

@@ -41,6 +41,10 @@ pub(crate) struct Cluster {
     pub(crate) replies: BTreeMap<(Session, Timestamp), BTreeMap<ReplicaId, Reply>>,
     /// Links that lose everything, as (from, to).
     pub(crate) cut: BTreeSet<(ReplicaId, ReplicaId)>,
+    /// Messages, by name, that never reach a replica.
+    pub(crate) deaf_to: BTreeSet<(ReplicaId, &'static str)>,
+    /// How many of the next messages of a name are lost.
+    pub(crate) lose_first: BTreeMap<&'static str, u64>,
     /// How many messages in a thousand are lost.
     pub(crate) loss_per_mille: u32,
     /// Messages by name, as sent.
@@ -81,6 +85,8 @@ impl Cluster {
             notes: Vec::new(),
             replies: BTreeMap::new(),
             cut: BTreeSet::new(),
+            deaf_to: BTreeSet::new(),
+            lose_first: BTreeMap::new(),
             loss_per_mille: 0,
             sent: BTreeMap::new(),
             recording: None,
@@ -250,7 +256,11 @@ impl Cluster {
     fn post(&mut self, from: ReplicaId, to: ReplicaId, message: &PeerMessage<Message>) {
         *self.sent.entry(message.name()).or_default() += 1;
         let is_lost = self.network.random_range(0..1000) < self.loss_per_mille;
-        if is_lost || self.cut.contains(&(from, to)) {
+        if is_lost || self.cut.contains(&(from, to)) || self.deaf_to.contains(&(to, message.name())) {
+            return;
+        }
+        if let Some(left) = self.lose_first.get_mut(message.name()).filter(|left| **left > 0) {
+            *left -= 1;
             return;
         }
         self.count += 1;
@@ -301,6 +311,10 @@ impl Cluster {
         self.node(replica).replica().status().executed
     }
 
+    pub(crate) fn stable(&self, replica: ReplicaId) -> SeqNum {
+        self.node(replica).replica().status().stable
+    }
+
     pub(crate) fn view(&self, replica: ReplicaId) -> View {
         self.node(replica).replica().status().view
     }
@@ -320,7 +334,7 @@ impl Cluster {
     }
 
     /// Prints where every replica stands and what happened last, for a test that is about to fail.
-    fn explain(&self) {
+    pub(crate) fn explain(&self) {
         for node in self.nodes.iter().flatten() {
             eprintln!("{:?} {}", node.replica().status(), node.active());
         }
