@@ -258,7 +258,13 @@ impl Pbft {
 
     /// As primary of an idle cluster: null requests bring the checkpoint about that an observer waits for. An observer
     /// that asks for more than two windows is not believed.
+    ///
+    /// A primary that is itself an observer can not propose them and is complained about on its own word.
     fn help_observers(&mut self, cx: &mut Cx<'_>) {
+        let leader = self.peers.get(&self.committee.primary(self.view)).and_then(|peer| peer.report);
+        if leader.is_some_and(|report| report.observing_until.is_some()) && !self.is_changing_view() {
+            self.ask_for(cx, self.view.next(), Complaint::LostLog);
+        }
         let reach = self.executed.plus(2 * self.settings.window_slots);
         let awaited = self.peers.values().filter_map(|peer| peer.report.and_then(|report| report.observing_until));
         let Some(target) = awaited.filter(|until| *until <= reach).max() else { return };

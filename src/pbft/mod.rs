@@ -119,6 +119,8 @@ impl Pbft {
             self.next_seq = self.next_seq.max(self.executed.next());
             cx.note(Event::Rejoined);
             self.arm_request_timer(cx);
+            // What was proposed meanwhile is voted on now.
+            self.on_bodies(cx);
         }
         self.propose(cx);
     }

@@ -1,10 +1,11 @@
 //! What must not stop the cluster: a request timer under load, view changes that part ways, views that begin beyond a
 //! replica's window, messages that are lost once.
 
+use byztop_core::protocol::Event;
 use byztop_core::types::{SeqNum, View};
 
 use crate::support::{Cluster, id};
-use crate::{assert_answered, load, pay, settings, short_window};
+use crate::{all, assert_answered, load, pay, settings, short_window};
 
 #[test]
 fn rule_17_a_dead_primary_is_deposed_however_fast_requests_come() {
@@ -65,4 +66,16 @@ fn a_batch_that_a_new_view_forces_is_fetched_until_it_comes() {
     cluster.run_ms(4000);
     assert_answered(&cluster, &asked);
     assert_eq!(cluster.view(id(2)), View(1));
+}
+
+#[test]
+fn rule_29_a_primary_that_lost_its_log_is_deposed_on_an_idle_cluster() {
+    let mut cluster = Cluster::new(4, short_window(), 34);
+    load(&mut cluster, 20, 5);
+    cluster.kill(id(1));
+    cluster.restart(id(1));
+    cluster.run_ms(8000);
+    assert!(cluster.notes.iter().any(|(_, replica, event)| *replica == id(1) && *event == Event::Rejoined));
+    let replicas = all(&cluster);
+    cluster.assert_equal(&replicas);
 }
