@@ -41,10 +41,13 @@ impl Pbft {
         self.check_window(&signed.body)?;
         let ViewChange { view, replica, .. } = signed.body;
         let is_news = self.view_changes.get(&replica).is_none_or(|earlier| earlier.body.view < view);
-        if view <= self.view || !is_news {
+        if view <= self.view {
             return Ok(());
         }
-        self.view_changes.insert(replica, signed.clone());
+        if is_news {
+            self.view_changes.insert(replica, signed.clone());
+        }
+        // A repetition too: whoever lost its log could not join when it first heard this.
         self.join(cx);
         self.time_view_change(cx);
         self.begin_view(cx);
