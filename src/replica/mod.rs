@@ -171,8 +171,9 @@ impl<P: Protocol, A: Application> Replica<P, A> {
             }
             protocol::Output::LearnedCheckpoint(certificate) => self.on_certificate(now, certificate, outputs),
             protocol::Output::Note(event) => {
-                if matches!(event, Event::ViewEntered { .. }) {
+                if let Event::ViewEntered { view, .. } = event {
                     self.counters.view_changes += 1;
+                    self.auditor.enter_view(view);
                 }
                 outputs.push(Output::Note(event));
             }

@@ -206,6 +206,12 @@ impl Cluster {
         Signed::by(&self.clients[usize::from(client)], body)
     }
 
+    /// A replica gets a message that `from` made up with its own key.
+    pub(crate) fn inject(&mut self, from: ReplicaId, to: ReplicaId, message: PeerMessage<Message>) {
+        let verified = Verified::check(message, Author::Replica(from), &self.verifier).expect("it is signed correctly");
+        self.input(to, Input::Peer(from, verified));
+    }
+
     fn input(&mut self, replica: ReplicaId, input: Input<Message>) {
         let Some(node) = self.nodes[replica.index()].as_mut() else { return };
         let mut outputs = Vec::new();
