@@ -188,6 +188,10 @@ impl Pbft {
     /// Goes on with a slot whose proposal or batch has just become known.
     pub(super) fn resume(&mut self, cx: &mut Cx<'_>, seq: SeqNum) {
         let primary = self.committee.primary(self.view);
+        let proposal = self.log.slot(seq).and_then(|slot| slot.proposal);
+        if let Some(batch) = proposal.and_then(|proposal| self.log.batch(proposal.digest)) {
+            cx.pool.hold(&batch, seq);
+        }
         self.try_prepare(cx, seq, primary);
         self.advance(cx, seq);
         self.deliver(cx, seq);

@@ -253,6 +253,10 @@ pub trait Pool {
     /// Which of the bodies are not here.
     fn missing(&self, batch: &Batch) -> Vec<Digest>;
 
+    /// A proposal for the slot names these submissions: bodies that are here stay until the slot is behind a stable
+    /// checkpoint.
+    fn hold(&mut self, batch: &Batch, seq: SeqNum);
+
     /// Since when the longest waiting admitted and unexecuted submission has waited.
     fn oldest_pending_since(&self) -> Option<Time>;
 }

@@ -165,6 +165,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
             protocol::Output::NeedBodies { digests, holder } => self.want_bodies(now, &digests, holder, outputs),
             protocol::Output::Commit { seq, batch, .. } => {
                 if seq > self.state.executed {
+                    protocol::Pool::hold(&mut self.pool, &batch, seq);
                     self.decided.insert(seq, batch);
                 }
                 self.execute_ready(now, outputs);
