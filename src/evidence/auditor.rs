@@ -1,7 +1,8 @@
 //! The auditor: sees every verified message of a replica and keeps what it needs to prove a contradiction.
 //!
 //! Bounds: statements about slots within two windows above the stable checkpoint, of each author at most
-//! [`PER_AUTHOR_WINDOWS`] windows' worth; of a primary's headers beyond that, the last [`STRAY_HEADERS`] of a view (rule 6).
+//! [`PER_AUTHOR_WINDOWS`] windows' worth, those of the current view first; of a primary's headers beyond that, the last
+//! [`STRAY_HEADERS`] of a view (rule 6). Nothing of views more than [`VIEWS_AHEAD`] ahead.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Write as _;
@@ -14,9 +15,16 @@ use crate::types::{Digest, ReplicaId, ReplicaSet, SeqNum, View};
 
 const PER_AUTHOR_WINDOWS: u64 = 8;
 const STRAY_HEADERS: usize = 8;
+const VIEWS_AHEAD: u64 = 8;
 
-/// Where a statement stands: an honest author makes at most one for each place.
-type Place = (Kind, View, SeqNum);
+/// Where a statement stands: an honest author makes at most one for each place. A proposal has the same place whether
+/// it is its primary's own or forced.
+type Place = (View, Kind, SeqNum);
+
+fn place_of(statement: &Statement) -> Place {
+    let kind = if statement.kind == Kind::Forced { Kind::PrePrepare } else { statement.kind };
+    (statement.view, kind, statement.seq)
+}
 
 /// A statement, and which replicas are known to have been told it.
 #[derive(Clone)]
@@ -30,6 +38,8 @@ pub struct Auditor {
     me: ReplicaId,
     committee: Committee,
     window_slots: u64,
+    /// The replica's view.
+    view: View,
     stable: SeqNum,
     by_author: BTreeMap<ReplicaId, BTreeMap<Place, Heard>>,
     /// Headers of primaries outside the window, newest last.
@@ -53,6 +63,7 @@ impl Auditor {
             me,
             committee,
             window_slots,
+            view: View(0),
             stable: SeqNum(0),
             by_author: BTreeMap::new(),
             strays: BTreeMap::new(),
@@ -75,15 +86,18 @@ impl Auditor {
     pub fn remember<M: Message>(&mut self, from: ReplicaId, claim: Claim) -> Option<Finding<M>> {
         let author = claim.replica().filter(|author| self.committee.contains(*author))?;
         let Statement { kind, view, seq, .. } = claim.statement;
+        if view.0 > self.view.0.saturating_add(VIEWS_AHEAD) {
+            return None;
+        }
         // Who repeats another's header was told it; who hears it from its author is this replica itself.
         let hearer = if from == author { self.me } else { from };
         let is_header = kind == Kind::PrePrepare;
         if seq.0 != 0 && !self.is_in_window(seq) {
             return if is_header { self.remember_stray(author, hearer, claim) } else { None };
         }
-        let limit = (PER_AUTHOR_WINDOWS * self.window_slots) as usize;
+        let place = place_of(&claim.statement);
         let places = self.by_author.entry(author).or_default();
-        if let Some(known) = places.get_mut(&(kind, view, seq)) {
+        if let Some(known) = places.get_mut(&place) {
             if known.claim.statement.digest == claim.statement.digest {
                 known.told.insert(hearer);
                 if known.claim.batch.is_none() && claim.batch.is_some() {
@@ -95,12 +109,31 @@ impl Auditor {
             let earlier = known.clone();
             return Some(contradiction(author, &earlier, Heard { claim, told: [hearer].into_iter().collect() }));
         }
-        if places.len() >= limit {
-            // Oldest kind and view first: what an honest replica says now is worth more than what it said then.
-            places.pop_first();
+        places.insert(place, Heard { claim: claim.clone(), told: [hearer].into_iter().collect() });
+        let finding = if is_header { self.check_assignment(author, &claim) } else { None };
+        self.forget_excess(author);
+        finding
+    }
+
+    /// Keeps an author within its bound. What it says of views to come goes first, then what it said of the oldest: its
+    /// statements of the current view fit, so nobody buries what it said by saying more.
+    fn forget_excess(&mut self, author: ReplicaId) {
+        let Some(places) = self.by_author.get_mut(&author) else { return };
+        while places.len() as u64 > PER_AUTHOR_WINDOWS * self.window_slots {
+            let is_ahead = places.last_key_value().is_some_and(|((view, ..), _)| *view > self.view);
+            let forgotten = if is_ahead { places.pop_last() } else { places.pop_first() };
+            let Some(((view, _, seq), heard)) = forgotten else { return };
+            for content in contents(&heard.claim) {
+                if self.assigned.get(&(view, content)) == Some(&seq) {
+                    self.assigned.remove(&(view, content));
+                }
+            }
         }
-        places.insert((kind, view, seq), Heard { claim: claim.clone(), told: [hearer].into_iter().collect() });
-        if is_header { self.check_assignment(author, &claim) } else { None }
+    }
+
+    /// The replica has entered a view.
+    pub fn enter_view(&mut self, view: View) {
+        self.view = view;
     }
 
     /// A primary's header beyond the window: this is how the sequence-number form of equivocation looks to its victims.
@@ -181,7 +214,7 @@ impl Auditor {
     }
 
     fn header(&self, author: ReplicaId, view: View, seq: SeqNum) -> Option<Heard> {
-        let in_window = self.by_author.get(&author).and_then(|places| places.get(&(Kind::PrePrepare, view, seq)));
+        let in_window = self.by_author.get(&author).and_then(|places| places.get(&(view, Kind::PrePrepare, seq)));
         let matches = |heard: &&Heard| heard.claim.statement.view == view && heard.claim.statement.seq == seq;
         let stray = || self.strays.get(&author).and_then(|strays| strays.iter().find(matches));
         in_window.or_else(stray).cloned()
@@ -191,14 +224,15 @@ impl Auditor {
     pub fn collect(&mut self, stable: SeqNum) {
         self.stable = stable;
         for places in self.by_author.values_mut() {
-            places.retain(|(_, _, seq), _| seq.0 == 0 || *seq > stable);
+            places.retain(|(.., seq), _| seq.0 == 0 || *seq > stable);
         }
         self.assigned.retain(|_, seq| *seq > stable);
     }
 
-    /// How many statements it holds.
+    /// How many statements and digests of what they assign it holds.
     pub fn len(&self) -> usize {
-        self.by_author.values().map(BTreeMap::len).sum::<usize>()
+        self.assigned.len()
+            + self.by_author.values().map(BTreeMap::len).sum::<usize>()
             + self.strays.values().map(VecDeque::len).sum::<usize>()
     }
 
@@ -222,4 +256,63 @@ fn contradiction<M: Message>(author: ReplicaId, a: &Heard, b: Heard) -> Finding<
         let _infallible = write!(summary, "{comma} {} to {}", heard.claim.statement.digest.short(), heard.told);
     }
     Finding { proof: Proof::Contradiction(a.claim.clone(), b.claim), summary }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::{Author, Signature};
+    use crate::pbft;
+    use crate::protocol::Batch;
+
+    const WINDOW: u64 = 4;
+
+    fn auditor() -> Auditor {
+        Auditor::new(ReplicaId(3), Committee::new(4).unwrap(), WINDOW)
+    }
+
+    fn claim(kind: Kind, view: u64, seq: u64, content: u64, submissions: u8) -> Claim {
+        let digest = |i: u8| Digest::of("submission", &[&content.to_le_bytes(), &[i]]);
+        let batch = Batch { submissions: (0..submissions).map(digest).collect() };
+        let author = Author::Replica(ReplicaId(1));
+        let statement = Statement { kind, view: View(view), seq: SeqNum(seq), digest: batch.digest(), author };
+        Claim { statement, signature: Signature::BLANK, batch: Some(batch) }
+    }
+
+    fn hear(auditor: &mut Auditor, claim: Claim) -> bool {
+        auditor.remember::<pbft::Message>(ReplicaId(1), claim).is_some()
+    }
+
+    #[test]
+    fn what_one_author_says_is_bounded_with_all_that_it_assigns() {
+        let mut auditor = auditor();
+        for i in 0..10_000 {
+            hear(&mut auditor, claim(Kind::PrePrepare, i, 1 + i % 8, i, 10));
+            auditor.enter_view(View(i));
+        }
+        let statements = (PER_AUTHOR_WINDOWS * WINDOW) as usize;
+        assert!(auditor.len() <= 12 * (statements + 1), "{}", auditor.len());
+    }
+
+    #[test]
+    fn nobody_buries_what_it_said_by_saying_more() {
+        let mut auditor = auditor();
+        auditor.enter_view(View(5));
+        hear(&mut auditor, claim(Kind::PrePrepare, 5, 1, 1, 1));
+        for view in 6..100 {
+            for seq in 1..=8 {
+                hear(&mut auditor, claim(Kind::Commit, view, seq, seq, 1));
+                hear(&mut auditor, claim(Kind::Commit, 99 - view, seq, seq, 1));
+            }
+        }
+        assert!(hear(&mut auditor, claim(Kind::PrePrepare, 5, 1, 2, 1)));
+    }
+
+    #[test]
+    fn rule_5_an_own_and_a_forced_proposal_for_one_slot_contradict_each_other() {
+        let mut auditor = auditor();
+        assert!(!hear(&mut auditor, claim(Kind::Forced, 1, 1, 1, 1)));
+        assert!(!hear(&mut auditor, claim(Kind::PrePrepare, 1, 1, 1, 1)), "the same one twice is no contradiction");
+        assert!(hear(&mut auditor, claim(Kind::PrePrepare, 1, 1, 2, 1)));
+    }
 }

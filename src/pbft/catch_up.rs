@@ -47,6 +47,7 @@ impl Pbft {
         if self.observing.as_ref().is_some_and(|observing| observing.until.is_none()) {
             self.ask(cx, Recipients::All);
         }
+        self.fetch_proposed(cx);
         self.help_observers(cx);
     }
 
@@ -168,6 +169,16 @@ impl Pbft {
         }
     }
 
+    /// Asks everyone for the batches of proposals that a new view forces and that this replica never saw.
+    pub(super) fn fetch_proposed(&self, cx: &mut Cx<'_>) {
+        let proposed = self.log.after(self.executed).filter_map(|(_, slot)| slot.proposal);
+        let unknown: Vec<Digest> =
+            proposed.map(|proposal| proposal.digest).filter(|digest| self.log.batch(*digest).is_none()).collect();
+        if !unknown.is_empty() {
+            cx.send(Recipients::All, Message::FetchBatches(unknown));
+        }
+    }
+
     pub(super) fn on_fetch_batches(&self, cx: &mut Cx<'_>, from: ReplicaId, digests: &[Digest]) {
         let known: Vec<Batch> = digests.iter().filter_map(|digest| self.log.batch(*digest)).collect();
         if !known.is_empty() {
@@ -248,7 +259,13 @@ impl Pbft {
 
     /// As primary of an idle cluster: null requests bring the checkpoint about that an observer waits for. An observer
     /// that asks for more than two windows is not believed.
+    ///
+    /// A primary that is itself an observer can not propose them and is complained about on its own word.
     fn help_observers(&mut self, cx: &mut Cx<'_>) {
+        let leader = self.peers.get(&self.committee.primary(self.view)).and_then(|peer| peer.report);
+        if leader.is_some_and(|report| report.observing_until.is_some()) && !self.is_changing_view() {
+            self.ask_for(cx, self.view.next(), Complaint::LostLog);
+        }
         let reach = self.executed.plus(2 * self.settings.window_slots);
         let awaited = self.peers.values().filter_map(|peer| peer.report.and_then(|report| report.observing_until));
         let Some(target) = awaited.filter(|until| *until <= reach).max() else { return };

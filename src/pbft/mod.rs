@@ -122,12 +122,15 @@ impl Pbft {
         self.stable = certificate.clone();
         self.watermarks.advance(certificate.seq());
         self.log.collect(certificate.seq());
+        self.adopt_forced(cx);
         let is_safe = |observing: &Observing| observing.until.is_some_and(|until| until <= certificate.seq());
         if self.observing.as_ref().is_some_and(is_safe) {
             self.observing = None;
             self.next_seq = self.next_seq.max(self.executed.next());
             cx.note(Event::Rejoined);
             self.arm_request_timer(cx);
+            // What was proposed meanwhile is voted on now.
+            self.on_bodies(cx);
         }
         self.propose(cx);
     }

@@ -71,6 +71,7 @@ impl Pbft {
             slot.signed.push(Message::PrePrepare(message.get().clone()));
         }
         self.log.keep_batch(body.batch.clone());
+        cx.pool.hold(&body.batch, body.seq);
         cx.note(Event::PrePrepared { view: body.view, seq: body.seq, digest: body.digest });
         self.resume(cx, body.seq);
         Ok(())

@@ -41,10 +41,13 @@ impl Pbft {
         self.check_window(&signed.body)?;
         let ViewChange { view, replica, .. } = signed.body;
         let is_news = self.view_changes.get(&replica).is_none_or(|earlier| earlier.body.view < view);
-        if view <= self.view || !is_news {
+        if view <= self.view {
             return Ok(());
         }
-        self.view_changes.insert(replica, signed.clone());
+        if is_news {
+            self.view_changes.insert(replica, signed.clone());
+        }
+        // A repetition too: whoever lost its log could not join when it first heard this.
         self.join(cx);
         self.time_view_change(cx);
         self.begin_view(cx);
@@ -75,10 +78,12 @@ impl Pbft {
         self.view_changes.values().filter(move |signed| signed.body.view == view)
     }
 
-    /// Rule 18: the timer starts at q view changes and doubles with each view that fails to begin.
+    /// Rule 18: the timer starts at q view changes and doubles with each view that fails to begin. Whoever asks for a
+    /// later view has given this one up: it counts too, or replicas whose targets parted would wait for each other.
     fn time_view_change(&mut self, cx: &mut Cx<'_>) {
         let Phase::Changing { target, is_timed: false } = self.phase else { return };
-        if self.supporters(target).count() < self.committee.quorum() {
+        let count = self.view_changes.values().filter(|signed| signed.body.view >= target).count();
+        if count < self.committee.quorum() {
             return;
         }
         self.phase = Phase::Changing { target, is_timed: true };
@@ -150,7 +155,7 @@ impl Pbft {
             cx.emit(Output::LearnedCheckpoint(stable));
         }
         self.log.enter_view(view);
-        self.adopt(cx, view, entries);
+        self.adopt_forced(cx);
         let max_s = entries.last().map_or(min_s, |entry| entry.seq);
         self.next_seq = max_s.max(self.executed).next();
         let batches: Vec<Batch> = entries.iter().filter_map(|entry| self.log.batch(entry.digest)).collect();
@@ -159,19 +164,21 @@ impl Pbft {
         self.propose(cx);
     }
 
-    /// Takes over the proposals of O, as if each were a pre-prepare of the new view (§4.4).
-    fn adopt(&mut self, cx: &mut Cx<'_>, view: View, entries: &[ForcedProposal]) {
-        let open = |entry: &&ForcedProposal| self.watermarks.contain(entry.seq);
-        let entries: Vec<ForcedProposal> = entries.iter().filter(open).copied().collect();
+    /// Takes over the proposals of O, as if each were a pre-prepare of the new view (§4.4). What lies beyond a lagging
+    /// replica's window is taken over when the window has moved: nobody sends it again.
+    pub(super) fn adopt_forced(&mut self, cx: &mut Cx<'_>) {
+        let Some(signed) = self.new_view.as_ref().filter(|signed| signed.body.view == self.view) else { return };
+        let (view, is_open) = (self.view, |seq| self.watermarks.contain(seq));
+        let is_new = |seq| self.log.slot(seq).is_none_or(|slot| slot.proposal.is_none());
+        let entries: Vec<ForcedProposal> =
+            signed.body.forced.iter().filter(|entry| is_open(entry.seq) && is_new(entry.seq)).copied().collect();
         for ForcedProposal { seq, digest, signature } in entries.iter().copied() {
             let proposal = Proposal { view, origin: Origin::NewView, digest, header: signature };
             self.log.slot_mut(seq).proposal = Some(proposal);
             cx.note(Event::PrePrepared { view, seq, digest });
         }
-        let unknown: Vec<Digest> =
-            entries.iter().map(|entry| entry.digest).filter(|digest| self.log.lacks_batch(*digest)).collect();
-        if !unknown.is_empty() {
-            cx.send(Recipients::All, Message::FetchBatches(unknown));
+        if !entries.is_empty() {
+            self.fetch_proposed(cx);
         }
         for entry in &entries {
             self.resume(cx, entry.seq);
@@ -181,6 +188,10 @@ impl Pbft {
     /// Goes on with a slot whose proposal or batch has just become known.
     pub(super) fn resume(&mut self, cx: &mut Cx<'_>, seq: SeqNum) {
         let primary = self.committee.primary(self.view);
+        let proposal = self.log.slot(seq).and_then(|slot| slot.proposal);
+        if let Some(batch) = proposal.and_then(|proposal| self.log.batch(proposal.digest)) {
+            cx.pool.hold(&batch, seq);
+        }
         self.try_prepare(cx, seq, primary);
         self.advance(cx, seq);
         self.deliver(cx, seq);

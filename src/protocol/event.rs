@@ -137,6 +137,8 @@ pub enum Complaint {
         /// Who is guilty.
         accused: ReplicaId,
     },
+    /// The primary says that it lost its log: it may not propose (rule 29).
+    LostLog,
 }
 
 impl std::fmt::Display for Complaint {
@@ -145,6 +147,7 @@ impl std::fmt::Display for Complaint {
             Complaint::RequestTimeout => f.write_str("request timed out"),
             Complaint::ViewChangeTimeout => f.write_str("view change timed out"),
             Complaint::Joined => f.write_str("joined f+1 others"),
+            Complaint::LostLog => f.write_str("the primary lost its log"),
             Complaint::Proof { accused } => write!(f, "proof against {accused}"),
         }
     }

@@ -253,6 +253,10 @@ pub trait Pool {
     /// Which of the bodies are not here.
     fn missing(&self, batch: &Batch) -> Vec<Digest>;
 
+    /// A proposal for the slot names these submissions: bodies that are here stay until the slot is behind a stable
+    /// checkpoint.
+    fn hold(&mut self, batch: &Batch, seq: SeqNum);
+
     /// Since when the longest waiting admitted and unexecuted submission has waited.
     fn oldest_pending_since(&self) -> Option<Time>;
 }
@@ -353,15 +357,16 @@ pub fn check_sender(claimed: ReplicaId, sender: Author) -> Result<(), Rejection>
 
 /// Whether two statements of one author can not both come from an honest one.
 ///
-/// An honest replica says one thing per kind, view and slot. A client's submissions and a view change's resends are
+/// An honest replica says one thing per kind, view and slot, and proposes one batch whether it is its own or forced. A client's submissions and a view change's resends are
 /// told apart by their digests and contradict nothing.
 pub fn contradict(a: &Statement, b: &Statement) -> bool {
     let is_once_per_slot = match a.kind {
         Kind::PrePrepare | Kind::Forced | Kind::Prepare | Kind::Commit | Kind::Checkpoint | Kind::NewView => true,
         Kind::Submission | Kind::ViewChange => false,
     };
+    let is_proposal = |kind| matches!(kind, Kind::PrePrepare | Kind::Forced);
     is_once_per_slot
-        && a.kind == b.kind
+        && (a.kind == b.kind || is_proposal(a.kind) && is_proposal(b.kind))
         && a.author == b.author
         && a.view == b.view
         && a.seq == b.seq

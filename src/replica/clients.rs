@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::app::MAX_LEAF_BYTES;
+use super::message::MAX_STATE_LEAF_BYTES;
 use crate::types::{Digest, Session, Timestamp};
 use crate::wire;
 
@@ -30,12 +30,12 @@ pub(super) enum Freshness<'a> {
     Old,
 }
 
-type Leaf = BTreeMap<Session, Entry>;
+type Entries = BTreeMap<Session, Entry>;
 
 /// Entries in leaves that are shared until they are written: a clone is a snapshot.
 #[derive(Clone)]
 pub(super) struct ClientTable {
-    leaves: Vec<Arc<Leaf>>,
+    leaves: Vec<Arc<Entries>>,
     dirty: BTreeSet<usize>,
 }
 
@@ -76,7 +76,7 @@ impl ClientTable {
 
     /// Replaces a leaf by verified bytes; false if they are no leaf.
     pub(super) fn install_leaf(&mut self, index: usize, bytes: &[u8]) -> bool {
-        let Ok(leaf) = wire::decode::<Leaf>(bytes, MAX_LEAF_BYTES) else { return false };
+        let Ok(leaf) = wire::decode::<Entries>(bytes, MAX_STATE_LEAF_BYTES) else { return false };
         if !leaf.keys().all(|session| Self::leaf_of(*session) == index) {
             return false;
         }
@@ -91,8 +91,12 @@ impl ClientTable {
 
 #[cfg(test)]
 mod tests {
+    use super::super::message::{Leaf, PeerMessage, StatePart};
     use super::*;
-    use crate::types::ClientId;
+    use crate::committee::Committee;
+    use crate::crypto::{Author, Check as _, Realm, Verifier};
+    use crate::pbft;
+    use crate::types::{ClientId, ProtocolName, ReplicaId, SeqNum};
 
     #[test]
     fn rule_23_only_a_newer_timestamp_runs() {
@@ -116,5 +120,25 @@ mod tests {
         assert_eq!(other.leaf(7), table.leaf(7));
         assert!(!other.install_leaf(8, &table.leaf(7)));
         assert!(!other.install_leaf(7, &[9, 9]));
+    }
+
+    #[test]
+    fn a_leaf_full_of_the_longest_results_travels() {
+        let mut table = ClientTable::new();
+        for client in 0..200 {
+            let entry = Entry { timestamp: Timestamp(5), submission: Digest::ZERO, result: vec![1; 11 * 1024] };
+            table.record(Session { client: ClientId(client), index: 7 }, entry);
+        }
+        let leaf = table.leaf(7);
+        assert!(ClientTable::new().install_leaf(7, &leaf));
+        let part = StatePart::Leaves { seq: SeqNum(1), leaves: vec![(0, Leaf(leaf))] };
+        let verifier = Verifier::tags(
+            Realm { cluster: Digest::ZERO, epoch: 0, protocol: ProtocolName::Pbft },
+            Committee::new(4).unwrap(),
+            1,
+            Digest::ZERO,
+        );
+        let message: PeerMessage<pbft::Message> = PeerMessage::StatePart(part);
+        assert_eq!(message.check(Author::Replica(ReplicaId(1)), &verifier), Ok(()));
     }
 }

@@ -39,7 +39,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
     fn execute(&mut self, seq: SeqNum, batch: &Batch, outputs: &mut Outputs<P>) {
         let (mut submissions, mut operations) = (0, 0);
         for digest in &batch.submissions {
-            // A body that is gone ran before, and would not run again.
+            // Only a body that the same or a newer clock of its session has just settled is gone: it would not run.
             let Some(Signed { body, .. }) = self.pool.body(digest) else { continue };
             let (session, timestamp) = (body.session, body.timestamp);
             if let Some(ran) = self.state.run(*digest, body) {

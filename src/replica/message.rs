@@ -3,7 +3,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::submission::Submission;
-use crate::app::MAX_LEAF_BYTES;
 use crate::crypto::{Author, Check, Signature, Signed, Signer, Verifier};
 use crate::evidence::Proof;
 use crate::protocol::{Batch, Checkpoint, CheckpointCertificate, Class, Message};
@@ -84,6 +83,10 @@ impl StatePart {
     pub const MAX_LEAVES: usize = 128;
 }
 
+/// The largest leaf that travels. An application's are smaller; a leaf of the client table holds one cached result of
+/// each client key, so that some 300 keys have room for the longest results.
+pub(super) const MAX_STATE_LEAF_BYTES: usize = 4 << 20;
+
 /// The bytes of a leaf.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Leaf(#[serde(with = "serde_bytes")] pub Vec<u8>);
@@ -147,8 +150,8 @@ impl<M: Message> Check for PeerMessage<M> {
             PeerMessage::Proof(proof) => proof.verify(verifier).map(|_| ()),
             PeerMessage::StatePart(StatePart::Leaves { leaves, .. }) => {
                 let largest = leaves.iter().map(|(_, leaf)| leaf.0.len()).max().unwrap_or(0);
-                if largest > MAX_LEAF_BYTES {
-                    return Err(Rejection::TooLarge { bytes: largest as u64, limit: MAX_LEAF_BYTES as u64 });
+                if largest > MAX_STATE_LEAF_BYTES {
+                    return Err(Rejection::TooLarge { bytes: largest as u64, limit: MAX_STATE_LEAF_BYTES as u64 });
                 }
                 Ok(())
             }

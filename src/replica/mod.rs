@@ -105,6 +105,9 @@ impl<P: Protocol, A: Application> Replica<P, A> {
     /// How many guilts are remembered.
     const MAX_PROVED: usize = 1024;
 
+    /// How many guilts of one replica are announced, apart from those of the current view.
+    const MAX_GUILTS: usize = 16;
+
     /// A replica at the beginning of time.
     pub fn new(me: ReplicaId, committee: Committee, settings: &Settings, app: A) -> Self {
         Replica {
@@ -165,14 +168,16 @@ impl<P: Protocol, A: Application> Replica<P, A> {
             protocol::Output::NeedBodies { digests, holder } => self.want_bodies(now, &digests, holder, outputs),
             protocol::Output::Commit { seq, batch, .. } => {
                 if seq > self.state.executed {
+                    protocol::Pool::hold(&mut self.pool, &batch, seq);
                     self.decided.insert(seq, batch);
                 }
                 self.execute_ready(now, outputs);
             }
             protocol::Output::LearnedCheckpoint(certificate) => self.on_certificate(now, certificate, outputs),
             protocol::Output::Note(event) => {
-                if matches!(event, Event::ViewEntered { .. }) {
+                if let Event::ViewEntered { view, .. } = event {
                     self.counters.view_changes += 1;
+                    self.auditor.enter_view(view);
                 }
                 outputs.push(Output::Note(event));
             }
@@ -305,10 +310,17 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         Ok(())
     }
 
-    /// A proof is announced, passed on and acted on, once.
+    /// A proof is announced, passed on and acted on, once. Whoever convicts itself again and again is heard of as often as
+    /// that concerns the view that this replica is in or asks for, and [`Self::MAX_GUILTS`] times apart from that: each
+    /// announcement is a message from everyone to everyone.
     fn on_finding(&mut self, now: Time, finding: Finding<P::Message>, outputs: &mut Outputs<P>) {
         let Finding { proof, summary } = finding;
         let verdict = proof.verdict().expect("the auditor makes proofs that hold");
+        let Status { view, asking_for, .. } = self.protocol.status();
+        let guilts = self.proved.iter().filter(|(accused, ..)| *accused == verdict.accused).count();
+        if verdict.view != asking_for.unwrap_or(view) && guilts >= Self::MAX_GUILTS {
+            return;
+        }
         if !self.proved.insert((verdict.accused, verdict.view, verdict.rule)) {
             return;
         }

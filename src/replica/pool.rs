@@ -2,7 +2,8 @@
 //!
 //! Bounds: one waiting submission per session, [`Settings::pool_submissions`] in all; what is refused is answered *busy*
 //! and starts no timer (rule 17). Other bodies are kept only if a proposal between the watermarks names them, until that
-//! slot is behind a stable checkpoint.
+//! slot is behind a stable checkpoint; once executed they are kept for another window, since a later slot may name them
+//! again and a replica that fetched the state in between has to get them from somebody.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -38,7 +39,7 @@ type Arrival = (Time, u64);
 
 struct Body {
     submission: Signed<Submission>,
-    /// The body may go once this slot is stable, unless it still waits.
+    /// The body may go once this slot is stable, unless it still waits; 0 if no proposal is known to name it.
     kept_until: SeqNum,
 }
 
@@ -46,6 +47,8 @@ struct Body {
 struct Wanted {
     holder: ReplicaId,
     asked: u32,
+    /// Nobody wants it any more once this slot is stable.
+    until: SeqNum,
 }
 
 /// Submissions and bodies of one replica.
@@ -61,8 +64,6 @@ pub(super) struct RequestPool {
     /// The client that was served last: the next one goes first.
     served_last: Option<ClientId>,
     wanted: BTreeMap<Digest, Wanted>,
-    /// Submissions that ran within the last two windows: a slot that brings one back needs no body.
-    settled: BTreeMap<Digest, SeqNum>,
     arrivals: u64,
     executed: SeqNum,
 }
@@ -79,7 +80,6 @@ impl RequestPool {
             queues: BTreeMap::new(),
             served_last: None,
             wanted: BTreeMap::new(),
-            settled: BTreeMap::new(),
             arrivals: 0,
             executed: SeqNum(0),
         }
@@ -102,7 +102,7 @@ impl RequestPool {
         self.by_session.insert(session, digest);
         self.by_arrival.insert(arrival, digest);
         self.queues.entry(session.client).or_default().push_back(digest);
-        self.keep(digest, submission);
+        self.keep(digest, submission, SeqNum(0));
         Admission::Admitted
     }
 
@@ -110,14 +110,13 @@ impl RequestPool {
     pub(super) fn supply(&mut self, digest: Digest, submission: Signed<Submission>) -> bool {
         let is_wanted = self.wanted.contains_key(&digest);
         if is_wanted {
-            self.keep(digest, submission);
+            self.keep(digest, submission, self.executed.plus(2 * self.window_slots));
         }
         is_wanted
     }
 
-    fn keep(&mut self, digest: Digest, submission: Signed<Submission>) {
+    fn keep(&mut self, digest: Digest, submission: Signed<Submission>, kept_until: SeqNum) {
         self.wanted.remove(&digest);
-        let kept_until = self.executed.plus(2 * self.window_slots);
         self.bodies.entry(digest).or_insert(Body { submission, kept_until });
     }
 
@@ -129,22 +128,26 @@ impl RequestPool {
     /// Remembers that bodies are needed; true if that is news.
     pub(super) fn want(&mut self, digests: &[Digest], holder: ReplicaId) -> bool {
         let mut is_news = false;
+        let until = self.executed.plus(2 * self.window_slots);
         for digest in digests.iter().filter(|digest| !self.bodies.contains_key(*digest)) {
             self.wanted.entry(*digest).or_insert_with(|| {
                 is_news = true;
-                Wanted { holder, asked: 0 }
+                Wanted { holder, asked: 0, until }
             });
         }
         is_news
     }
 
-    /// What is still wanted, by whom to ask next: the holder first, then everyone in turn.
+    /// What is still wanted, by whom to ask next: the holder first, then everyone in turn. What was asked for least goes
+    /// first, so that names without a body behind them do not crowd out the others.
     pub(super) fn ask_for_wanted(&mut self, others: &[ReplicaId]) -> BTreeMap<ReplicaId, Vec<Digest>> {
         let mut by_peer: BTreeMap<ReplicaId, Vec<Digest>> = BTreeMap::new();
         if others.is_empty() {
             return by_peer;
         }
-        for (digest, wanted) in self.wanted.iter_mut().take(Batch::MAX_SUBMISSIONS) {
+        let mut in_turn: Vec<(&Digest, &mut Wanted)> = self.wanted.iter_mut().collect();
+        in_turn.sort_by_key(|(_, wanted)| wanted.asked);
+        for (digest, wanted) in in_turn.into_iter().take(Batch::MAX_SUBMISSIONS) {
             let peer = match wanted.asked {
                 0 if others.contains(&wanted.holder) => wanted.holder,
                 asked => others[(wanted.holder.index() + asked as usize) % others.len()],
@@ -174,21 +177,16 @@ impl RequestPool {
         self.executed = seq;
         for digest in &batch.submissions {
             self.wanted.remove(digest);
-            self.settled.insert(*digest, seq);
-            if let Some(body) = self.bodies.get_mut(digest) {
-                body.kept_until = seq;
-            }
         }
+        protocol::Pool::hold(self, batch, seq.plus(self.window_slots));
     }
 
-    /// What no slot above a stable checkpoint can name goes; of the wanted bodies those of `decided` slots stay wanted.
-    pub(super) fn collect<'a>(&mut self, stable: SeqNum, decided: impl Iterator<Item = &'a Batch>) {
+    /// What no slot above a stable checkpoint can name goes.
+    pub(super) fn collect(&mut self, stable: SeqNum) {
         self.executed = self.executed.max(stable);
         let waiting = &self.waiting;
         self.bodies.retain(|digest, body| body.kept_until > stable || waiting.contains_key(digest));
-        self.settled.retain(|_, seq| seq.plus(2 * self.window_slots) > stable);
-        let needed: BTreeSet<&Digest> = decided.flat_map(|batch| &batch.submissions).collect();
-        self.wanted.retain(|digest, _| needed.contains(digest));
+        self.wanted.retain(|_, wanted| wanted.until > stable);
     }
 
     /// Bodies that have waited since before `since` and that the view's primary was not given yet; marks them as given.
@@ -215,6 +213,9 @@ impl RequestPool {
         let Some(waiting) = self.waiting.remove(&digest) else { return };
         self.by_session.remove(&waiting.session);
         self.by_arrival.remove(&waiting.arrival);
+        if self.bodies.get(&digest).is_some_and(|body| body.kept_until == SeqNum(0)) {
+            self.bodies.remove(&digest);
+        }
         // The queue's entry goes when its turn comes, or with the queue.
         let client = waiting.session.client;
         if let Some(queue) = self.queues.get_mut(&client)
@@ -282,8 +283,15 @@ impl protocol::Pool for RequestPool {
     }
 
     fn missing(&self, batch: &Batch) -> Vec<Digest> {
-        let is_here = |digest: &Digest| self.bodies.contains_key(digest) || self.settled.contains_key(digest);
-        batch.submissions.iter().filter(|digest| !is_here(digest)).copied().collect()
+        batch.submissions.iter().filter(|digest| !self.bodies.contains_key(digest)).copied().collect()
+    }
+
+    fn hold(&mut self, batch: &Batch, seq: SeqNum) {
+        for digest in &batch.submissions {
+            if let Some(body) = self.bodies.get_mut(digest) {
+                body.kept_until = body.kept_until.max(seq);
+            }
+        }
     }
 
     fn oldest_pending_since(&self) -> Option<Time> {
@@ -353,8 +361,37 @@ mod tests {
             admit(&mut pool, timestamp, submission(0, 0, timestamp));
         }
         assert!(pool.queues[&ClientId(0)].len() <= 2 * usize::from(Session::PER_CLIENT) + 1);
-        pool.collect(SeqNum(1 << 20), std::iter::empty());
-        assert_eq!(pool.bodies.len(), 1, "bodies of what was superseded are collected");
+        assert_eq!(pool.bodies.len(), 1, "what was superseded before anyone proposed it has no body");
+    }
+
+    #[test]
+    fn a_body_that_a_slot_names_stays_and_is_there_for_a_window_after_it_ran() {
+        let settings = Settings::default();
+        let mut pool = RequestPool::new(&settings);
+        let (digest, signed) = submission(0, 0, 1);
+        let batch = Batch { submissions: vec![digest] };
+        pool.admit(Time(1), digest, signed);
+        pool.hold(&batch, SeqNum(7));
+        admit(&mut pool, 2, submission(0, 0, 2));
+        assert_eq!(pool.missing(&batch), [], "superseded, and needed to execute slot 7");
+        pool.on_executed(SeqNum(7), &batch);
+        pool.collect(SeqNum(7));
+        assert_eq!(pool.missing(&batch), [], "slot 8 may bring it back on a replica that only fetched the state");
+        pool.collect(SeqNum(7 + settings.window_slots));
+        assert_eq!(pool.missing(&batch), [digest]);
+    }
+
+    #[test]
+    fn what_a_slot_above_a_checkpoint_wants_is_wanted_after_it_and_made_up_names_crowd_out_nothing() {
+        let mut pool = RequestPool::new(&Settings::default());
+        let made_up: Vec<Digest> = (0..5000u64).map(|i| Digest::of("made up", &[&i.to_le_bytes()])).collect();
+        pool.want(&made_up, ReplicaId(1));
+        pool.collect(SeqNum(128));
+        let (digest, _) = submission(0, 0, 1);
+        pool.want(&[digest], ReplicaId(1));
+        let asked = (0..7).flat_map(|_| pool.ask_for_wanted(&[ReplicaId(1), ReplicaId(2)]).into_values().flatten());
+        let asked: BTreeSet<Digest> = asked.collect();
+        assert!(asked.contains(&digest) && made_up.iter().all(|digest| asked.contains(digest)));
     }
 
     #[test]

@@ -69,14 +69,10 @@ impl<P: Protocol, A: Application> Replica<P, A> {
     fn stabilise(&mut self, now: Time, certificate: CheckpointCertificate, outputs: &mut Outputs<P>) {
         let seq = certificate.seq();
         self.checkpoints.stabilise(certificate.clone());
-        self.pool.collect(seq, self.decided.values());
+        self.pool.collect(seq);
         self.auditor.collect(seq);
         outputs.push(Output::Note(Event::CheckpointStable { seq, digest: certificate.digest() }));
-        self.act(now, |protocol, cx| {
-            protocol.on_stable_checkpoint(cx, &certificate);
-            // Proposals whose bodies are not here say so again.
-            protocol.on_bodies(cx);
-        });
+        self.act(now, |protocol, cx| protocol.on_stable_checkpoint(cx, &certificate));
     }
 
     /// Rule 20: a checkpoint that is not stable by the next status report is sent again.
@@ -163,7 +159,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         let settled: Vec<(Session, Timestamp)> = self.state.clients.newest().collect();
         settled.into_iter().for_each(|(session, timestamp)| self.pool.settle(session, timestamp));
         self.checkpoints.stabilise(target.clone());
-        self.pool.collect(seq, self.decided.values());
+        self.pool.collect(seq);
         self.auditor.collect(seq);
         let bytes = leaves.values().map(|leaf| leaf.len() as u64).sum();
         outputs.push(Output::Note(Event::TransferDone { seq, leaves: leaves.len() as u32, bytes }));

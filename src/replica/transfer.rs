@@ -32,8 +32,8 @@ enum Stage {
         digests: Vec<Digest>,
         missing: BTreeSet<u32>,
         fetched: BTreeMap<u32, Vec<u8>>,
-        /// Requests that were not answered yet.
-        outstanding: usize,
+        /// Who was asked and has not answered yet.
+        outstanding: BTreeSet<ReplicaId>,
     },
 }
 
@@ -61,7 +61,7 @@ impl Transfer {
     pub(super) fn requests(&mut self) -> Vec<(ReplicaId, StateRequest)> {
         let requests = self.wave();
         if let Stage::Leaves { outstanding, .. } = &mut self.stage {
-            *outstanding = requests.len();
+            *outstanding = requests.iter().map(|(peer, _)| *peer).collect();
         }
         requests
     }
@@ -111,7 +111,7 @@ impl Transfer {
             StatePart::LeafDigests { seq, from: first, digests } => {
                 self.on_digests(from, seq, first, digests, mine.leaf_digests())
             }
-            StatePart::Leaves { seq, leaves } if seq == self.target.seq() => self.on_leaves(leaves),
+            StatePart::Leaves { seq, leaves } if seq == self.target.seq() => self.on_leaves(from, leaves),
             StatePart::Leaves { .. } => Err(Rejection::Unsolicited),
         }
     }
@@ -126,7 +126,8 @@ impl Transfer {
     ) -> Result<bool, Rejection> {
         let is_source = self.source(0) == Some(from) && seq == self.target.seq();
         let Stage::Digests(so_far) = &mut self.stage else { return Err(Rejection::Unsolicited) };
-        let fits = so_far.len() + digests.len() <= self.leaf_count && !digests.is_empty();
+        // A full part each time: a source that hands out one digest at a time would hold the transfer up.
+        let fits = digests.len() == (self.leaf_count - so_far.len()).min(StatePart::MAX_DIGESTS);
         if !is_source || first as usize != so_far.len() || !fits {
             return Err(Rejection::Unsolicited);
         }
@@ -143,15 +144,16 @@ impl Transfer {
         let digests = tree.leaves().to_vec();
         let differs = |index: &usize| mine.get(*index) != digests.get(*index);
         let missing = (0..digests.len()).filter(differs).map(|index| index as u32).collect();
-        self.stage = Stage::Leaves { digests, missing, fetched: BTreeMap::new(), outstanding: 0 };
+        self.stage = Stage::Leaves { digests, missing, fetched: BTreeMap::new(), outstanding: BTreeSet::new() };
         Ok(true)
     }
 
-    fn on_leaves(&mut self, leaves: Vec<(u32, Leaf)>) -> Result<bool, Rejection> {
+    /// An answer brings at least one leaf that is missing; whoever brings none is not asked again before its turn.
+    fn on_leaves(&mut self, from: ReplicaId, leaves: Vec<(u32, Leaf)>) -> Result<bool, Rejection> {
         let Stage::Leaves { digests, missing, fetched, outstanding } = &mut self.stage else {
             return Err(Rejection::Unsolicited);
         };
-        *outstanding = outstanding.saturating_sub(1);
+        let before = missing.len();
         for (index, Leaf(bytes)) in leaves {
             if !missing.contains(&index) {
                 continue;
@@ -162,7 +164,11 @@ impl Transfer {
             missing.remove(&index);
             fetched.insert(index, bytes);
         }
-        Ok(missing.is_empty() || *outstanding == 0)
+        if missing.len() == before {
+            return Err(Rejection::Unsolicited);
+        }
+        let is_answer = outstanding.remove(&from);
+        Ok(missing.is_empty() || is_answer && outstanding.is_empty())
     }
 
     /// Everything that differed, once it is all here.
@@ -197,6 +203,75 @@ pub(super) fn answer<A: Application>(snapshot: &State<A>, request: &StateRequest
                 part.push((*index, Leaf(leaf)));
             }
             (!part.is_empty()).then_some(StatePart::Leaves { seq: *seq, leaves: part })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::app::smallbank::SmallBank;
+
+    const SEQ: SeqNum = SeqNum(8);
+
+    fn state(accounts_own: i64) -> State<SmallBank> {
+        let mut state = State::new(SmallBank::new(2000, accounts_own, 1));
+        state.executed = SEQ;
+        state
+    }
+
+    /// A transfer that knows all digests and has asked for leaves; every application leaf differs.
+    fn asking(theirs: &mut State<SmallBank>, mine: &mut State<SmallBank>) -> Transfer {
+        let target = CheckpointCertificate::new(SEQ, theirs.digest(), Vec::new());
+        let others = vec![ReplicaId(1), ReplicaId(2), ReplicaId(3)];
+        let mut transfer = Transfer::new(target, others, 0, mine.leaf_digests().len());
+        let (source, request) = transfer.requests().remove(0);
+        let digests = answer(theirs, &request).unwrap();
+        assert_eq!(transfer.on_part(source, digests, mine), Ok(true));
+        transfer
+    }
+
+    #[test]
+    fn rule_28_an_answer_that_brings_nothing_is_none() {
+        let (mut theirs, mut mine) = (state(5), state(6));
+        let mut transfer = asking(&mut theirs, &mut mine);
+        let asked: Vec<ReplicaId> = transfer.requests().into_iter().map(|(peer, _)| peer).collect();
+        for peer in asked {
+            let nothing = StatePart::Leaves { seq: SEQ, leaves: Vec::new() };
+            let again = transfer.on_part(peer, nothing, &mut mine);
+            assert_eq!(again, Err(Rejection::Unsolicited), "else {peer} is asked again at once, and for ever");
+        }
+    }
+
+    #[test]
+    fn rule_28_digests_come_in_full_parts() {
+        let (mut theirs, mut mine) = (state(5), state(6));
+        let target = CheckpointCertificate::new(SEQ, theirs.digest(), Vec::new());
+        let mut transfer = Transfer::new(target, vec![ReplicaId(1)], 0, mine.leaf_digests().len());
+        let (source, request) = transfer.requests().remove(0);
+        let Some(StatePart::LeafDigests { seq, from, mut digests }) = answer(&theirs, &request) else { panic!() };
+        digests.truncate(1);
+        let drop = StatePart::LeafDigests { seq, from, digests };
+        assert_eq!(
+            transfer.on_part(source, drop, &mut mine),
+            Err(Rejection::Unsolicited),
+            "one at a time takes for ever"
+        );
+    }
+
+    #[test]
+    fn rule_28_leaves_come_from_all_peers_and_only_those_who_were_asked_end_a_wave() {
+        let (mut theirs, mut mine) = (state(5), state(6));
+        let mut transfer = asking(&mut theirs, &mut mine);
+        while transfer.take_fetched().is_none() {
+            let requests = transfer.requests();
+            let count = requests.len();
+            for (i, (peer, request)) in requests.into_iter().enumerate() {
+                let part = answer(&theirs, &request).unwrap();
+                let is_last = i + 1 == count;
+                assert_eq!(transfer.on_part(peer, part.clone(), &mut mine), Ok(is_last));
+                assert!(is_last || transfer.on_part(peer, part, &mut mine).is_err(), "a repetition ends nothing");
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! A cluster in memory: the normal case, every attack, and what comes back after it.
 
+mod bounds;
+mod liveness;
 mod storms;
 mod support;
 

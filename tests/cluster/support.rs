@@ -41,6 +41,10 @@ pub(crate) struct Cluster {
     pub(crate) replies: BTreeMap<(Session, Timestamp), BTreeMap<ReplicaId, Reply>>,
     /// Links that lose everything, as (from, to).
     pub(crate) cut: BTreeSet<(ReplicaId, ReplicaId)>,
+    /// Messages, by name, that never reach a replica.
+    pub(crate) deaf_to: BTreeSet<(ReplicaId, &'static str)>,
+    /// How many of the next messages of a name are lost.
+    pub(crate) lose_first: BTreeMap<&'static str, u64>,
     /// How many messages in a thousand are lost.
     pub(crate) loss_per_mille: u32,
     /// Messages by name, as sent.
@@ -81,6 +85,8 @@ impl Cluster {
             notes: Vec::new(),
             replies: BTreeMap::new(),
             cut: BTreeSet::new(),
+            deaf_to: BTreeSet::new(),
+            lose_first: BTreeMap::new(),
             loss_per_mille: 0,
             sent: BTreeMap::new(),
             recording: None,
@@ -126,6 +132,7 @@ impl Cluster {
     pub(crate) fn kill(&mut self, replica: ReplicaId) {
         self.nodes[replica.index()] = None;
         self.timers.retain(|(owner, _), _| *owner != replica);
+        self.parcels.retain(|_, parcel| !matches!(parcel, Parcel::Wake { replica: owner, .. } if *owner == replica));
     }
 
     /// Starts a replica that was killed; it has lost its log.
@@ -199,6 +206,12 @@ impl Cluster {
         Signed::by(&self.clients[usize::from(client)], body)
     }
 
+    /// A replica gets a message that `from` made up with its own key.
+    pub(crate) fn inject(&mut self, from: ReplicaId, to: ReplicaId, message: PeerMessage<Message>) {
+        let verified = Verified::check(message, Author::Replica(from), &self.verifier).expect("it is signed correctly");
+        self.input(to, Input::Peer(from, verified));
+    }
+
     fn input(&mut self, replica: ReplicaId, input: Input<Message>) {
         let Some(node) = self.nodes[replica.index()].as_mut() else { return };
         let mut outputs = Vec::new();
@@ -249,7 +262,11 @@ impl Cluster {
     fn post(&mut self, from: ReplicaId, to: ReplicaId, message: &PeerMessage<Message>) {
         *self.sent.entry(message.name()).or_default() += 1;
         let is_lost = self.network.random_range(0..1000) < self.loss_per_mille;
-        if is_lost || self.cut.contains(&(from, to)) {
+        if is_lost || self.cut.contains(&(from, to)) || self.deaf_to.contains(&(to, message.name())) {
+            return;
+        }
+        if let Some(left) = self.lose_first.get_mut(message.name()).filter(|left| **left > 0) {
+            *left -= 1;
             return;
         }
         self.count += 1;
@@ -300,6 +317,10 @@ impl Cluster {
         self.node(replica).replica().status().executed
     }
 
+    pub(crate) fn stable(&self, replica: ReplicaId) -> SeqNum {
+        self.node(replica).replica().status().stable
+    }
+
     pub(crate) fn view(&self, replica: ReplicaId) -> View {
         self.node(replica).replica().status().view
     }
@@ -319,7 +340,7 @@ impl Cluster {
     }
 
     /// Prints where every replica stands and what happened last, for a test that is about to fail.
-    fn explain(&self) {
+    pub(crate) fn explain(&self) {
         for node in self.nodes.iter().flatten() {
             eprintln!("{:?} {}", node.replica().status(), node.active());
         }
