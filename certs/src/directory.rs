@@ -179,6 +179,28 @@ impl ClusterDirectory {
         }
     }
 
+    /// Begins the next epoch: all replicas start anew together, and what was signed before means nothing any more.
+    ///
+    /// This is the way back for a cluster whose replicas have all lost their logs at once. Nothing may run in it.
+    ///
+    /// # Errors
+    ///
+    /// If cluster.toml can not be read or replaced.
+    pub fn begin_epoch(&mut self) -> Result<(), CertsError> {
+        let file = self.path.join(CONFIG);
+        let next = format!("epoch = {}", self.config.epoch + 1);
+        let of_line = |line: &str| match line.strip_prefix("epoch = ") {
+            // What stands behind the number is somebody's comment.
+            Some(rest) => format!("{next}{}\n", rest.trim_start_matches(|c: char| c.is_ascii_digit())),
+            None => format!("{line}\n"),
+        };
+        let text: String = files::read(&file)?.lines().map(of_line).collect();
+        let config = ClusterConfig::parse(&text, &file)?;
+        files::replace_public(&file, &text)?;
+        self.config = Arc::new(config);
+        Ok(())
+    }
+
     /// The folder.
     pub fn path(&self) -> &Path {
         &self.path

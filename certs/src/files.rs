@@ -36,6 +36,16 @@ fn write_new(path: &Path, text: &str, mode: u32) -> Result<(), CertsError> {
     written.map_err(CertsError::io(path, "write this file"))
 }
 
+/// Replaces a file that anyone may read, as a whole or not at all.
+pub(crate) fn replace_public(path: &Path, text: &str) -> Result<(), CertsError> {
+    let fresh = path.with_extension("new");
+    if fresh.exists() {
+        fs::remove_file(&fresh).map_err(CertsError::io(&fresh, "remove this left-over file"))?;
+    }
+    write_public(&fresh, text)?;
+    fs::rename(&fresh, path).map_err(CertsError::io(path, "replace this file"))
+}
+
 /// Reads a text file of at most a mebibyte.
 pub(crate) fn read(path: &Path) -> Result<String, CertsError> {
     let file = fs::File::open(path).map_err(CertsError::io(path, "open this file"))?;

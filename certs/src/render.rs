@@ -24,7 +24,7 @@ fn head(config: &ClusterConfig) -> String {
 # A machine that runs n3 needs this file, ca/ca.pem and the folder n3/, and no more.
 
 cluster = "{cluster}"     # random; part of everything that is signed
-epoch = {epoch}           # grows when the roster changes
+epoch = {epoch}           # grows when all replicas start anew together
 protocol = "{protocol}"
 durability = "{durability}"     # what survives: `memory` survives nothing
 attacks_allowed = {attacks}     # whether the operator may make replicas misbehave

@@ -119,8 +119,10 @@ impl Ground {
     fn find(options: &LaunchOptions) -> anyhow::Result<Ground> {
         match &options.dir {
             Some(dir) if dir.is_file() || dir.join("cluster.toml").exists() => {
-                let directory = ClusterDirectory::open(dir)?;
+                let mut directory = ClusterDirectory::open(dir)?;
                 check_same(&directory, options)?;
+                // Durability `memory`: what its replicas knew is gone, so they begin together and anew.
+                directory.begin_epoch()?;
                 Ok(Ground { directory, ports: None, scratch: None })
             }
             Some(dir) => {

@@ -29,7 +29,7 @@ use crate::transport::link::Shared;
 use crate::transport::mesh::Mesh;
 use crate::transport::{close, endpoint};
 
-/// The file in a replica's folder that says that it has run before. With durability `memory` its log is gone then.
+/// The file in a replica's folder that says in which epoch it has run. With durability `memory` its log is gone then.
 const STARTED: &str = "started";
 
 /// How long peers are given to hear that this replica stops.
@@ -70,7 +70,7 @@ where
     let protocol_door = endpoint::listen(&directory, &identity, me, Door::Protocol).await?;
     let control_door = endpoint::listen(&directory, &identity, me, Door::Control).await?;
     // Both addresses are ours from here on, so no other process of this replica runs.
-    let has_lost_log = mark_started(&directory.home(Role::Replica(me)))?;
+    let has_lost_log = mark_started(&directory.home(Role::Replica(me)), config.epoch)?;
 
     let clock = Clock::start();
     let replica = Replica::<P, A>::new(me, config.committee(), &config.settings, app);
@@ -132,15 +132,18 @@ async fn farewell(doors: &[Endpoint]) {
     }
 }
 
-/// Writes the marker before anything can be signed, and says whether it was there.
-fn mark_started(home: &Path) -> anyhow::Result<bool> {
+/// Writes the marker before anything can be signed, and says whether the replica ran before in this epoch: what it
+/// signed in an earlier one means nothing any more.
+fn mark_started(home: &Path, epoch: u64) -> anyhow::Result<bool> {
     let path = home.join(STARTED);
-    if path.exists() {
+    let mark =
+        format!("This replica has run in epoch {epoch}. With durability `memory` it loses its log when it ends.\n");
+    if std::fs::read_to_string(&path).is_ok_and(|found| found == mark) {
         return Ok(true);
     }
     let write = || {
         let mut file = std::fs::File::create(&path)?;
-        file.write_all(b"This replica has run. With durability `memory` it has lost its log since then.\n")?;
+        file.write_all(mark.as_bytes())?;
         file.sync_all()?;
         // The name must be as durable as the file.
         std::fs::File::open(home)?.sync_all()
@@ -154,9 +157,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_second_start_knows_of_the_first() {
+    fn the_second_start_of_an_epoch_knows_of_the_first() {
         let home = tempfile::tempdir().unwrap();
-        assert!(!mark_started(home.path()).unwrap());
-        assert!(mark_started(home.path()).unwrap());
+        let starts: Vec<bool> = [1, 1, 2, 2].map(|epoch| mark_started(home.path(), epoch).unwrap()).to_vec();
+        assert_eq!(starts, [false, true, false, true]);
     }
 }

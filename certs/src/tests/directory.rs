@@ -16,6 +16,20 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
+fn the_next_epoch_keeps_everything_else_and_separates_signatures() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut cluster = ClusterDirectory::create(scratch.path(), &InitOptions::default()).unwrap();
+    let (before, text) =
+        (cluster.config().clone(), std::fs::read_to_string(scratch.path().join("cluster.toml")).unwrap());
+    cluster.begin_epoch().unwrap();
+    assert_eq!(cluster.config().epoch, before.epoch + 1);
+    let after = std::fs::read_to_string(scratch.path().join("cluster.toml")).unwrap();
+    assert_eq!(after, text.replace("epoch = 1 ", "epoch = 2 "));
+    assert_eq!(ClusterDirectory::open(scratch.path()).unwrap().config(), cluster.config());
+    assert_ne!(cluster.config().realm(), before.realm());
+}
+
+#[test]
 fn what_is_written_is_read_back() {
     let scratch = tempfile::tempdir().unwrap();
     let settings = Settings {

@@ -61,7 +61,7 @@ pub(super) const BINDINGS: &[Binding] = {
         key!(Screen, Char(':'), Palette, ":", "command", "type a command: attack, heal, goto, rate, …"),
         key!(Screen, Char('l'), Log, "l", "log", "make the event log larger or smaller", "log"),
         key!(Screen, Char('?'), Help, "?", "help", "this help; type to search in it", "help"),
-        key!(Screen, Char('q'), Quit, "q", "quit", "leave; a cluster that was started here ends", "quit"),
+        key!(Screen, Char('q'), Quit, "q", "quit", "leave, as Ctrl-C does; a cluster that was started here ends", "quit"),
         key!(Screen, Up, Move(Motion::Up), "↑ ↓", "", "select a replica"),
         key!(Screen, Down, Move(Motion::Down), "↓", "", ""),
         key!(Screen, Home, Move(Motion::First), "Home End", "", "select the first or the last replica"),

@@ -1,11 +1,14 @@
 //! The loop: take in what came, then draw once.
 
+use std::io;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use anyhow::Context as _;
 use byztop_core::types::Time;
 use jiff::tz::TimeZone;
+use nix::errno::Errno;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::input::{Input, Reader};
@@ -47,7 +50,12 @@ pub(crate) fn run(feed: Feed) -> anyhow::Result<()> {
     let is_remote = std::env::var_os("SSH_CONNECTION").is_some();
     let least = if is_remote { REMOTE_FRAME } else { FRAME };
     let mut console = Console { feed, model, ui, news: false, urgent: true };
-    let ended = console.run(screen, &reader, least);
+    let ended = match console.run(screen, &reader, least) {
+        // The terminal went away; that is a way to leave.
+        Err(error) if is_hang_up(&error) => Ok(()),
+        Err(error) => Err(error).context("can not draw on the terminal"),
+        Ok(()) => Ok(()),
+    };
     // The loop has ended; whoever should hear of it may have ended before.
     let _ = console.feed.commands.try_send(Command::Quit);
     ended
@@ -64,7 +72,7 @@ struct Console {
 }
 
 impl Console {
-    fn run(&mut self, mut screen: Screen, reader: &Reader, least: Duration) -> anyhow::Result<()> {
+    fn run(&mut self, mut screen: Screen, reader: &Reader, least: Duration) -> io::Result<()> {
         let mut drawn: Option<Instant> = None;
         let mut ticked = Instant::now();
         let mut is_drained = true;
@@ -178,6 +186,11 @@ impl Console {
             self.urgent = true;
         }
     }
+}
+
+fn is_hang_up(error: &io::Error) -> bool {
+    let by_errno = error.raw_os_error().map(Errno::from_raw);
+    error.kind() == io::ErrorKind::BrokenPipe || matches!(by_errno, Some(Errno::EIO | Errno::ENXIO | Errno::EBADF))
 }
 
 /// Microseconds of Unix time; replicas on this machine count the same.

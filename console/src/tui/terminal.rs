@@ -110,7 +110,9 @@ impl Screen {
 
     fn enter_again(&mut self) -> io::Result<()> {
         enter()?;
-        self.terminal.clear()
+        // As after a change of size: everything is drawn anew. `clear` would ask the terminal where its cursor is.
+        let size = self.terminal.size()?;
+        self.terminal.resize(size.into())
     }
 }
 

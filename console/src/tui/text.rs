@@ -44,7 +44,8 @@ pub(super) fn short_count(number: u64) -> String {
 /// A latency as milliseconds without unit, to about two significant digits.
 pub(super) fn millis(latency: Micros) -> String {
     match latency.0 {
-        0..995 => format!("{:.2}", latency.0 as f64 / 1000.0),
+        0..5 => "<0.01".to_string(),
+        5..995 => format!("{:.2}", latency.0 as f64 / 1000.0),
         995..99_950 => format!("{:.1}", latency.0 as f64 / 1000.0),
         _ => grouped((latency.0 + 500) / 1000),
     }
@@ -107,8 +108,8 @@ mod tests {
     fn numbers_read_well() {
         assert_eq!([0, 999, 1000, 12_400, 1_234_567].map(grouped).join(", "), "0, 999, 1 000, 12 400, 1 234 567");
         assert_eq!([7, 9999, 12_345, 5_000_000].map(short_count).join(", "), "7, 9999, 12k, 5M");
-        let times = [40, 420, 3_100, 14_000, 99_949, 99_950, 1_200_000].map(|us| millis(Micros(us)));
-        assert_eq!(times.join(", "), "0.04, 0.42, 3.1, 14.0, 99.9, 100, 1 200");
+        let times = [3, 40, 420, 3_100, 14_000, 99_949, 99_950, 1_200_000].map(|us| millis(Micros(us)));
+        assert_eq!(times.join(", "), "<0.01, 0.04, 0.42, 3.1, 14.0, 99.9, 100, 1 200");
         assert_eq!(
             [900, 18_400, 1_649_000, 200_000_000].map(|us| span(Micros(us))).join(", "),
             "900 µs, 18 ms, 1.6 s, 3 min"

@@ -30,6 +30,8 @@ pub(in crate::tui) enum Kind {
     /// Refusals that honest peers cause.
     Noise,
     State,
+    /// Replicas ask each other for what they missed, as they do all the time under load.
+    CatchUp,
     Link,
     Process,
     Exit,
@@ -45,7 +47,7 @@ impl Kind {
             Kind::View => "view",
             Kind::Checkpoint => "checkpoint",
             Kind::Reject | Kind::Noise => "reject",
-            Kind::State => "state",
+            Kind::State | Kind::CatchUp => "state",
             Kind::Link => "link",
             Kind::Process | Kind::Exit => "process",
             Kind::Error => "error",
@@ -199,7 +201,8 @@ impl Entry {
             Story::Proved { .. } => Kind::Proof,
             Story::Rejected { is_harmless: true, .. } => Kind::Noise,
             Story::Rejected { is_harmless: false, .. } => Kind::Reject,
-            Story::Missing { .. } | Story::Transfer { .. } => Kind::State,
+            Story::Missing { .. } => Kind::CatchUp,
+            Story::Transfer { .. } => Kind::State,
         }
     }
 

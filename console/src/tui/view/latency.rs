@@ -11,9 +11,11 @@ use super::canvas::Canvas;
 
 const LABEL: usize = 13;
 
-/// Five columns of numbers.
+/// A column of numbers.
 const NUMBER: usize = 8;
-const TABLE: usize = 5 * NUMBER;
+
+/// The columns of the table, and from which width of the pane on each is there.
+const COLUMNS: [(&str, usize); 5] = [("p50", 0), ("p95", 90), ("p99", 0), ("p99.9", 76), ("n", 84)];
 
 /// The axis shows at least this.
 const LOW: Micros = Micros(10);
@@ -31,7 +33,9 @@ pub(super) fn draw(model: &Model, ui: &Ui, is_boxed: bool, mut canvas: Canvas) {
     if canvas.height() <= rows.len() {
         return brief(model, theme, canvas);
     }
-    let width = canvas.width().saturating_sub(LABEL + TABLE + 2);
+    let columns: Vec<usize> = (0..COLUMNS.len()).filter(|i| canvas.width() >= COLUMNS[*i].1).collect();
+    let table = columns.len() * NUMBER;
+    let width = canvas.width().saturating_sub(LABEL + table + 2);
     let (low, high) = bounds(&rows);
     if !is_boxed {
         canvas.put(1, 0, "latency", theme.title);
@@ -39,8 +43,8 @@ pub(super) fn draw(model: &Model, ui: &Ui, is_boxed: bool, mut canvas: Canvas) {
         canvas.put(1, 0, "last 10 s", theme.dim);
     }
     axis(low, high, theme, &mut canvas.part(LABEL, 0, width, 1));
-    for (i, title) in ["p50", "p95", "p99", "p99.9", "n"].into_iter().enumerate() {
-        canvas.put_right(LABEL + width + (i + 1) * NUMBER, 0, title, theme.dim);
+    for (i, column) in columns.iter().enumerate() {
+        canvas.put_right(LABEL + width + (i + 1) * NUMBER, 0, COLUMNS[*column].0, theme.dim);
     }
     canvas.put(LABEL + width + 2, 0, "ms", theme.dim);
     let height = ((canvas.height() - 1) / rows.len()).clamp(1, 8);
@@ -52,7 +56,7 @@ pub(super) fn draw(model: &Model, ui: &Ui, is_boxed: bool, mut canvas: Canvas) {
         let counts = row.recent.map_or(Vec::new(), |recent| recent.columns(low, high, width));
         histogram(&counts, row.style, theme, &mut canvas.part(LABEL, top, width, height - gap));
         let summary = row.recent.and_then(Recent::summary);
-        numbers(summary, theme, &mut canvas.part(LABEL + width, base, TABLE, 1));
+        numbers(summary, &columns, theme, &mut canvas.part(LABEL + width, base, table, 1));
     }
 }
 
@@ -74,7 +78,9 @@ fn bounds(rows: &[Row]) -> (Micros, Micros) {
 fn axis(low: Micros, high: Micros, theme: &Theme, canvas: &mut Canvas) {
     let (first, last) = (low.0.ilog10(), high.0.ilog10());
     let decades = (last - first).max(1) as usize;
-    for exponent in first..=last {
+    // Where labels would touch, every second decade has one.
+    let step = if canvas.width() / decades >= 7 { 1 } else { 2 };
+    for exponent in (first..=last).step_by(step) {
         let text = match exponent {
             0..3 => format!("{}µs", 10u64.pow(exponent)),
             3..6 => format!("{}ms", 10u64.pow(exponent - 3)),
@@ -108,7 +114,7 @@ fn histogram(counts: &[u64], style: Style, theme: &Theme, canvas: &mut Canvas) {
     }
 }
 
-fn numbers(summary: Option<Summary>, theme: &Theme, canvas: &mut Canvas) {
+fn numbers(summary: Option<Summary>, columns: &[usize], theme: &Theme, canvas: &mut Canvas) {
     let texts = match summary {
         Some(s) => [millis(s.p50), millis(s.p95), millis(s.p99), millis(s.p999), short_count(s.count)],
         None => ["?"; 5].map(str::to_string),
@@ -118,8 +124,8 @@ fn numbers(summary: Option<Summary>, theme: &Theme, canvas: &mut Canvas) {
         (Some(_), 4) => theme.dim,
         (Some(_), _) => theme.text,
     };
-    for (i, text) in texts.into_iter().enumerate() {
-        canvas.put_right((i + 1) * NUMBER, 0, &text, style(i));
+    for (i, column) in columns.iter().enumerate() {
+        canvas.put_right((i + 1) * NUMBER, 0, &texts[*column], style(*column));
     }
 }
 

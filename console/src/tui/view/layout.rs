@@ -127,7 +127,7 @@ impl Plan {
             stack.add(Pane::Phases, rows + 3, true);
         }
         let bottom = height.saturating_sub(stack.y + 1);
-        let (y, half) = (stack.y, width / 2);
+        let (y, half) = (stack.y, (width * 11 / 20).min(104).max(width / 2));
         if ui.is_log_large {
             stack.add(Pane::Log, bottom, true);
         } else {

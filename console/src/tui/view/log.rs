@@ -23,12 +23,12 @@ pub(super) fn draw(model: &Model, ui: &Ui, is_boxed: bool, mut canvas: Canvas) {
     }
     let height = canvas.height() - top;
     let width = canvas.width().saturating_sub(TIME + KIND + 1);
-    // The newest entries that fit; a large log shows long ones in full.
+    // The newest entries that fit; where there is room, long ones are shown in full.
     let mut shown: Vec<(&Entry, Vec<String>)> = Vec::new();
     let mut left = height;
     for entry in model.log.newest() {
         let text = entry.text(model.replicas.len());
-        let lines = if ui.is_log_large { wrap(&text, width) } else { vec![cut(&text, width)] };
+        let lines = if ui.is_log_large || is_boxed { wrap(&text, width) } else { vec![cut(&text, width)] };
         if lines.len() > left {
             break;
         }
@@ -56,7 +56,7 @@ fn looks(kind: Kind, theme: &Theme) -> (Style, Style) {
         Kind::State | Kind::Reject => (theme.warn, theme.text),
         Kind::Error => (theme.bad, theme.bad),
         Kind::Exit => (theme.bad, theme.text),
-        Kind::Checkpoint | Kind::Link | Kind::Process | Kind::Noise => (theme.dim, theme.dim),
+        Kind::Checkpoint | Kind::Link | Kind::Process | Kind::Noise | Kind::CatchUp => (theme.dim, theme.dim),
     }
 }
 

@@ -84,10 +84,10 @@ fn label(model: &Model, replica: &Replica, is_selected: bool, theme: &Theme, can
     }
 }
 
-/// An attack's name in at most seven characters.
+/// An attack's name in at most six characters.
 fn short(attack: &str) -> &str {
     match attack {
-        "equivocation" => "equivoc",
+        "equivocation" => "equiv",
         other => other,
     }
 }

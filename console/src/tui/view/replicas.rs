@@ -46,7 +46,7 @@ const COLUMNS: [(Column, &str, usize, u8); 12] = [
     (Column::Minute, "last minute", MINUTE, 4),
 ];
 
-/// What is left over is shared by the last minute, up to a column for each second, and the attacks.
+/// What is left over goes to the attacks, up to so much, then to the last minute, up to a column for each second.
 const MINUTE: usize = 12;
 const WIDEST_MINUTE: usize = 60;
 const ATTACK_SHARE: usize = 18;
@@ -71,8 +71,8 @@ fn columns(width: usize) -> (Vec<(Column, &'static str, usize)>, usize) {
     }
     let left = (width + gap).saturating_sub(sum(&chosen));
     let has_minute = chosen.iter().any(|(column, ..)| *column == Column::Minute);
-    let minute = left - (left / 2).min(ATTACK_SHARE);
-    let minute = if has_minute { minute.min(WIDEST_MINUTE - MINUTE) } else { 0 };
+    let attack = left.min(ATTACK_SHARE);
+    let minute = if has_minute { (left - attack).min(WIDEST_MINUTE - MINUTE) } else { 0 };
     for (column, _, width, _) in &mut chosen {
         *width += match column {
             Column::Attack => left - minute,
@@ -87,7 +87,7 @@ pub(super) fn draw(model: &Model, ui: &Ui, rows: Range<usize>, mut canvas: Canva
     let theme = &ui.theme;
     // Two cells for the marks of selection and leader, and one at the end.
     let (columns, gap) = columns(canvas.width().saturating_sub(4));
-    let highest = rows.clone().filter_map(|row| busiest_second(&model.replicas[row])).fold(0.0, f64::max);
+    let scale = scale(rows.clone().map(|row| &model.replicas[row]));
     let leader = model.reign().map(|reign| reign.leader);
     let mut x = 3;
     for (column, title, width) in &columns {
@@ -110,7 +110,7 @@ pub(super) fn draw(model: &Model, ui: &Ui, rows: Range<usize>, mut canvas: Canva
         let mut x = 3;
         for (column, _, width) in &columns {
             match column {
-                Column::Minute => minute(replica, highest, theme, &mut canvas.part(x, y, *width, 1)),
+                Column::Minute => minute(replica, scale, theme, &mut canvas.part(x, y, *width, 1)),
                 _ => {
                     let indent = usize::from(is_text_after_number(*column));
                     let (text, style) = cell(model, replica, *column, width - indent, theme);
@@ -215,13 +215,16 @@ fn attack(model: &Model, replica: &Replica, width: usize, theme: &Theme) -> (Str
     }
 }
 
-fn busiest_second(replica: &Replica) -> Option<f64> {
-    replica.last_minute().1.flatten().reduce(f64::max)
+/// What the bars of the last minute are drawn against: a third above the ninth tenth of all seconds, so that the burst
+/// after a view change does not flatten everything else.
+fn scale<'a>(replicas: impl Iterator<Item = &'a Replica>) -> f64 {
+    let mut seconds: Vec<f64> = replicas.flat_map(|replica| replica.last_minute().1.flatten()).collect();
+    seconds.sort_by(f64::total_cmp);
+    seconds.get(seconds.len() * 9 / 10).map_or(0.0, |high| high * 4.0 / 3.0)
 }
 
-/// Operations per second of the last minute, newest at the right. All replicas share one scale, whose highest bar
-/// leaves a gap to the row above.
-fn minute(replica: &Replica, highest: f64, theme: &Theme, canvas: &mut Canvas) {
+/// Operations per second of the last minute, newest at the right. All replicas share one scale.
+fn minute(replica: &Replica, scale: f64, theme: &Theme, canvas: &mut Canvas) {
     let width = canvas.width();
     let per_column = WIDEST_MINUTE.div_ceil(width.max(1)) as u64;
     let (after, seconds) = replica.last_minute();
@@ -239,7 +242,7 @@ fn minute(replica: &Replica, highest: f64, theme: &Theme, canvas: &mut Canvas) {
         let x = width - 1 - back;
         match known {
             0 => canvas.put_char(x, 0, ' ', theme.faint),
-            known if sum > 0.0 => canvas.put_char(x, 0, bar(sum / f64::from(known), highest * 8.0 / 7.0), theme.bars),
+            known if sum > 0.0 => canvas.put_char(x, 0, bar(sum / f64::from(known), scale), theme.bars),
             _ => canvas.put_char(x, 0, '▁', theme.faint),
         }
     }
