@@ -113,6 +113,7 @@ where
         ended = &mut core => ended,
     };
     farewell(&[protocol_door, control_door]).await;
+    doors.shutdown().await;
     ended.with_context(|| format!("{me} has failed; this is a bug in byztop"))
 }
 

@@ -116,7 +116,7 @@ impl ControlDoor {
         let frames = FrameReader::new(receiver, MAX_REQUEST_BYTES);
         tokio::select! {
             reason = self.listen(frames, id) => (close::FRAMING, reason),
-            end = talk(sender, messages) => end,
+            end = self.talk(sender, messages) => end,
         }
     }
 
@@ -139,19 +139,27 @@ impl ControlDoor {
             }
         }
     }
-}
 
-/// Writes what the core has for this console until the core drops it.
-async fn talk(mut sender: SendStream, mut messages: mpsc::Receiver<ConsoleMessage>) -> (quinn::VarInt, String) {
-    while let Some(message) = messages.recv().await {
-        let frame = frame::encode(&message);
-        if frame.len() > MAX_CONTROL_BYTES {
-            tracing::warn!("a control message of {} bytes is too long to send", frame.len());
-            continue;
+    /// Writes what the core has for this console until the core drops it.
+    async fn talk(
+        &self,
+        mut sender: SendStream,
+        mut messages: mpsc::Receiver<ConsoleMessage>,
+    ) -> (quinn::VarInt, String) {
+        while let Some(message) = messages.recv().await {
+            let frame = frame::encode(&message);
+            if frame.len() > MAX_CONTROL_BYTES {
+                tracing::warn!("a control message of {} bytes is too long to send", frame.len());
+                continue;
+            }
+            if let Err(error) = sender.write_chunk(frame).await {
+                return (close::STOPPING, error.to_string());
+            }
         }
-        if let Err(error) = sender.write_chunk(frame).await {
-            return (close::STOPPING, error.to_string());
+        // The core closes its own channel before it drops what it holds.
+        if self.core.is_closed() {
+            return (close::STOPPING, "the replica stops".to_string());
         }
+        (close::TOO_MANY, "too many consoles watch this replica".to_string())
     }
-    (close::TOO_MANY, "too many consoles watch this replica".to_string())
 }

@@ -31,6 +31,9 @@ const CONNECTION_WINDOW_BYTES: u32 = 24 << 20;
 const INITIAL_WINDOW_BYTES: u64 = 128 << 10;
 /// What the system is asked to buffer per socket: a burst of all peers must fit, or it is lost.
 const SOCKET_BUFFER_BYTES: usize = 4 << 20;
+/// How often and how far apart an address that is taken is tried.
+const BIND_ATTEMPTS: u32 = 20;
+const BIND_PAUSE: Duration = Duration::from_millis(25);
 /// How many handshakes may be under way.
 const MAX_INCOMING: usize = 256;
 
@@ -60,7 +63,7 @@ pub(crate) async fn listen(
         Door::Control => (&entry.control, Streams::Dialogue),
     };
     let resolved = resolve(address.host(), address.port()).await?;
-    let socket = match socket(resolved) {
+    let socket = match patient_socket(resolved).await {
         Ok(socket) => socket,
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
             bail!("{me} can not listen on {address}: the port is in use; does this replica run already?")
@@ -123,6 +126,18 @@ pub(crate) async fn resolve(host: &str, port: u16) -> anyhow::Result<SocketAddr>
     let mut found =
         tokio::net::lookup_host((host, port)).await.with_context(|| format!("can not find the host {host}"))?;
     found.next().with_context(|| format!("the host {host} has no address"))
+}
+
+/// A socket at an address that a replica before us may just be leaving.
+async fn patient_socket(address: SocketAddr) -> io::Result<std::net::UdpSocket> {
+    let mut left = BIND_ATTEMPTS;
+    loop {
+        match socket(address) {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse && left > 1 => left -= 1,
+            done => return done,
+        }
+        tokio::time::sleep(BIND_PAUSE).await;
+    }
 }
 
 fn socket(address: SocketAddr) -> io::Result<std::net::UdpSocket> {

@@ -3,6 +3,7 @@
 
 use std::net::UdpSocket;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use byztop_certs::{ClusterDirectory, InitOptions, Ports, Role};
@@ -55,7 +56,10 @@ impl Cluster {
     pub(crate) fn run(&mut self, replica: ReplicaId) {
         let home = self.directory.home(Role::Replica(replica));
         let (stop, stopped) = oneshot::channel::<()>();
-        let task = tokio::spawn(async move { run_replica(&home, async { stopped.await.unwrap_or(()) }).await });
+        let task = tokio::spawn(async move {
+            let ended = run_replica(&home, async { stopped.await.unwrap_or(()) }).await;
+            ended.inspect_err(|error| eprintln!("{replica} has ended: {error:#}"))
+        });
         self.running[replica.index()] = Some((stop, task));
     }
 
@@ -112,10 +116,19 @@ impl Console {
     }
 }
 
-/// Pairs of UDP ports that were free a moment ago.
+/// Pairs of UDP ports that nobody has: below those that systems give away by themselves, so that a replica which is
+/// started again finds its own still free, and each handed out once by this process.
 fn free_ports(replicas: usize) -> Vec<(u16, u16)> {
-    let sockets: Vec<UdpSocket> =
-        (0..2 * replicas).map(|_| UdpSocket::bind("127.0.0.1:0").expect("a free port")).collect();
-    let ports: Vec<u16> = sockets.iter().map(|socket| socket.local_addr().expect("it is bound").port()).collect();
-    ports.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    const FIRST: u32 = 20_000;
+    const COUNT: u32 = 12_000;
+    let start = std::process::id().wrapping_mul(97);
+    let next_free = || {
+        let candidates = (0..COUNT).map(|_| {
+            let place = start.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % COUNT;
+            u16::try_from(FIRST + place).expect("below 32 000")
+        });
+        candidates.into_iter().find(|port| UdpSocket::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
+    };
+    (0..replicas).map(|_| (next_free(), next_free())).collect()
 }
