@@ -10,6 +10,8 @@ use crate::types::{Digest, ReplicaId, SeqNum, View};
 
 /// How many views ahead of its own a replica keeps votes: they come before the new view that they belong to.
 const VIEWS_AHEAD: u64 = 4;
+/// How many views behind its own a replica counts commits: they were sent before their sender entered this one.
+const VIEWS_BEHIND: u64 = 4;
 
 impl Pbft {
     /// Proposes while there is something to propose and fewer than *depth* slots are in flight: a lone request goes at
@@ -115,7 +117,9 @@ impl Pbft {
     /// (rule 15).
     pub(super) fn on_commit(&mut self, cx: &mut Cx<'_>, message: &Verified<Signed<Commit>>) -> Result<(), Rejection> {
         let Signed { body: Commit { view, seq, digest, replica }, signature } = *message.get();
-        if !self.check_slot(seq)? || view.0 > self.view.0.saturating_add(VIEWS_AHEAD) {
+        let newest = self.view.0.saturating_add(VIEWS_AHEAD);
+        let oldest = self.view.0.saturating_sub(VIEWS_BEHIND);
+        if !self.check_slot(seq)? || !(oldest..=newest).contains(&view.0) {
             return Ok(());
         }
         self.cast(seq, Kind::Commit, view, replica, digest, signature)?;

@@ -3,13 +3,13 @@
 use byztop_core::crypto::{Author, Kind, Signed, Statement};
 use byztop_core::evidence::Proof;
 use byztop_core::pbft::Message;
-use byztop_core::pbft::message::{Origin, Prepare};
+use byztop_core::pbft::message::{Commit, Origin, Prepare};
 use byztop_core::protocol::{Batch, Claim, Event};
 use byztop_core::replica::PeerMessage;
 use byztop_core::types::{Digest, SeqNum, View};
 
 use crate::support::{Cluster, id};
-use crate::{load, settings};
+use crate::{load, pay, settings};
 
 fn batch(number: u64) -> Batch {
     Batch { submissions: (0..100u8).map(|i| Digest::of("made up", &[&number.to_le_bytes(), &[i]])).collect() }
@@ -56,4 +56,36 @@ fn a_replica_that_convicts_itself_a_thousand_times_is_not_announced_a_thousand_t
     cluster.inject(id(2), id(3), proof);
     cluster.run_ms(500);
     assert_eq!(cluster.view(id(3)), View(2));
+}
+
+#[test]
+fn commits_of_views_long_gone_are_not_kept() {
+    let mut cluster = Cluster::new(4, settings(), 43);
+    cluster.attack(id(1), "crash");
+    for leader in [2, 3, 4, 2, 3, 4] {
+        cluster.attack(id(leader), "crash");
+        cluster.submit(0, u16::from(leader), &[pay(1, 2)]);
+        cluster.run_ms(6000);
+        cluster.heal(id(leader));
+        cluster.run_ms(3000);
+    }
+    let view = cluster.view(id(4));
+    assert!(view >= View(5), "{view}");
+    let seq = SeqNum(cluster.executed(id(4)).0 + 20);
+    let commit = |cluster: &Cluster, voter: u8, view| {
+        let body = Commit { view, seq, digest: Digest::ZERO, replica: id(voter) };
+        PeerMessage::Protocol(Message::Commit(Signed::by(&cluster.signer(id(voter)), body)))
+    };
+    let is_decided =
+        |cluster: &Cluster| cluster.noted(|event| matches!(event, Event::Committed { seq: s, .. } if *s == seq));
+    for voter in 1..=3 {
+        let old = commit(&cluster, voter, View(0));
+        cluster.inject(id(voter), id(4), old);
+    }
+    assert!(!is_decided(&cluster), "not even a quorum of them counts");
+    for voter in 1..=3 {
+        let recent = commit(&cluster, voter, view.previous());
+        cluster.inject(id(voter), id(4), recent);
+    }
+    assert!(is_decided(&cluster), "to learn is always allowed");
 }

@@ -1,5 +1,6 @@
-//! Seeded storms: random committees, losses, partitions and up to f random attackers, then calm. Whatever happened,
-//! honest replicas end equal, every request is answered, and no honest replica is accused.
+//! Seeded storms: random committees, losses, partitions, up to f replicas that attack or lose their log, then calm; in
+//! half of the storms the attackers go on through the calm. Whatever happened, honest replicas end equal, every request
+//! is answered, and no honest replica is accused.
 
 use byztop_core::app::smallbank::{Account, Operation};
 use byztop_core::protocol::Settings;
@@ -9,12 +10,18 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::support::Cluster;
 
-const SEEDS: u64 = 150;
+const SEEDS: u64 = 200;
 
 struct Storm {
     cluster: Cluster,
     dice: ChaCha8Rng,
+    /// The f that may misbehave.
     attackers: Vec<ReplicaId>,
+    /// One of them that is killed now and then instead; it does not attack.
+    mortal: Option<ReplicaId>,
+    is_alive: bool,
+    /// Whether the attackers attack to the end.
+    is_lasting: bool,
     asked: Vec<(Session, Timestamp)>,
 }
 
@@ -33,8 +40,11 @@ impl Storm {
         let cluster = Cluster::new(dice.random_range(4..=10), settings, seed);
         let n = cluster.committee.size();
         let faulty = cluster.committee.faulty();
-        let attackers = (0..faulty).map(|_| ReplicaId(dice.random_range(0..n) as u8)).collect();
-        Storm { cluster, dice, attackers, asked: Vec::new() }
+        let mut attackers: Vec<ReplicaId> = (0..faulty).map(|_| ReplicaId(dice.random_range(0..n) as u8)).collect();
+        let mortal = if dice.random_bool(0.5) { attackers.pop() } else { None };
+        attackers.retain(|attacker| Some(*attacker) != mortal);
+        let is_lasting = seed % 2 == 1;
+        Storm { cluster, dice, attackers, mortal, is_alive: true, is_lasting, asked: Vec::new() }
     }
 
     fn any_replica(&mut self) -> ReplicaId {
@@ -43,6 +53,9 @@ impl Storm {
     }
 
     fn attack(&mut self) {
+        if self.attackers.is_empty() {
+            return;
+        }
         let attacker = self.attackers[self.dice.random_range(0..self.attackers.len())];
         let (a, b) = (self.any_replica(), self.any_replica());
         let attack = match self.dice.random_range(0..9) {
@@ -59,8 +72,19 @@ impl Storm {
         self.cluster.attack(attacker, &attack);
     }
 
+    /// Ends the mortal one, or starts it again without its log.
+    fn kill_or_restart(&mut self) {
+        let Some(mortal) = self.mortal else { return };
+        if self.is_alive {
+            self.cluster.kill(mortal);
+        } else {
+            self.cluster.restart(mortal);
+        }
+        self.is_alive = !self.is_alive;
+    }
+
     fn step(&mut self) {
-        match self.dice.random_range(0..10) {
+        match self.dice.random_range(0..12) {
             0 | 1 => self.attack(),
             2 => self.cluster.loss_per_mille = self.dice.random_range(0..200),
             3 => {
@@ -72,13 +96,11 @@ impl Storm {
                 let cut_off = self.any_replica();
                 self.cluster.isolate(cut_off);
             }
+            6 | 7 => self.kill_or_restart(),
             _ => {}
         }
         for _ in 0..self.dice.random_range(0..6) {
-            let (from, to) = (self.dice.random_range(0..20), self.dice.random_range(0..20));
-            let pay = Operation::SendPayment { from: Account(from), to: Account(to), amount: 3 };
-            let session = self.asked.len() as u16 % 1024;
-            self.asked.push(self.cluster.submit(session % 4, session, &[pay]));
+            self.pay();
             let pause = self.dice.random_range(0..60);
             self.cluster.run_ms(pause);
         }
@@ -86,13 +108,26 @@ impl Storm {
         self.cluster.run_ms(pause);
     }
 
+    fn pay(&mut self) {
+        let (from, to) = (self.dice.random_range(0..20), self.dice.random_range(0..20));
+        let pay = Operation::SendPayment { from: Account(from), to: Account(to), amount: 3 };
+        let session = self.asked.len() as u16 % 1024;
+        self.asked.push(self.cluster.submit(session % 4, session, &[pay]));
+    }
+
     fn calm(&mut self) {
         self.cluster.cut.clear();
         self.cluster.loss_per_mille = 0;
-        for attacker in self.attackers.clone() {
-            self.cluster.heal(attacker);
+        if !self.is_alive {
+            self.kill_or_restart();
         }
-        self.cluster.run_ms(40_000);
+        if !self.is_lasting {
+            self.attackers.iter().for_each(|attacker| self.cluster.heal(*attacker));
+        }
+        self.cluster.run_ms(30_000);
+        // Whatever the storm left behind, the next requests are served.
+        (0..3).for_each(|_| self.pay());
+        self.cluster.run_ms(10_000);
     }
 }
 
@@ -102,15 +137,21 @@ fn check(seed: u64) {
         storm.step();
     }
     storm.calm();
-    let Storm { mut cluster, attackers, asked, .. } = storm;
+    let Storm { mut cluster, attackers, is_lasting, asked, .. } = storm;
+    let honest: Vec<ReplicaId> = cluster.committee.members().filter(|member| !attackers.contains(member)).collect();
+    let equal = if is_lasting { honest.clone() } else { cluster.committee.members().collect() };
     let open: Vec<_> = asked.iter().filter(|submission| !cluster.is_answered(**submission)).collect();
+    if !open.is_empty() {
+        cluster.explain();
+    }
     assert!(open.is_empty(), "seed {seed}: {} of {} have no answer after the storm", open.len(), asked.len());
-    let members: Vec<ReplicaId> = cluster.committee.members().collect();
-    cluster.assert_equal(&members);
-    let total = cluster.node(members[0]).replica().application().total();
+    cluster.assert_equal(&equal);
+    let is_watching = |member: &&ReplicaId| cluster.node(**member).replica().status().observing_until.is_some();
+    assert_eq!(honest.iter().find(is_watching), None, "seed {seed}: whoever lost its log is back");
+    let total = cluster.node(honest[0]).replica().application().total();
     assert_eq!(total, 20 * 20_000, "seed {seed}: payments make no money");
-    for replica in members {
-        assert!(attackers.contains(&replica) || !cluster.is_proved(replica), "seed {seed}: {replica} is honest");
+    for replica in honest {
+        assert!(!cluster.is_proved(replica), "seed {seed}: {replica} is honest");
     }
 }
 
