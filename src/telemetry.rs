@@ -28,8 +28,20 @@ pub enum ConsoleRequest {
     WatchSlot(Option<SeqNum>),
     /// Set attacks on this replica, in the attack language. Operators only.
     Attack(String),
+    /// End the attack of this name on this replica. Operators only.
+    End(String),
     /// End every attack on this replica. Operators only.
     Heal,
+}
+
+impl ConsoleRequest {
+    /// Whether it makes the replica behave otherwise: for operators only.
+    pub fn is_for_operators(&self) -> bool {
+        match self {
+            ConsoleRequest::Attack(_) | ConsoleRequest::End(_) | ConsoleRequest::Heal => true,
+            ConsoleRequest::Subscribe { .. } | ConsoleRequest::WatchSlot(_) => false,
+        }
+    }
 }
 
 /// From a replica to a console.
@@ -156,6 +168,7 @@ mod tests {
             ConsoleRequest::Subscribe { interval_ms: 50 },
             ConsoleRequest::WatchSlot(Some(SeqNum(7))),
             ConsoleRequest::Attack("dark(n2)".into()),
+            ConsoleRequest::End("dark".into()),
             ConsoleRequest::Heal,
         ] {
             assert_eq!(wire::decode::<ConsoleRequest>(&wire::encode(&request), 1000), Ok(request));

@@ -23,7 +23,7 @@ async fn observers_watch_but_do_not_attack() {
     assert_eq!((welcome.replica, welcome.replicas, welcome.may_attack), (N1, 1, false));
     assert_eq!(welcome.phases, ["pre-prepare", "prepare", "commit"]);
 
-    for request in [ConsoleRequest::Attack("crash".into()), ConsoleRequest::Heal] {
+    for request in [ConsoleRequest::Attack("crash".into()), ConsoleRequest::End("crash".into()), ConsoleRequest::Heal] {
         console.ask(request).await;
         let why = console.expect_message("a refusal", |message| match message {
             ConsoleMessage::Refused(why) => Some(why),

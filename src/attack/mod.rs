@@ -31,6 +31,7 @@ pub struct Byzantine<P: Protocol, A: Application> {
     committee: Committee,
     signer: Signer,
     attacks: Vec<Active>,
+    seed: u64,
     chance: ChaCha8Rng,
     /// Outputs of a slow replica, in the order in which they may leave. At most [`MAX_DELAYED`].
     delayed: BTreeMap<(Time, u64), Output<P::Message>>,
@@ -39,6 +40,24 @@ pub struct Byzantine<P: Protocol, A: Application> {
 
 /// How many outputs a delaying replica holds back; beyond that the oldest leave early.
 const MAX_DELAYED: usize = 1 << 16;
+
+/// What a message is about. What is decided by chance for a subject is a function of it, so that a retransmission
+/// meets the same fate.
+#[derive(Clone, Copy)]
+struct Subject {
+    view: View,
+    seq: SeqNum,
+    name: &'static str,
+}
+
+impl Subject {
+    /// A number below 1000.
+    fn draw(&self, seed: u64, attack: &str) -> u16 {
+        let numbers = [seed, self.view.0, self.seq.0].map(u64::to_le_bytes).concat();
+        let drawn = Digest::of("chance", &[&numbers, self.name.as_bytes(), attack.as_bytes()]);
+        u16::from_le_bytes([drawn.0[0], drawn.0[1]]) % 1000
+    }
+}
 
 /// An attack that is set.
 struct Active {
@@ -53,7 +72,17 @@ where
     /// An honest replica, until an attack is set. `seed` feeds the attacks that leave something to chance.
     pub fn new(me: ReplicaId, committee: Committee, replica: Replica<P, A>, signer: Signer, seed: u64) -> Self {
         let chance = ChaCha8Rng::seed_from_u64(seed);
-        Byzantine { replica, me, committee, signer, attacks: Vec::new(), chance, delayed: BTreeMap::new(), delays: 0 }
+        Byzantine {
+            replica,
+            me,
+            committee,
+            signer,
+            seed,
+            attacks: Vec::new(),
+            chance,
+            delayed: BTreeMap::new(),
+            delays: 0,
+        }
     }
 
     /// Handles an input; appends what is to be performed. Messages in it are signed, and `Recipients::All` means all
@@ -101,25 +130,33 @@ where
 
     /// Ends the attack of this name, if it is set; what it held back leaves now.
     pub fn end(&mut self, now: Time, name: &str, outputs: &mut Vec<Output<P::Message>>) {
-        self.attacks.retain(|active| active.directive.attack.name() != name);
-        self.settle(now, outputs);
+        let is_it = |active: &Active| active.directive.attack.name() == name;
+        if self.attacks.iter().all(is_it) {
+            return self.heal(now, outputs);
+        }
+        if self.attacks.iter().any(is_it) {
+            self.attacks.retain(|active| !is_it(active));
+            outputs.push(Output::Note(Event::AttackEnded { name: name.to_string() }));
+        }
+        self.let_go(now, outputs);
     }
 
     /// Ends every attack; what was held back leaves now.
     pub fn heal(&mut self, now: Time, outputs: &mut Vec<Output<P::Message>>) {
-        self.attacks.clear();
-        self.settle(now, outputs);
-    }
-
-    fn settle(&mut self, now: Time, outputs: &mut Vec<Output<P::Message>>) {
-        if self.attacks.is_empty() {
+        if !self.attacks.is_empty() {
+            self.attacks.clear();
             outputs.push(Output::Note(Event::Healed));
         }
-        if !self.attacks.iter().any(|active| matches!(active.directive.attack, Attack::Time(_))) {
-            outputs.extend(std::mem::take(&mut self.delayed).into_values());
-            outputs.push(Output::CancelTimer(Timer::Delayed));
+        self.let_go(now, outputs);
+    }
+
+    /// What a delay holds back leaves at its time, or at once if no delay is set any more.
+    fn let_go(&mut self, now: Time, outputs: &mut Vec<Output<P::Message>>) {
+        if self.attacks.iter().any(|active| matches!(active.directive.attack, Attack::Time(_))) {
+            return self.release(now, outputs);
         }
-        self.release(now, outputs);
+        outputs.extend(std::mem::take(&mut self.delayed).into_values());
+        outputs.push(Output::CancelTimer(Timer::Delayed));
     }
 
     /// The attacks that are set, in the attack language; empty if none is.
@@ -140,15 +177,17 @@ where
 
     /// What an output turns into under the attacks whose triggers hold.
     fn corrupt(&mut self, now: Time, output: Output<P::Message>, outputs: &mut Vec<Output<P::Message>>) {
-        let slot = match &output {
-            Output::Send(_, PeerMessage::Protocol(message)) => message.slot(),
+        let subject = match &output {
+            Output::Send(_, PeerMessage::Protocol(message)) => {
+                message.slot().map(|(view, seq)| Subject { view, seq, name: message.name() })
+            }
             Output::Send(..) | Output::Reply(..) => None,
             // What a replica does with itself is nobody else's business.
             Output::SetTimer(..) | Output::CancelTimer(_) | Output::Note(_) => return outputs.push(output),
         };
         let mut wanted = vec![output];
         let mut delay = None;
-        for attack in self.triggered(now, slot) {
+        for attack in self.triggered(now, subject) {
             match attack {
                 Attack::Crash => return,
                 Attack::Dark(victims) => wanted = self.hide(wanted, victims),
@@ -164,17 +203,23 @@ where
     }
 
     /// The attacks that apply, those that alter before those that spoil.
-    fn triggered(&mut self, now: Time, slot: Option<(View, SeqNum)>) -> Vec<Attack> {
+    fn triggered(&mut self, now: Time, subject: Option<Subject>) -> Vec<Attack> {
         let status = self.replica.status();
         let mut attacks: Vec<Attack> = Vec::new();
         for active in &self.attacks {
             let holds = match active.directive.trigger {
                 Trigger::Always => true,
                 Trigger::During { from, until } => (from..until).contains(&now.since(active.since)),
-                Trigger::Slots { first, last } => slot.is_some_and(|(_, seq)| (first..=last).contains(&seq)),
-                Trigger::InView(view) => slot.map_or(status.view, |(of, _)| of) == view,
+                Trigger::Slots { first, last } => subject.is_some_and(|of| (first..=last).contains(&of.seq)),
+                Trigger::InView(view) => subject.map_or(status.view, |of| of.view) == view,
                 Trigger::WhileLeading => status.leader == self.me,
-                Trigger::WithProbability { per_mille } => self.chance.random_range(0..1000) < per_mille,
+                Trigger::WithProbability { per_mille } => {
+                    let draw = match subject {
+                        Some(subject) => subject.draw(self.seed, active.directive.attack.name()),
+                        None => self.chance.random_range(0..1000),
+                    };
+                    draw < per_mille
+                }
             };
             if holds {
                 attacks.push(active.directive.attack.clone());

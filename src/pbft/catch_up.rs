@@ -101,9 +101,18 @@ impl Pbft {
             self.peers.values().filter_map(|peer| peer.report.map(|report| report.executed)).collect();
         executed.sort_unstable_by(|a, b| b.cmp(a));
         let certain = executed.get(self.committee.weak_quorum() - 1).copied().unwrap_or_default();
-        let was_behind = std::mem::replace(&mut self.behind, (certain > self.executed).then_some(self.executed));
+        if certain <= self.executed {
+            self.behind = None;
+            return;
+        }
+        // Whoever gets on is not in need of help.
+        let (_, since) = *self.behind.get_or_insert((self.executed, cx.now));
+        if self.behind != Some((self.executed, since)) {
+            self.behind = Some((self.executed, cx.now));
+            return;
+        }
         let is_overdue = self.asked_at.is_none_or(|at| cx.now.since(at).as_millis() >= self.settings.ask_timeout_ms);
-        if was_behind == Some(self.executed) && self.behind.is_some() && is_overdue {
+        if is_overdue && cx.now.since(since) >= self.settings.status_interval() {
             self.ask(cx, Recipients::All);
         }
     }

@@ -61,8 +61,8 @@ pub struct Pbft {
     /// How many views in a row did not begin in time.
     failed_views: u32,
     peers: BTreeMap<ReplicaId, Peer>,
-    /// Where this replica stood when it last saw f+1 others ahead.
-    behind: Option<SeqNum>,
+    /// While f+1 others are ahead: the last slot that it had executed, and since when it has not got beyond.
+    behind: Option<(SeqNum, Time)>,
     asked_at: Option<Time>,
     patience: Patience,
     /// Set while the replica may not vote, having lost its log.

@@ -119,6 +119,11 @@ pub enum Event {
         /// In the attack language.
         attack: String,
     },
+    /// One of several attacks on this replica ended.
+    AttackEnded {
+        /// Its name.
+        name: String,
+    },
     /// All attacks on this replica ended.
     Healed,
 }

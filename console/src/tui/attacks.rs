@@ -11,8 +11,8 @@ use super::model::Model;
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Change {
     pub replica: ReplicaId,
-    /// To be sent in this order.
-    pub requests: Vec<ConsoleRequest>,
+    /// What brings it about.
+    pub request: ConsoleRequest,
     /// What will hold afterwards, in the attack language.
     pub result: String,
 }
@@ -20,19 +20,19 @@ pub(super) struct Change {
 impl Change {
     /// Sets attacks, which name no attacker, in addition to those that hold; one of the same name is replaced.
     pub(super) fn set(model: &Model, replica: ReplicaId, added: Vec<Directive>) -> Change {
-        let requests = vec![ConsoleRequest::Attack(Directive::join(&added))];
+        let request = ConsoleRequest::Attack(Directive::join(&added));
         let mut all = current(model, replica);
         all.retain(|old| added.iter().all(|new| new.attack.name() != old.attack.name()));
         all.extend(added);
-        Change { replica, requests, result: Directive::join(&all) }
+        Change { replica, request, result: Directive::join(&all) }
     }
 
     /// Ends every attack.
     pub(super) fn heal(replica: ReplicaId) -> Change {
-        Change { replica, requests: vec![ConsoleRequest::Heal], result: String::new() }
+        Change { replica, request: ConsoleRequest::Heal, result: String::new() }
     }
 
-    /// Ends one attack, or gives `None` if it is not set. There is no request for just that: what remains is set anew.
+    /// Ends one attack, or gives `None` if it is not set.
     pub(super) fn end(model: &Model, replica: ReplicaId, attack: Injection) -> Option<Change> {
         let mut rest = current(model, replica);
         let before = rest.len();
@@ -40,12 +40,8 @@ impl Change {
         if rest.len() == before {
             return None;
         }
-        let mut change = Change::heal(replica);
-        if !rest.is_empty() {
-            change.result = Directive::join(&rest);
-            change.requests.push(ConsoleRequest::Attack(change.result.clone()));
-        }
-        Some(change)
+        let request = ConsoleRequest::End(attack.name().to_string());
+        Some(Change { replica, request, result: Directive::join(&rest) })
     }
 }
 

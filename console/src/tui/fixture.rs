@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use byztop_core::attack::{Directive, parse};
 use byztop_core::committee::Committee;
 use byztop_core::protocol::{Complaint, Event, PhaseVotes, SlotPhase, SlotVotes, Status};
 use byztop_core::rejection::Rejection;
@@ -128,6 +129,13 @@ impl Cluster {
             ConsoleRequest::Attack(text) => {
                 *attack = if attack.is_empty() { text } else { format!("{attack}; {text}") };
                 self.events[id.index()].push((self.now, Event::AttackSet { attack: attack.clone() }));
+                ConsoleMessage::Done(attack.clone())
+            }
+            ConsoleRequest::End(name) => {
+                let mut rest = parse(attack).expect("the fixture sets what can be read");
+                rest.retain(|directive| directive.attack.name() != name);
+                *attack = Directive::join(&rest);
+                self.events[id.index()].push((self.now, Event::AttackEnded { name }));
                 ConsoleMessage::Done(attack.clone())
             }
             ConsoleRequest::Heal => {

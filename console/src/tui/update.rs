@@ -201,12 +201,12 @@ fn carry_out(model: &mut Model, ui: &mut Ui, changes: Vec<Change>) -> Vec<Comman
     let mut told: Vec<String> = Vec::new();
     for change in changes {
         let now = model.now;
-        model.replicas[change.replica.index()].expect(now, change.result.clone(), change.requests.len());
+        model.replicas[change.replica.index()].expect(now, change.result.clone());
         told.push(match change.result.as_str() {
             "" => format!("{}: end every attack", change.replica),
             attack => format!("{}: {attack}", change.replica),
         });
-        commands.extend(change.requests.into_iter().map(|request| Command::Send(change.replica, request)));
+        commands.push(Command::Send(change.replica, change.request));
     }
     let told = match told.len() {
         0 => "nobody is connected".to_string(),

@@ -145,7 +145,7 @@ impl Watcher {
                 request = self.requests.recv() => {
                     let request = request.ok_or(Enough)?;
                     self.remember(&request);
-                    if matches!(request, ConsoleRequest::Attack(_) | ConsoleRequest::Heal) {
+                    if request.is_for_operators() {
                         let why = format!("there is no link to {}; nothing was done", self.replica);
                         self.tell(LinkEvent::Message(ConsoleMessage::Refused(why))).await?;
                     }
@@ -158,7 +158,7 @@ impl Watcher {
         match request {
             ConsoleRequest::Subscribe { interval_ms } => self.subscription = Some(*interval_ms),
             ConsoleRequest::WatchSlot(seq) => self.watched = Some(*seq),
-            ConsoleRequest::Attack(_) | ConsoleRequest::Heal => {}
+            ConsoleRequest::Attack(_) | ConsoleRequest::End(_) | ConsoleRequest::Heal => {}
         }
     }
 

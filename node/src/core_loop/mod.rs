@@ -120,20 +120,26 @@ where
                 self.observer.subscribe(now, id, interval_ms);
             }
             ConsoleInput::Request(id, ConsoleRequest::WatchSlot(seq)) => self.observer.watch_slot(id, seq),
-            ConsoleInput::Request(id, ConsoleRequest::Attack(text)) => {
-                let done = self.permitted(id).and_then(|()| {
-                    let set = self.byzantine.attack(now, &text, &mut self.outputs);
-                    set.map_err(|error| format!("column {}: {}", error.column, error.message))
-                });
-                self.perform(now);
-                self.observer.answer(id, done.map(|()| self.byzantine.active()));
-            }
-            ConsoleInput::Request(id, ConsoleRequest::Heal) => {
-                let done = self.permitted(id).map(|()| self.byzantine.heal(now, &mut self.outputs));
+            ConsoleInput::Request(id, request) => {
+                let done = self.permitted(id).and_then(|()| self.meddle(now, request));
                 self.perform(now);
                 self.observer.answer(id, done.map(|()| self.byzantine.active()));
             }
         }
+    }
+
+    /// Makes the replica misbehave, or stop it.
+    fn meddle(&mut self, now: Time, request: ConsoleRequest) -> Result<(), String> {
+        match request {
+            ConsoleRequest::Attack(text) => {
+                let set = self.byzantine.attack(now, &text, &mut self.outputs);
+                return set.map_err(|error| format!("column {}: {}", error.column, error.message));
+            }
+            ConsoleRequest::End(name) => self.byzantine.end(now, &name, &mut self.outputs),
+            ConsoleRequest::Heal => self.byzantine.heal(now, &mut self.outputs),
+            ConsoleRequest::Subscribe { .. } | ConsoleRequest::WatchSlot(_) => {}
+        }
+        Ok(())
     }
 
     /// Whether a console may meddle, or why not.

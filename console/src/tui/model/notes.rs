@@ -52,6 +52,7 @@ impl Model {
             }
             Event::Proved { accused, summary } => Story::Proved { accused, summary: clean(&summary) },
             Event::AttackSet { attack } => Story::Attacked(clean(&attack)),
+            Event::AttackEnded { name } => Story::Attacked(format!("ends {}", clean(&name))),
             Event::Healed => Story::Attacked(String::new()),
         };
         self.log.tell(at, id, story);

@@ -173,9 +173,9 @@ impl Replica {
         }
     }
 
-    /// `requests` were sent that will make this the attack.
-    pub(in crate::tui) fn expect(&mut self, now: Time, attack: String, requests: usize) {
-        let unanswered = requests + self.pending.as_ref().map_or(0, |pending| pending.unanswered);
+    /// A request was sent that will make this the attack.
+    pub(in crate::tui) fn expect(&mut self, now: Time, attack: String) {
+        let unanswered = 1 + self.pending.as_ref().map_or(0, |pending| pending.unanswered);
         self.pending = Some(Pending { attack, since: now, unanswered });
         self.follow_attack(now);
     }

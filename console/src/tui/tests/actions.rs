@@ -168,7 +168,7 @@ fn the_load_and_the_watched_slot_are_commanded() {
 #[test]
 fn a_refusal_is_shown_and_takes_the_attack_back() {
     let mut rig = Rig::running(7, 8);
-    rig.model.replicas[0].expect(rig.model.now, "crash".into(), 1);
+    rig.model.replicas[0].expect(rig.model.now, "crash".into());
     let refused = ConsoleMessage::Refused("attacks are not allowed\x1b[2J here".into());
     rig.take(vec![FeedEvent::Link(ReplicaId(0), LinkEvent::Message(refused))]);
     assert_eq!(attack_of(&rig, 0), "");
@@ -179,7 +179,7 @@ fn a_refusal_is_shown_and_takes_the_attack_back() {
 #[test]
 fn no_answer_is_not_taken_for_success() {
     let mut rig = Rig::running(7, 8);
-    rig.model.replicas[0].expect(rig.model.now, "crash".into(), 1);
+    rig.model.replicas[0].expect(rig.model.now, "crash".into());
     rig.frames(11);
     assert_eq!(attack_of(&rig, 0), "crash");
     rig.frames(2);
