@@ -19,7 +19,7 @@ fn an_attacks_key_sets_it_at_once_and_ends_it_again() {
     assert!(rig.first_line().contains("faults 1/2"), "{}", rig.first_line());
     rig.frames(2);
     assert_eq!(attack_of(&rig, 0), "crash");
-    assert_eq!(rig.sent("c"), ["Send(n1, Heal)"]);
+    assert_eq!(rig.sent("c"), [r#"Send(n1, End("crash"))"#]);
     assert!(rig.first_line().contains("faults 0/2"), "{}", rig.first_line());
 }
 
@@ -29,7 +29,7 @@ fn ending_one_of_two_attacks_keeps_the_other() {
     assert_eq!(rig.sent("ds"), [r#"Send(n1, Attack("time(500ms)"))"#, r#"Send(n1, Attack("sign"))"#]);
     assert_eq!(attack_of(&rig, 0), "time(500ms); sign");
     rig.frames(2);
-    assert_eq!(rig.sent("d"), ["Send(n1, Heal)", r#"Send(n1, Attack("sign"))"#]);
+    assert_eq!(rig.sent("d"), [r#"Send(n1, End("time"))"#]);
     assert_eq!(attack_of(&rig, 0), "sign");
 }
 
@@ -38,7 +38,7 @@ fn enter_alone_darkens_a_sensible_choice() {
     let mut rig = Rig::running(7, 8);
     assert_eq!(rig.sent("k Enter"), [r#"Send(n1, Attack("dark(n6, n7)"))"#]);
     assert_eq!(rig.ui.context(), Context::Screen);
-    assert_eq!(rig.sent("k"), ["Send(n1, Heal)"], "the key ends it without asking for victims");
+    assert_eq!(rig.sent("k"), [r#"Send(n1, End("dark"))"#], "the key ends it without asking for victims");
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn more_than_f_ask_once() {
     assert_eq!(rig.sent("c Enter"), [r#"Send(n3, Attack("crash"))"#]);
     assert!(rig.first_line().contains("faults 3/2"));
     assert_eq!(rig.sent("s"), [r#"Send(n3, Attack("sign"))"#], "no more are attacked than before");
-    assert_eq!(rig.sent("Up c"), ["Send(n2, Heal)"], "healing is never asked about");
+    assert_eq!(rig.sent("Up c"), [r#"Send(n2, End("crash"))"#], "healing is never asked about");
 }
 
 #[test]
