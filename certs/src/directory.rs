@@ -224,6 +224,11 @@ impl ClusterDirectory {
     pub fn identity(&self, role: Role) -> Result<Identity, CertsError> {
         self.must_have(role)?;
         let (path, key_path) = (self.home(role).join(CERTIFICATE), self.home(role).join(TLS_KEY));
+        for part in [&path, &key_path] {
+            if !part.exists() {
+                return Err(CertsError::BadKey { path: part.clone(), reason: "this file is missing".into() });
+            }
+        }
         let certificate = read_certificate(&path)?;
         let key = PrivateKeyDer::from_pem_slice(files::read_private(&key_path)?.as_bytes()).map_err(|error| {
             CertsError::BadKey { path: key_path, reason: format!("no private key in here: {error}") }

@@ -47,10 +47,21 @@ fn main() -> ExitCode {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
         Err(error) => {
-            eprintln!("byztop: {error:#}");
+            eprintln!("byztop: {}", told(&error));
             ExitCode::from(status_of(&error))
         }
     }
+}
+
+/// The error and its causes, those left out that it has told already.
+fn told(error: &anyhow::Error) -> String {
+    let mut text = error.to_string();
+    for cause in error.chain().skip(1).map(ToString::to_string) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 /// 2 for what the user can mend by typing or editing something else, 1 for everything else.
