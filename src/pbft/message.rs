@@ -83,7 +83,7 @@ impl Origin {
             Origin::OwnAccord => Kind::PrePrepare,
             Origin::NewView => Kind::Forced,
         };
-        Statement { kind, view, seq, digest, author: Author::Replica(primary) }
+        Statement::by_replica(kind, view, seq, digest, primary)
     }
 }
 
@@ -106,8 +106,7 @@ pub struct Prepare {
 
 impl Signable for Prepare {
     fn statement(&self) -> Statement {
-        let author = Author::Replica(self.replica);
-        Statement { kind: Kind::Prepare, view: self.view, seq: self.seq, digest: self.digest, author }
+        Statement::by_replica(Kind::Prepare, self.view, self.seq, self.digest, self.replica)
     }
 }
 
@@ -126,8 +125,7 @@ pub struct Commit {
 
 impl Signable for Commit {
     fn statement(&self) -> Statement {
-        let author = Author::Replica(self.replica);
-        Statement { kind: Kind::Commit, view: self.view, seq: self.seq, digest: self.digest, author }
+        Statement::by_replica(Kind::Commit, self.view, self.seq, self.digest, self.replica)
     }
 }
 
@@ -172,8 +170,7 @@ pub struct ViewChange {
 impl Signable for ViewChange {
     fn statement(&self) -> Statement {
         let digest = Digest::of("view-change", &[&wire::encode(self)]);
-        let author = Author::Replica(self.replica);
-        Statement { kind: Kind::ViewChange, view: self.view, seq: self.stable.seq(), digest, author }
+        Statement::by_replica(Kind::ViewChange, self.view, self.stable.seq(), digest, self.replica)
     }
 }
 
@@ -220,13 +217,12 @@ pub struct ForcedProposal {
 impl Signable for NewView {
     fn statement(&self) -> Statement {
         let digest = Digest::of("new-view", &[&wire::encode(self)]);
-        let author = Author::Replica(self.primary);
-        Statement { kind: Kind::NewView, view: self.view, seq: SeqNum(0), digest, author }
+        Statement::by_replica(Kind::NewView, self.view, SeqNum(0), digest, self.primary)
     }
 }
 
 impl NewView {
-    /// Everything but whether O follows from V: that is what [`Message::incriminates`] looks at.
+    /// Everything but whether O follows from V: that is what [`crate::protocol::Message::incriminates`] looks at.
     fn check(&self, verifier: &Verifier) -> Result<(), Rejection> {
         let committee = verifier.committee();
         if self.primary != committee.primary(self.view) {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::crypto::{Author, Kind, Signature, Statement, Verifier};
+use crate::crypto::{Kind, Signature, Statement, Verifier};
 use crate::rejection::{CertificateFault, Rejection};
 use crate::types::{Digest, ReplicaId, SeqNum, View};
 use crate::wire;
@@ -41,9 +41,7 @@ impl Certificate {
             return Err(CertificateFault::NoVote.into());
         }
         self.signatures.iter().try_for_each(|(signer, signature)| {
-            let author = Author::Replica(*signer);
-            let statement = Statement { kind: self.kind, view: self.view, seq: self.seq, digest: self.digest, author };
-            verifier.verify(&statement, signature)
+            verifier.verify(&Statement::by_replica(self.kind, self.view, self.seq, self.digest, *signer), signature)
         })
     }
 }

@@ -21,8 +21,7 @@ pub struct Checkpoint {
 
 impl Signable for Checkpoint {
     fn statement(&self) -> Statement {
-        let author = Author::Replica(self.replica);
-        Statement { kind: Kind::Checkpoint, view: View(0), seq: self.seq, digest: self.digest, author }
+        Statement::by_replica(Kind::Checkpoint, View(0), self.seq, self.digest, self.replica)
     }
 }
 

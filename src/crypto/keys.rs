@@ -1,10 +1,4 @@
-//! Signatures over domain-separated statements, and the types that say what has been verified.
-//!
-//! Whatever is signed in a cluster is a [`Statement`]: six fields of fixed length in a fixed order, under the cluster's
-//! [`Realm`]. A PREPARE can not be read as a COMMIT, and another cluster's vote is nothing here (rule 4).
-//!
-//! Verification accepts by one rule everywhere, ZIP 215 as ed25519-zebra implements it: replicas that disagree about a
-//! signature would disagree about history.
+//! Who can sign and who can verify: real keys, or keyed tags in simulation.
 
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
@@ -12,114 +6,10 @@ use std::sync::{Mutex, PoisonError};
 use ed25519_zebra::{SigningKey, VerificationKey, VerificationKeyBytes};
 use serde::{Deserialize, Serialize};
 
+use super::statement::{Author, Realm, Statement};
 use crate::committee::Committee;
 use crate::rejection::Rejection;
-use crate::types::{ClientId, Digest, ProtocolName, ReplicaId, SeqNum, View};
-
-/// What every statement of a cluster is bound to.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Realm {
-    /// The cluster's id.
-    pub cluster: Digest,
-    /// Which configuration of the cluster: grows when its roster changes.
-    pub epoch: u64,
-    /// The protocol that the cluster runs.
-    pub protocol: ProtocolName,
-}
-
-/// Who makes a statement.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-pub enum Author {
-    /// A replica of the roster.
-    Replica(ReplicaId),
-    /// A client key of the roster.
-    Client(ClientId),
-}
-
-/// What a statement says, apart from its numbers.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-#[repr(u8)]
-pub enum Kind {
-    /// A client asks for operations; the digest covers session, timestamp and operations.
-    Submission = 1,
-    /// The primary assigns a batch to a slot of its own accord.
-    PrePrepare = 2,
-    /// The primary of a new view repeats what the view change forces on a slot (rule 8).
-    Forced = 3,
-    /// A backup has accepted the assignment.
-    Prepare = 4,
-    /// A replica has seen a quorum prepare.
-    Commit = 5,
-    /// The state's digest after a slot.
-    Checkpoint = 6,
-    /// A replica asks for a view; the slot is its stable checkpoint, the digest covers the rest of the message.
-    ViewChange = 7,
-    /// The primary of a view begins it; the digest covers the rest of the message.
-    NewView = 8,
-}
-
-impl Kind {
-    /// The paper's name, as evidence and console print it.
-    pub fn name(self) -> &'static str {
-        match self {
-            Kind::Submission => "request",
-            Kind::PrePrepare => "pre-prepare",
-            Kind::Forced => "new-view pre-prepare",
-            Kind::Prepare => "prepare",
-            Kind::Commit => "commit",
-            Kind::Checkpoint => "checkpoint",
-            Kind::ViewChange => "view-change",
-            Kind::NewView => "new-view",
-        }
-    }
-}
-
-/// What is signed.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
-pub struct Statement {
-    /// What is said.
-    pub kind: Kind,
-    /// In or about which view; 0 where views mean nothing.
-    pub view: View,
-    /// About which slot; 0 where slots mean nothing.
-    pub seq: SeqNum,
-    /// About which content.
-    pub digest: Digest,
-    /// By whom.
-    pub author: Author,
-}
-
-impl Statement {
-    const DOMAIN: &'static [u8; 16] = b"byztop-statement";
-
-    /// The bytes that are signed: every field at a fixed place, numbers in little endian.
-    fn bytes(&self, realm: &Realm) -> [u8; 109] {
-        let (role, id) = match self.author {
-            Author::Replica(replica) => (0u8, u16::from(replica.0)),
-            Author::Client(client) => (1, client.0),
-        };
-        let protocol = match realm.protocol {
-            ProtocolName::Pbft => 1u8,
-        };
-        let mut bytes = [0; 109];
-        let mut at = 0;
-        let mut put = |part: &[u8]| {
-            bytes[at..at + part.len()].copy_from_slice(part);
-            at += part.len();
-        };
-        put(Self::DOMAIN);
-        put(&realm.cluster.0);
-        put(&realm.epoch.to_le_bytes());
-        put(&[protocol, self.kind as u8]);
-        put(&self.view.0.to_le_bytes());
-        put(&self.seq.0.to_le_bytes());
-        put(&self.digest.0);
-        put(&[role]);
-        put(&id.to_le_bytes());
-        assert_eq!(at, bytes.len(), "the statement fills its bytes");
-        bytes
-    }
-}
+use crate::types::Digest;
 
 /// An Ed25519 signature, or a keyed tag in simulation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -338,102 +228,11 @@ impl Verifier {
     }
 }
 
-/// A body that its author signs.
-pub trait Signable {
-    /// The statement that stands for the body. Different bodies of one author have different statements.
-    fn statement(&self) -> Statement;
-}
-
-/// A body and its author's signature, which may still be blank or wrong.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Signed<T> {
-    /// What is said.
-    pub body: T,
-    /// The author's signature over the body's statement.
-    pub signature: Signature,
-}
-
-impl<T: Signable> Signed<T> {
-    /// A body that the outermost layer has yet to sign.
-    pub fn unsigned(body: T) -> Signed<T> {
-        Signed { body, signature: Signature::BLANK }
-    }
-
-    /// A body with its author's signature.
-    pub fn by(signer: &Signer, body: T) -> Signed<T> {
-        let signature = signer.sign(&body.statement());
-        Signed { body, signature }
-    }
-
-    /// Signs a blank in place if `signer` is the author.
-    pub fn fill_signature(&mut self, signer: &Signer) {
-        let statement = self.body.statement();
-        if self.signature.is_blank() && statement.author == signer.author() {
-            self.signature = signer.sign(&statement);
-        }
-    }
-
-    /// Checks the signature against the roster.
-    ///
-    /// # Errors
-    ///
-    /// As [`Verifier::verify`].
-    pub fn verify(&self, verifier: &Verifier) -> Result<(), Rejection> {
-        verifier.verify(&self.body.statement(), &self.signature)
-    }
-}
-
-/// What can be checked against the roster alone, before any state is looked at.
-pub trait Check {
-    /// Checks every signature and certificate within, and that the sender may send this.
-    ///
-    /// # Errors
-    ///
-    /// The first reason to refuse it.
-    fn check(&self, sender: Author, verifier: &Verifier) -> Result<(), Rejection>;
-}
-
-/// A value whose [`Check`] held. Handlers take nothing else.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Verified<T>(T);
-
-impl<T: Check> Verified<T> {
-    /// Checks a value that `sender` sent, as the transport knows the sender.
-    ///
-    /// # Errors
-    ///
-    /// As [`Check::check`].
-    pub fn check(value: T, sender: Author, verifier: &Verifier) -> Result<Verified<T>, Rejection> {
-        value.check(sender, verifier)?;
-        Ok(Verified(value))
-    }
-}
-
-impl<T> Verified<T> {
-    /// What this replica signed itself needs no check.
-    pub(crate) fn own(value: T) -> Verified<T> {
-        Verified(value)
-    }
-
-    /// A part of something that was verified as a whole.
-    pub(crate) fn part(value: T) -> Verified<T> {
-        Verified(value)
-    }
-
-    /// The value.
-    pub fn get(&self) -> &T {
-        &self.0
-    }
-
-    /// The value, taken out.
-    pub fn into_inner(self) -> T {
-        self.0
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::statement::Kind;
     use super::*;
+    use crate::types::{ClientId, ProtocolName, ReplicaId, SeqNum, View};
 
     fn realm() -> Realm {
         Realm { cluster: Digest::of("test", &[]), epoch: 0, protocol: ProtocolName::Pbft }
