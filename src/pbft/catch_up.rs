@@ -20,6 +20,8 @@ pub(super) struct Peer {
     report: Option<StatusReport>,
     /// When a view change or new view was last repeated to it.
     repeated_at: Option<Time>,
+    /// From which slot it was last told what was decided, and when.
+    answered: Option<(SeqNum, Time)>,
 }
 
 impl Pbft {
@@ -127,8 +129,16 @@ impl Pbft {
         cx.send(to, Message::Ask { from });
     }
 
-    /// Answers with what was decided from a slot on.
-    pub(super) fn answer(&self, cx: &mut Cx<'_>, to: ReplicaId, from: SeqNum) {
+    /// Answers with what was decided from a slot on. The same question again is answered when an answer could have been
+    /// lost, and not before: a few bytes draw many.
+    pub(super) fn answer(&mut self, cx: &mut Cx<'_>, to: ReplicaId, from: SeqNum) {
+        let peer = self.peers.entry(to).or_default();
+        let pause = Micros(Micros::from_millis(self.settings.ask_timeout_ms).0 / 2);
+        let is_repetition = |(earlier, at): (SeqNum, Time)| from <= earlier && cx.now.since(at) < pause;
+        if peer.answered.is_some_and(is_repetition) {
+            return;
+        }
+        peer.answered = Some((from, cx.now));
         let mut slots = Vec::new();
         for (seq, slot) in self.log.after(from.previous()) {
             let is_next = seq == from.plus(slots.len() as u64);

@@ -89,3 +89,19 @@ fn commits_of_views_long_gone_are_not_kept() {
     }
     assert!(is_decided(&cluster), "to learn is always allowed");
 }
+
+#[test]
+fn a_question_asked_a_thousand_times_is_answered_once() {
+    let mut cluster = Cluster::new(4, settings(), 44);
+    load(&mut cluster, 50, 5);
+    cluster.run_ms(500);
+    let answers = |cluster: &Cluster| cluster.sent.get("committed").copied().unwrap_or_default();
+    let before = answers(&cluster);
+    for _ in 0..1000 {
+        cluster.inject(id(2), id(3), PeerMessage::Protocol(Message::Ask { from: SeqNum(1) }));
+    }
+    assert_eq!(answers(&cluster) - before, 1);
+    cluster.run_ms(200);
+    cluster.inject(id(2), id(3), PeerMessage::Protocol(Message::Ask { from: SeqNum(1) }));
+    assert_eq!(answers(&cluster) - before, 2, "an answer may have been lost");
+}
