@@ -65,6 +65,9 @@ struct Progress {
     at: Time,
     /// Since when enough replicas have had requests waiting, on the console's clock.
     waiting_since: Option<Time>,
+    /// The newest view that f+1 replicas were seen in, and since when, on the console's clock.
+    view: View,
+    reigns_since: Time,
 }
 
 /// The view that the cluster is in, and who wants to leave it.
@@ -179,6 +182,10 @@ impl Model {
             let at = at.unwrap_or(self.progress.at);
             self.progress = Progress { executed, seen: self.now, at, ..self.progress };
         }
+        if let Some(Reign { view, .. }) = self.reign().filter(|reign| reign.view > self.progress.view) {
+            self.progress.view = view;
+            self.progress.reigns_since = self.now;
+        }
         let waiting = self.known().filter(|(_, frame)| frame.counters.pending > 0).count();
         self.progress.waiting_since = match self.progress.waiting_since {
             _ if waiting < self.committee.weak_quorum() => None,
@@ -219,9 +226,10 @@ impl Model {
         Some(Reign { view, leader, asked })
     }
 
-    /// For how long nothing was executed although requests wait, once that is too long for an honest primary.
+    /// For how long nothing was executed under this primary although requests wait, once that is too long for an honest
+    /// one.
     pub(super) fn silence(&self) -> Option<Micros> {
-        let since = self.progress.waiting_since?.max(self.progress.seen);
+        let since = self.progress.waiting_since?.max(self.progress.seen).max(self.progress.reigns_since);
         Some(self.now.since(since)).filter(|silence| *silence > SILENT_AFTER)
     }
 

@@ -70,7 +70,11 @@ fn a_crashed_primary_is_deposed() {
     let table = lines(&rig.draw(120, 36))[3].clone();
     assert!(table.contains("silent 0.7s") && table.contains("crash 0s"), "{table}");
     check("silent-120x36", rig.screen(120, 36));
-    rig.frames(12);
+    for _ in 0..12 {
+        rig.frames(1);
+        let successor = lines(&rig.draw(120, 36))[4].clone();
+        assert!(!successor.contains("silent"), "the silence was another's: {successor}");
+    }
     check("view-change-120x36", rig.screen(120, 36));
 }
 
