@@ -90,8 +90,9 @@ fn read(tty: &Tty, send: &SyncSender<Input>, is_wanted: &AtomicBool) {
         let is_gone = came.intersects(PollFlags::POLLHUP | PollFlags::POLLERR | PollFlags::POLLNVAL);
         let passed = if is_gone { Err(()) } else { pass_on(send) };
         if passed.is_err() {
-            // Nobody listens if the console is ending anyway.
-            let _ = send.send(Input::Gone);
+            if send.send(Input::Gone).is_err() {
+                tracing::debug!("the terminal went away, and nobody listened any more");
+            }
             return;
         }
     }

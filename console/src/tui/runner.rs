@@ -56,8 +56,9 @@ pub(crate) fn run(feed: Feed) -> anyhow::Result<()> {
         Err(error) => Err(error).context("can not draw on the terminal"),
         Ok(()) => Ok(()),
     };
-    // The loop has ended; whoever should hear of it may have ended before.
-    let _ = console.feed.commands.try_send(Command::Quit);
+    if console.feed.commands.try_send(Command::Quit).is_err() {
+        tracing::debug!("who carries out commands had ended before the screen");
+    }
     ended
 }
 
