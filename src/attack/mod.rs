@@ -88,6 +88,7 @@ where
     /// Handles an input; appends what is to be performed. Messages in it are signed, and `Recipients::All` means all
     /// others: the replica has already heard itself.
     pub fn handle(&mut self, now: Time, input: Input<P::Message>, outputs: &mut Vec<Output<P::Message>>) {
+        self.expire(now, outputs);
         if input == Input::Timeout(Timer::Delayed) {
             return self.release(now, outputs);
         }
@@ -121,11 +122,27 @@ where
             if directive.attacker.is_some_and(|attacker| attacker != self.me) {
                 continue;
             }
+            let victims = directive.attack.victims();
+            if let Some(stranger) =
+                victims.iter().find(|victim| *victim == self.me || !self.committee.contains(*victim))
+            {
+                let why = if stranger == self.me { "can not be its own victim" } else { "is not in this cluster" };
+                return Err(ParseError { column: 1, message: format!("{stranger} {why}") });
+            }
             self.attacks.retain(|active| active.directive.attack.name() != directive.attack.name());
             outputs.push(Output::Note(Event::AttackSet { attack: directive.to_string() }));
             self.attacks.push(Active { directive, since: now });
         }
         Ok(())
+    }
+
+    /// Attacks whose time is over end by themselves.
+    fn expire(&mut self, now: Time, outputs: &mut Vec<Output<P::Message>>) {
+        let is_over = |active: &&Active| matches!(active.directive.trigger, Trigger::During { until, .. } if now.since(active.since) >= until);
+        while let Some(active) = self.attacks.iter().find(is_over) {
+            let name = active.directive.attack.name();
+            self.end(now, name, outputs);
+        }
     }
 
     /// Ends the attack of this name, if it is set; what it held back leaves now.

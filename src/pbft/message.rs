@@ -279,7 +279,7 @@ pub struct CommittedHistory {
 
 impl CommittedHistory {
     /// The most slots in one answer.
-    pub const MAX_SLOTS: usize = 32;
+    pub const MAX_SLOTS: usize = 128;
 
     fn check(&self, verifier: &Verifier) -> Result<(), Rejection> {
         self.stable.verify(verifier)?;

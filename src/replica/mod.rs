@@ -82,6 +82,8 @@ pub struct Replica<P: Protocol, A: Application> {
     transfer: Option<Transfer>,
     /// How many transfers were begun or came to nothing: whose turn it is to be asked.
     transfer_turn: usize,
+    /// How long a part of the state may take: doubles with each that does not come, since the way there may be long.
+    transfer_pause: Micros,
     /// A stable checkpoint that this replica has not reached.
     ahead: Option<CheckpointCertificate>,
     /// Decided slots that wait for an earlier one or for a body. Bounded by the watermarks.
@@ -120,6 +122,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
             checkpoints: Checkpoints::new(committee, settings),
             transfer: None,
             transfer_turn: me.index(),
+            transfer_pause: recovery::TRANSFER_PAUSE,
             ahead: None,
             decided: BTreeMap::new(),
             auditor: Auditor::new(me, committee, settings.window_slots),

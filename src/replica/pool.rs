@@ -58,6 +58,8 @@ pub(super) struct RequestPool {
     bodies: BTreeMap<Digest, Body>,
     waiting: BTreeMap<Digest, Waiting>,
     by_session: BTreeMap<Session, Digest>,
+    /// What each session waited for before, as long as its body may be asked for by a proposal that is late.
+    superseded: BTreeMap<Session, Digest>,
     by_arrival: BTreeMap<Arrival, Digest>,
     /// What may be proposed, first in first out per client.
     queues: BTreeMap<ClientId, VecDeque<Digest>>,
@@ -76,6 +78,7 @@ impl RequestPool {
             bodies: BTreeMap::new(),
             waiting: BTreeMap::new(),
             by_session: BTreeMap::new(),
+            superseded: BTreeMap::new(),
             by_arrival: BTreeMap::new(),
             queues: BTreeMap::new(),
             served_last: None,
@@ -92,7 +95,7 @@ impl RequestPool {
         match waiting {
             Some((_, earlier)) if earlier >= timestamp => return Admission::Known,
             // The session has moved on: it holds one place, and its newest submission gets it.
-            Some((superseded, _)) => self.stop_waiting(superseded),
+            Some((superseded, _)) => self.supersede(session, superseded),
             None if self.waiting.len() >= self.capacity => return Admission::Full,
             None => {}
         }
@@ -169,6 +172,10 @@ impl RequestPool {
             && self.waiting[&digest].timestamp <= timestamp
         {
             self.stop_waiting(digest);
+            self.drop_unnamed(digest);
+            if let Some(before) = self.superseded.remove(&session) {
+                self.drop_unnamed(before);
+            }
         }
     }
 
@@ -177,6 +184,11 @@ impl RequestPool {
         self.executed = seq;
         for digest in &batch.submissions {
             self.wanted.remove(digest);
+            // It has run: nothing later asks for it by right.
+            if let Some(Body { submission, .. }) = self.bodies.get(digest) {
+                let session = submission.body.session;
+                self.superseded.extract_if(session..=session, |_, before| before == digest).for_each(drop);
+            }
         }
         protocol::Pool::hold(self, batch, seq.plus(self.window_slots));
     }
@@ -184,8 +196,9 @@ impl RequestPool {
     /// What no slot above a stable checkpoint can name goes.
     pub(super) fn collect(&mut self, stable: SeqNum) {
         self.executed = self.executed.max(stable);
-        let waiting = &self.waiting;
-        self.bodies.retain(|digest, body| body.kept_until > stable || waiting.contains_key(digest));
+        let (waiting, superseded) = (&self.waiting, self.superseded.values().collect::<BTreeSet<_>>());
+        let may_be_named = |digest: &Digest| waiting.contains_key(digest) || superseded.contains(digest);
+        self.bodies.retain(|digest, body| body.kept_until > stable || may_be_named(digest));
         self.wanted.retain(|_, wanted| wanted.until > stable);
     }
 
@@ -209,13 +222,26 @@ impl RequestPool {
         self.waiting.len()
     }
 
+    /// The others may have answered the session before the proposal of its submission came here: that body stays until
+    /// the session moves on once more.
+    fn supersede(&mut self, session: Session, digest: Digest) {
+        self.stop_waiting(digest);
+        if let Some(before) = self.superseded.insert(session, digest) {
+            self.drop_unnamed(before);
+        }
+    }
+
+    /// Drops a body that no proposal is known to name.
+    fn drop_unnamed(&mut self, digest: Digest) {
+        if self.bodies.get(&digest).is_some_and(|body| body.kept_until == SeqNum(0)) {
+            self.bodies.remove(&digest);
+        }
+    }
+
     fn stop_waiting(&mut self, digest: Digest) {
         let Some(waiting) = self.waiting.remove(&digest) else { return };
         self.by_session.remove(&waiting.session);
         self.by_arrival.remove(&waiting.arrival);
-        if self.bodies.get(&digest).is_some_and(|body| body.kept_until == SeqNum(0)) {
-            self.bodies.remove(&digest);
-        }
         // The queue's entry goes when its turn comes, or with the queue.
         let client = waiting.session.client;
         if let Some(queue) = self.queues.get_mut(&client)
@@ -361,7 +387,7 @@ mod tests {
             admit(&mut pool, timestamp, submission(0, 0, timestamp));
         }
         assert!(pool.queues[&ClientId(0)].len() <= 2 * usize::from(Session::PER_CLIENT) + 1);
-        assert_eq!(pool.bodies.len(), 1, "what was superseded before anyone proposed it has no body");
+        assert_eq!(pool.bodies.len(), 2, "of what was superseded, only the last has a body");
     }
 
     #[test]
@@ -379,6 +405,20 @@ mod tests {
         assert_eq!(pool.missing(&batch), [], "slot 8 may bring it back on a replica that only fetched the state");
         pool.collect(SeqNum(7 + settings.window_slots));
         assert_eq!(pool.missing(&batch), [digest]);
+    }
+
+    #[test]
+    fn a_session_that_the_others_have_answered_leaves_the_body_for_a_proposal_that_is_late() {
+        let mut pool = RequestPool::new(&Settings::default());
+        let (digest, signed) = submission(0, 0, 1);
+        pool.admit(Time(1), digest, signed);
+        admit(&mut pool, 2, submission(0, 0, 2));
+        let late = Batch { submissions: vec![digest] };
+        assert_eq!(pool.missing(&late), []);
+        pool.collect(SeqNum(128));
+        assert_eq!(pool.missing(&late), [], "a checkpoint changes nothing about that");
+        admit(&mut pool, 3, submission(0, 0, 3));
+        assert_eq!(pool.missing(&late), [digest], "one body per session, however fast it moves on");
     }
 
     #[test]

@@ -9,8 +9,10 @@ use crate::rejection::Rejection;
 use crate::types::{Micros, ReplicaId, Session, Time, Timestamp};
 
 /// How long a replica tries to reach a stable checkpoint by executing before it fetches the state, and how long a part
-/// of it may take.
-const TRANSFER_PAUSE: Micros = Micros::from_millis(200);
+/// of it may take at first.
+pub(super) const TRANSFER_PAUSE: Micros = Micros::from_millis(200);
+/// The longest that a part may take.
+const MAX_TRANSFER_PAUSE: Micros = Micros::from_millis(3200);
 
 impl<P: Protocol, A: Application> Replica<P, A> {
     /// Signs and sends what the state is, and holds it still.
@@ -102,11 +104,14 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         for (peer, request) in transfer.requests() {
             outputs.push(Output::Send(Recipients::One(peer), PeerMessage::StateRequest(request)));
         }
-        outputs.push(Output::SetTimer(Timer::StateTransfer, now.after(TRANSFER_PAUSE)));
+        outputs.push(Output::SetTimer(Timer::StateTransfer, now.after(self.transfer_pause)));
     }
 
     /// Either a part did not come, or executing did not reach the checkpoint in time.
     pub(super) fn on_transfer_timeout(&mut self, now: Time, outputs: &mut Outputs<P>) {
+        if self.transfer.is_some() {
+            self.transfer_pause = Micros(2 * self.transfer_pause.0).min(MAX_TRANSFER_PAUSE);
+        }
         let reached = self.transfer.as_ref().map_or(self.state.executed, Transfer::target);
         let newer = self.ahead.take().filter(|certificate| certificate.seq() > reached);
         match (newer, &mut self.transfer) {
@@ -149,6 +154,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
     fn install(&mut self, now: Time, fetched: &Fetched, outputs: &mut Outputs<P>) {
         let Fetched { target, leaves } = fetched;
         self.transfer = None;
+        self.transfer_pause = Micros(self.transfer_pause.0 / 2).max(TRANSFER_PAUSE);
         outputs.push(Output::CancelTimer(Timer::StateTransfer));
         let seq = target.seq();
         let Some(mut state) = self.state.with_leaves(seq, leaves) else { return };

@@ -403,3 +403,40 @@ fn a_silent_primary_is_asked_to_go_after_the_request_and_the_ask_timeout() {
     let patience = at.since(silent_since).as_millis();
     assert!((1500..1700).contains(&patience), "{why:?} after {patience} ms");
 }
+
+#[test]
+fn a_replica_that_sends_late_keeps_up_although_some_bodies_reach_it_late() {
+    let mut cluster = Cluster::new(7, settings(), 20);
+    cluster.attack(id(5), "time(500ms)");
+    let mut asked = Asked::new();
+    for i in 1..=2000 {
+        let (client, index) = (i % 4, i % 500);
+        let signed = cluster.signed(client, index, u64::from(i), &[pay(1, 2)]);
+        asked.push((signed.body.session, signed.body.timestamp));
+        for replica in [1, 2, 3, 4, 6, 7] {
+            cluster.hand_over(id(replica), signed.clone());
+        }
+        cluster.run_ms(if i % 50 == 0 { 30 } else { 0 });
+        cluster.hand_over(id(5), signed);
+        cluster.run_ms(5);
+    }
+    let lag = cluster.executed(id(1)).0 - cluster.executed(id(5)).0;
+    cluster.run_ms(1000);
+    assert_answered(&cluster, &asked);
+    assert!(lag < 10, "hardly anything that it hears is late, and yet it is {lag} slots behind");
+    assert_eq!(cluster.node(id(5)).replica().status().asking_for, None);
+}
+
+#[test]
+fn an_attack_ends_when_its_time_is_over_and_nobody_is_its_own_victim() {
+    let mut cluster = Cluster::new(4, settings(), 21);
+    cluster.attack(id(4), "crash @50ms..100ms; sign");
+    cluster.run_ms(60);
+    assert_eq!(cluster.node(id(4)).active(), "crash @50ms..100ms; sign");
+    cluster.run_ms(200);
+    assert_eq!(cluster.node(id(4)).active(), "sign");
+    for (attack, why) in [("dark(n4)", "its own victim"), ("dark(n9)", "not in this cluster")] {
+        let refused = cluster.try_attack(id(4), attack).unwrap_err();
+        assert!(refused.message.contains(why), "{refused:?}");
+    }
+}

@@ -52,12 +52,18 @@ impl Storm {
         ReplicaId(self.dice.random_range(0..n) as u8)
     }
 
+    fn any_but(&mut self, attacker: ReplicaId) -> ReplicaId {
+        let n = self.cluster.committee.size();
+        let step = self.dice.random_range(1..n);
+        ReplicaId(((attacker.index() + step) % n) as u8)
+    }
+
     fn attack(&mut self) {
         if self.attackers.is_empty() {
             return;
         }
         let attacker = self.attackers[self.dice.random_range(0..self.attackers.len())];
-        let (a, b) = (self.any_replica(), self.any_replica());
+        let (a, b) = (self.any_but(attacker), self.any_but(attacker));
         let attack = match self.dice.random_range(0..9) {
             0 => "crash".to_string(),
             1 => "sign".to_string(),

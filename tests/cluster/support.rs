@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use byztop_core::app::smallbank::{self, Operation, SmallBank};
-use byztop_core::attack::Byzantine;
+use byztop_core::attack::{Byzantine, ParseError};
 use byztop_core::committee::Committee;
 use byztop_core::crypto::{Author, Realm, Signed, Signer, Verified, Verifier};
 use byztop_core::pbft::{Message, Pbft};
@@ -147,11 +147,15 @@ impl Cluster {
     }
 
     pub(crate) fn attack(&mut self, replica: ReplicaId, text: &str) {
+        self.try_attack(replica, text).expect("a test writes attacks correctly");
+    }
+
+    pub(crate) fn try_attack(&mut self, replica: ReplicaId, text: &str) -> Result<(), ParseError> {
         let mut outputs = Vec::new();
-        let now = self.now;
         let node = self.nodes[replica.index()].as_mut().expect("it lives");
-        node.attack(now, text, &mut outputs).expect("a test writes attacks correctly");
+        let set = node.attack(self.now, text, &mut outputs);
         self.perform(replica, outputs);
+        set
     }
 
     pub(crate) fn heal(&mut self, replica: ReplicaId) {
