@@ -100,12 +100,14 @@ pub enum Event {
     },
     /// The replica takes part again.
     Rejoined,
-    /// A peer's message was refused.
+    /// Messages of a peer were refused.
     Rejected {
-        /// The TLS peer that sent it.
+        /// The TLS peer that sent them.
         from: ReplicaId,
-        /// Why.
+        /// Why the last one was.
         why: Rejection,
+        /// How many for such a reason since this was last told. A replica tells each; drivers may sum up.
+        count: u32,
     },
     /// Two signed statements prove a replica guilty; see the evidence for the bytes.
     Proved {

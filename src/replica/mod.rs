@@ -140,7 +140,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
             Input::Start { has_lost_log } => self.act(now, |protocol, cx| protocol.on_start(cx, has_lost_log)),
             Input::Peer(from, message) => match self.on_peer(now, from, message, outputs) {
                 Err(why) if why.is_a_matter_of_time() => self.counters.untimely += 1,
-                Err(why) => outputs.push(Output::Note(Event::Rejected { from, why })),
+                Err(why) => outputs.push(Output::Note(Event::Rejected { from, why, count: 1 })),
                 Ok(()) => {}
             },
             Input::Client(submission) => {

@@ -109,7 +109,7 @@ fn bad_signatures_are_counted_and_count_toward_nothing() {
         let asked = load(&mut cluster, 60, 50);
         cluster.run_ms(1000);
         assert_answered(&cluster, &asked);
-        let bad = |event: &Event| matches!(event, Event::Rejected { from, why: byztop_core::rejection::Rejection::BadSignature } if *from == id(attacker));
+        let bad = |event: &Event| matches!(event, Event::Rejected { from, why: byztop_core::rejection::Rejection::BadSignature, .. } if *from == id(attacker));
         assert!(cluster.noted(bad));
         assert!(!cluster.is_proved(id(attacker)), "an invalid signature is never a proof");
         let votes = cluster.node(id(3)).replica().votes(None).unwrap();

@@ -293,7 +293,7 @@ impl Cluster {
                     let message = wire::decode(&bytes, wire::MAX_MESSAGE_BYTES).expect("what we encode decodes");
                     match Verified::check(message, Author::Replica(from), &self.verifier) {
                         Ok(message) => self.input(to, Input::Peer(from, message)),
-                        Err(why) => self.notes.push((at, to, Event::Rejected { from, why })),
+                        Err(why) => self.notes.push((at, to, Event::Rejected { from, why, count: 1 })),
                     }
                 }
                 Parcel::Wake { replica, timer } => {

@@ -205,7 +205,7 @@ impl Cluster {
         let bad: Vec<ReplicaId> = self.committee.members().filter(|id| self.does(*id, "sign")).collect();
         for from in bad {
             for _ in 0..40 {
-                self.tell_all(0, &Event::Rejected { from, why: Rejection::BadSignature });
+                self.tell_all(0, &Event::Rejected { from, why: Rejection::BadSignature, count: 1 });
             }
         }
     }

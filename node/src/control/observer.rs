@@ -149,15 +149,16 @@ impl Observer {
     }
 
     /// The replica notes something.
-    pub(crate) fn note(&mut self, now: Time, event: Event) {
-        match &event {
+    pub(crate) fn note(&mut self, now: Time, mut event: Event) {
+        match &mut event {
             Event::Executed { .. } | Event::TransferDone { .. } => {
                 (self.last_execution, self.idle_digest) = (now, None);
             }
-            Event::Rejected { from, why } => {
+            Event::Rejected { from, why, count } => {
                 self.count_rejection(why);
-                if !self.limiter.admit(now, *from, why) {
-                    return;
+                match self.limiter.admit(now, *from, why) {
+                    Some(since_last) => *count = since_last,
+                    None => return,
                 }
             }
             _ => {}
@@ -181,7 +182,7 @@ impl Observer {
     /// A message was refused before it reached the replica: from a peer, or from a client.
     pub(crate) fn refused(&mut self, now: Time, from: Option<ReplicaId>, why: Rejection) {
         match from {
-            Some(from) => self.note(now, Event::Rejected { from, why }),
+            Some(from) => self.note(now, Event::Rejected { from, why, count: 1 }),
             None => {
                 self.count_rejection(&why);
                 tracing::debug!("a client's submission was refused: {why}");
@@ -296,7 +297,7 @@ mod tests {
         observer.refused(Time(1), Some(from), Rejection::BadSignature);
         observer.refused(Time(2), None, Rejection::NotCanonical);
         for at in 3..100 {
-            observer.note(Time(at), Event::Rejected { from, why: Rejection::BadSignature });
+            observer.note(Time(at), Event::Rejected { from, why: Rejection::BadSignature, count: 1 });
         }
         let counters = observer.counters(Time(100));
         assert_eq!((counters.rejected, counters.bad_signatures), (99, 98));

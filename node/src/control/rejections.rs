@@ -1,4 +1,4 @@
-//! A flood of refused messages is one line on the screen, not a thousand: the counters tell the rest.
+//! A flood of refused messages is a few lines on the screen, not a thousand; each says for how many it stands.
 
 use std::mem::{Discriminant, discriminant};
 
@@ -18,24 +18,30 @@ struct Seen {
     kind: Discriminant<Rejection>,
     since: Time,
     shown: u32,
+    /// How many were not shown since the last one that was.
+    hidden: u32,
 }
 
 impl RejectionLimiter {
     const PER_WINDOW: u32 = 2;
     const WINDOW: Micros = Micros::from_millis(1000);
 
-    /// Whether this one is to be shown.
-    pub(crate) fn admit(&mut self, now: Time, from: ReplicaId, why: &Rejection) -> bool {
+    /// If this one is to be shown, for how many it stands: itself and those that were not shown before it.
+    pub(crate) fn admit(&mut self, now: Time, from: ReplicaId, why: &Rejection) -> Option<u32> {
         let kind = discriminant(why);
         let Some(seen) = self.seen.iter_mut().find(|seen| seen.from == from && seen.kind == kind) else {
-            self.seen.push(Seen { from, kind, since: now, shown: 1 });
-            return true;
+            self.seen.push(Seen { from, kind, since: now, shown: 1, hidden: 0 });
+            return Some(1);
         };
         if now.since(seen.since) >= Self::WINDOW {
             (seen.since, seen.shown) = (now, 0);
         }
+        if seen.shown == Self::PER_WINDOW {
+            seen.hidden += 1;
+            return None;
+        }
         seen.shown += 1;
-        seen.shown <= Self::PER_WINDOW
+        Some(std::mem::take(&mut seen.hidden) + 1)
     }
 }
 
@@ -45,17 +51,21 @@ mod tests {
     use byztop_core::types::{SeqNum, View};
 
     #[test]
-    fn two_per_second_peer_and_kind_are_shown() {
+    fn two_per_second_peer_and_kind_are_shown_and_stand_for_all() {
         let mut limiter = RejectionLimiter::default();
         let (n1, n2) = (ReplicaId(0), ReplicaId(1));
         let admitted = |limiter: &mut RejectionLimiter, at, from, why: &Rejection| {
-            (0..100).filter(|_| limiter.admit(Time(at), from, why)).count()
+            (0..100).filter_map(|_| limiter.admit(Time(at), from, why)).collect::<Vec<u32>>()
         };
-        assert_eq!(admitted(&mut limiter, 5, n1, &Rejection::BadSignature), 2);
-        assert_eq!(admitted(&mut limiter, 6, n2, &Rejection::BadSignature), 2, "another peer");
-        assert_eq!(admitted(&mut limiter, 6, n1, &Rejection::WrongView(View(1))), 2, "another kind");
-        assert_eq!(admitted(&mut limiter, 7, n1, &Rejection::WrongView(View(2))), 0, "the same kind");
-        assert_eq!(admitted(&mut limiter, 1_000_005, n1, &Rejection::BadSignature), 2, "a second later");
+        assert_eq!(admitted(&mut limiter, 5, n1, &Rejection::BadSignature), [1, 1]);
+        assert_eq!(admitted(&mut limiter, 6, n2, &Rejection::BadSignature), [1, 1], "another peer");
+        assert_eq!(admitted(&mut limiter, 6, n1, &Rejection::WrongView(View(1))), [1, 1], "another kind");
+        assert_eq!(admitted(&mut limiter, 7, n1, &Rejection::WrongView(View(2))), [], "the same kind");
+        assert_eq!(
+            admitted(&mut limiter, 1_000_005, n1, &Rejection::BadSignature),
+            [99, 1],
+            "a second later, and for those in between"
+        );
         for seq in 0..1000 {
             limiter.admit(Time(seq), n1, &Rejection::OutsideWatermarks(SeqNum(seq)));
         }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use byztop_core::committee::Committee;
 use byztop_core::protocol::Complaint;
 use byztop_core::types::{Digest, Micros, ReplicaId, ReplicaSet, SeqNum, Time, View};
 
@@ -165,7 +166,14 @@ impl Entry {
                     return true;
                 }
             }
-            (Story::Proved { accused, .. }, Story::Proved { accused: other, .. }) if accused == other && is_near => {}
+            (Story::Proved { accused, summary }, Story::Proved { accused: other, summary: more })
+                if accused == other && is_near =>
+            {
+                // Whoever found it knows who was told what; the others know what they were shown.
+                if more.len() > summary.len() {
+                    summary.clone_from(more);
+                }
+            }
             (
                 Story::Rejected { from, why, is_harmless, count },
                 Story::Rejected { from: other, why: reason, count: more, .. },
@@ -225,6 +233,10 @@ impl Entry {
                 let reasons: Vec<String> = reasons.into_iter().map(reason).collect();
                 format!("{who} {} for view {view} ({})", verb(self.who, "ask"), reasons.join("; "))
             }
+            // What a replica says of a view is its own affair until f+1 say it.
+            Story::Begun { view, .. } if !is_believed(self.who, size) => {
+                format!("{who} {} to be in view {view}, nobody else does", verb(self.who, "believe"))
+            }
             Story::Begun { view, primary, forced, nulls, without_progress } => {
                 let carried = match (forced, nulls) {
                     (0, _) => "no slot to repeat".to_string(),
@@ -263,6 +275,11 @@ impl Entry {
             }
         }
     }
+}
+
+/// Whether an honest replica is among them.
+fn is_believed(who: ReplicaSet, size: usize) -> bool {
+    Committee::new(size).is_none_or(|committee| who.len() >= committee.weak_quorum())
 }
 
 fn times(count: u64, one: &str, many: &str) -> String {

@@ -43,12 +43,12 @@ impl Model {
                 told(Kind::State, format!("{id} lost its log, watches until slot {} is stable", until))
             }
             Event::Rejoined => told(Kind::State, format!("{id} takes part again")),
-            Event::Rejected { from, why } => {
+            Event::Rejected { from, why, count } => {
                 if why == Rejection::BadSignature {
                     self.mark_bad_signature(from);
                 }
                 let from = ReplicaSet::from_iter([from]);
-                Story::Rejected { from, why: reason(&why), is_harmless: is_harmless(&why), count: 1 }
+                Story::Rejected { from, why: reason(&why), is_harmless: is_harmless(&why), count: u64::from(count) }
             }
             Event::Proved { accused, summary } => Story::Proved { accused, summary: clean(&summary) },
             Event::AttackSet { attack } => Story::Attacked(clean(&attack)),

@@ -189,6 +189,10 @@ impl Replica {
     pub(super) fn on_up(&mut self, now: Time, may_attack: bool) {
         self.may_attack = may_attack;
         self.link = Link::Up(now);
+        // Somebody has started it again; from outside, since nobody here does.
+        if self.is_dead() {
+            self.process = Process::Unknown;
+        }
         self.forget();
     }
 

@@ -88,12 +88,14 @@ fn pieces(model: &Model, ui: &Ui) -> Vec<Piece> {
     add(2, &[(&model.durability, theme.dim)]);
     if let Some(report) = load.and_then(|load| load.report.as_ref()) {
         let rate = report.rate.map_or("max".to_string(), |rate| grouped(rate as u64));
-        add(2, &[("offers ", theme.dim), (&rate, theme.text), (&format!(" in {}s", report.bundle), theme.dim)]);
+        add(2, &[("offers ", theme.dim), (&rate, theme.text), (&format!(" op/s by {}", report.bundle), theme.dim)]);
         add(1, &[("in flight ", theme.dim), (&grouped(report.in_flight), theme.text)]);
         let failed = report.failed * 1000 / (report.success + report.failed).max(1);
-        add(1, &[("rejected ", theme.dim), (&format!("{}.{}%", failed / 10, failed % 10), theme.text)]);
+        add(1, &[("declined ", theme.dim), (&format!("{}.{}%", failed / 10, failed % 10), theme.text)]);
         let unsent = report.offered_ops.saturating_sub(report.committed_ops + report.in_flight);
-        if unsent > 0 {
+        // A bundle or two wait between two looks at any load; half a second's worth is a backlog.
+        let is_backlog = report.rate.is_some_and(|rate| unsent as f64 > rate / 2.0);
+        if is_backlog {
             add(1, &[("unsent ", theme.dim), (&grouped(unsent), theme.warn)]);
         }
         if report.busy > 0 {

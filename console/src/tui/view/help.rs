@@ -20,7 +20,7 @@ const GLOSSARY: &[(&str, &str)] = &[
     ("state", "the state's digest there; equal at equal checkpoints"),
     ("silent 0.8s", "the primary, while requests wait and nothing is executed"),
     ("▂ ▅ ▇ █", "pre-prepared, prepared, committed, executed"),
-    ("● ◐ · ≠", "a vote that counts, is sent but not here yet, is missing, is for another digest"),
+    ("● ◐ · ≠", "a vote that counts, is on its way, is missing, is for another digest (x: its signature is refused)"),
     ("?", "not known: the link is down, or nothing was said about it"),
 ];
 

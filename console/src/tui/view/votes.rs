@@ -1,4 +1,4 @@
-//! The votes of one slot, as the selected replica holds them.
+//! The votes of one slot, as the selected replica holds them; if that one is attacked, as an honest one does.
 
 use byztop_core::protocol::PhaseVotes;
 use byztop_core::types::{Digest, ReplicaId, ReplicaSet};
@@ -22,11 +22,25 @@ enum Vote {
     Silent,
     /// For another digest.
     Other,
+    /// Its voter's signatures are refused.
+    Refused,
+}
+
+/// How many slots after a refused signature a missing vote is put down to it: refusals are told a few times a second.
+const REFUSED_SLOTS: u64 = 512;
+
+/// The selected replica, unless it is attacked: what an attacker counts says nothing about what its votes are worth.
+fn observer<'a>(model: &'a Model, ui: &Ui) -> Option<&'a Replica> {
+    let selected = model.replicas.get(ui.selected)?;
+    let leader = model.reign().and_then(|reign| model.replicas.get(reign.leader.index()));
+    let is_honest = |replica: &&Replica| !replica.is_faulty() && replica.known(model.now).is_some();
+    let mut candidates = [Some(selected), leader].into_iter().flatten().chain(&model.replicas);
+    candidates.find(is_honest).or(Some(selected))
 }
 
 pub(super) fn draw(model: &Model, ui: &Ui, is_boxed: bool, mut canvas: Canvas) {
     let theme = &ui.theme;
-    let Some(replica) = model.replicas.get(ui.selected) else { return };
+    let Some(replica) = observer(model, ui) else { return };
     let votes = replica.newest_votes().filter(|_| replica.known(model.now).is_some());
     let slot = ui.watched.or(votes.map(|votes| votes.seq)).map_or("?".to_string(), |slot| slot.to_string());
     let top = usize::from(is_boxed);
@@ -58,7 +72,13 @@ pub(super) fn draw(model: &Model, ui: &Ui, is_boxed: bool, mut canvas: Canvas) {
         canvas.put(phase_x + longest + 1, y, &digest_text, theme.text);
         let sent = sent_elsewhere(model, replica, votes.seq, votes.view, &phase.phase);
         for (x, id) in model.committee.members().take(shown).enumerate() {
-            let (glyph, style) = look(vote(phase, digest, sent, id), theme);
+            let refused = model.replicas[id.index()].bad_signatures.back();
+            let is_refused = refused.is_some_and(|slot| slot.plus(REFUSED_SLOTS) >= votes.seq);
+            let vote = match vote(phase, digest, sent, id) {
+                Vote::Silent | Vote::OnItsWay if is_refused => Vote::Refused,
+                vote => vote,
+            };
+            let (glyph, style) = look(vote, theme);
             canvas.put_char(glyphs_x + x, y, glyph, style);
         }
         let counted = phase.by_digest.iter().find(|(d, _)| *d == digest).map_or(0, |(_, set)| set.len());
@@ -79,9 +99,9 @@ pub(super) fn draw(model: &Model, ui: &Ui, is_boxed: bool, mut canvas: Canvas) {
 fn aside(ui: &Ui, observer: ReplicaId, y: usize, x: usize, canvas: &mut Canvas) {
     let room = canvas.width().saturating_sub(x);
     match y {
-        0 if room >= 52 => drop(legend(&ui.theme, x, y, canvas)),
+        0 if room >= 53 => drop(legend(&ui.theme, x, y, canvas)),
         0 if room >= 14 => drop(canvas.put(x, y, &format!("as {observer} sees it"), ui.theme.dim)),
-        1 if room >= 52 => drop(canvas.put(x, y, &format!("as {observer} sees it"), ui.theme.dim)),
+        1 if room >= 53 => drop(canvas.put(x, y, &format!("as {observer} sees it"), ui.theme.dim)),
         _ => {}
     }
 }
@@ -90,9 +110,10 @@ fn legend(theme: &Theme, x: usize, y: usize, canvas: &mut Canvas) -> usize {
     let mut x = x;
     let entries = [
         (Vote::Counted, "counted"),
-        (Vote::OnItsWay, "sent, not here yet"),
+        (Vote::OnItsWay, "on its way"),
         (Vote::Silent, "silent"),
-        (Vote::Other, "other digest"),
+        (Vote::Other, "other"),
+        (Vote::Refused, "refused"),
     ];
     for (vote, text) in entries {
         let (glyph, style) = look(vote, theme);
@@ -127,9 +148,13 @@ fn sent_elsewhere(
     phase: &str,
 ) -> ReplicaSet {
     let others = model.replicas.iter().filter(|other| other.id != observer.id);
-    let theirs = others.filter_map(|other| model.votes(other, slot, view)).flat_map(|votes| &votes.phases);
-    let sets = theirs.filter(|theirs| theirs.phase == phase).flat_map(|theirs| &theirs.by_digest);
-    sets.flat_map(|(_, set)| set.iter()).collect()
+    let votes = others.filter_map(|other| Some((other.id, model.votes(other, slot, view)?)));
+    let held = votes.flat_map(|(holder, votes)| {
+        let sets = votes.phases.iter().filter(|theirs| theirs.phase == phase).flat_map(|theirs| &theirs.by_digest);
+        // That somebody holds its own vote does not say that it left.
+        sets.flat_map(|(_, set)| set.iter()).filter(move |voter| *voter != holder)
+    });
+    held.collect()
 }
 
 fn vote(phase: &PhaseVotes, digest: Digest, sent: ReplicaSet, id: ReplicaId) -> Vote {
@@ -147,6 +172,7 @@ fn look(vote: Vote, theme: &Theme) -> (char, Style) {
         Vote::OnItsWay => ('◐', theme.warn),
         Vote::Silent => ('·', theme.dim),
         Vote::Other => ('≠', theme.bad),
+        Vote::Refused => ('x', theme.bad),
     }
 }
 
