@@ -130,7 +130,7 @@ impl Log {
         self.slots.values_mut().for_each(|slot| slot.enter_view(view));
     }
 
-    /// §4.3: a checkpoint is stable, what lies at or below it goes.
+    /// §4.3: what lies at or below a stable checkpoint goes.
     pub(super) fn collect(&mut self, stable: SeqNum) {
         self.slots = self.slots.split_off(&stable.next());
         let needed: std::collections::BTreeSet<Digest> = self.slots.values().flat_map(Slot::digests).collect();

@@ -120,8 +120,9 @@ impl Pbft {
     /// Moves the low watermark up, and ends observation if the checkpoint is beyond all that was ever voted for.
     fn collect(&mut self, cx: &mut Cx<'_>, certificate: &CheckpointCertificate) {
         self.stable = certificate.clone();
+        // One checkpoint longer than §4.3 has it: whoever is a few slots behind can still be told what was decided.
+        self.log.collect(self.watermarks.low());
         self.watermarks.advance(certificate.seq());
-        self.log.collect(certificate.seq());
         self.adopt_forced(cx);
         let is_safe = |observing: &Observing| observing.until.is_some_and(|until| until <= certificate.seq());
         if self.observing.as_ref().is_some_and(is_safe) {

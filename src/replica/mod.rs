@@ -82,7 +82,7 @@ pub struct Replica<P: Protocol, A: Application> {
     transfer: Option<Transfer>,
     /// How many transfers were begun or came to nothing: whose turn it is to be asked.
     transfer_turn: usize,
-    /// How long a part of the state may take: doubles with each that does not come, since the way there may be long.
+    /// How long a part of the state may take: doubles once nobody was that fast, since the way there may be long.
     transfer_pause: Micros,
     /// A stable checkpoint that this replica has not reached.
     ahead: Option<CheckpointCertificate>,

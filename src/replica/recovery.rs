@@ -88,10 +88,12 @@ impl<P: Protocol, A: Application> Replica<P, A> {
     }
 
     fn begin_transfer(&mut self, now: Time, target: CheckpointCertificate, outputs: &mut Outputs<P>) {
-        // One that follows the others to a newer checkpoint is still the same transfer to whoever watches.
-        if self.transfer.is_none() {
-            outputs.push(Output::Note(Event::TransferBegan { target: target.seq() }));
+        // One that follows the others to a newer checkpoint is still the same transfer.
+        if let Some(transfer) = &mut self.transfer {
+            transfer.follow(target);
+            return self.request_state(now, outputs);
         }
+        outputs.push(Output::Note(Event::TransferBegan { target: target.seq() }));
         let others = self.committee.others(self.me).collect();
         let leaf_count = self.state.leaf_digests().len();
         self.transfer = Some(Transfer::new(target, others, self.transfer_turn, leaf_count));
@@ -109,19 +111,18 @@ impl<P: Protocol, A: Application> Replica<P, A> {
 
     /// Either a part did not come, or executing did not reach the checkpoint in time.
     pub(super) fn on_transfer_timeout(&mut self, now: Time, outputs: &mut Outputs<P>) {
-        if self.transfer.is_some() {
-            self.transfer_pause = Micros(2 * self.transfer_pause.0).min(MAX_TRANSFER_PAUSE);
-        }
         let reached = self.transfer.as_ref().map_or(self.state.executed, Transfer::target);
         let newer = self.ahead.take().filter(|certificate| certificate.seq() > reached);
-        match (newer, &mut self.transfer) {
-            // Sources hold the last two checkpoints only: follow them.
-            (Some(certificate), _) => self.begin_transfer(now, certificate, outputs),
-            (None, Some(transfer)) => {
-                transfer.on_timeout();
-                self.request_state(now, outputs);
+        if let Some(transfer) = &mut self.transfer {
+            transfer.on_timeout();
+            if transfer.has_asked_everyone() {
+                self.transfer_pause = Micros(2 * self.transfer_pause.0).min(MAX_TRANSFER_PAUSE);
             }
-            (None, None) => {}
+        }
+        match newer {
+            // Sources hold the last two checkpoints only: follow them.
+            Some(certificate) => self.begin_transfer(now, certificate, outputs),
+            None => self.request_state(now, outputs),
         }
     }
 

@@ -20,6 +20,8 @@ pub(super) struct Transfer {
     others: Vec<ReplicaId>,
     /// Which of the others is asked for digests, counted on with each pause.
     turn: usize,
+    /// How often nothing came.
+    timeouts: usize,
     leaf_count: usize,
     stage: Stage,
 }
@@ -50,11 +52,17 @@ impl Transfer {
         turn: usize,
         leaf_count: usize,
     ) -> Transfer {
-        Transfer { target, others, turn, leaf_count, stage: Stage::Digests(Vec::new()) }
+        Transfer { target, others, turn, timeouts: 0, leaf_count, stage: Stage::Digests(Vec::new()) }
     }
 
     pub(super) fn target(&self) -> SeqNum {
         self.target.seq()
+    }
+
+    /// Goes for a newer checkpoint; how long the way was is not forgotten.
+    pub(super) fn follow(&mut self, target: CheckpointCertificate) {
+        self.target = target;
+        self.stage = Stage::Digests(Vec::new());
     }
 
     /// What to ask now, and whom.
@@ -87,9 +95,15 @@ impl Transfer {
         self.others.get(index).copied()
     }
 
+    /// Whether every peer has had its turn, and the next one has it again.
+    pub(super) fn has_asked_everyone(&self) -> bool {
+        self.timeouts >= self.others.len()
+    }
+
     /// Nothing came for a while: the next peer's turn.
     pub(super) fn on_timeout(&mut self) {
         self.turn += 1;
+        self.timeouts += 1;
         if let Stage::Digests(so_far) = &mut self.stage {
             so_far.clear();
         }

@@ -440,3 +440,20 @@ fn an_attack_ends_when_its_time_is_over_and_nobody_is_its_own_victim() {
         assert!(refused.message.contains(why), "{refused:?}");
     }
 }
+
+#[test]
+fn two_darkened_replicas_keep_up_although_neither_sees_a_quorum_of_votes() {
+    let mut cluster = Cluster::new(7, settings(), 22);
+    load(&mut cluster, 100, 5);
+    cluster.attack(id(1), "dark(n6, n7)");
+    let asked = load(&mut cluster, 1000, 5);
+    let lag = |victim| cluster.executed(id(1)).0 - cluster.executed(id(victim)).0;
+    let lags = [lag(6), lag(7)];
+    assert!(lags.iter().all(|lag| *lag < 100), "{lags:?}");
+    cluster.heal(id(1));
+    cluster.run_ms(1000);
+    assert_answered(&cluster, &asked);
+    let replicas = all(&cluster);
+    cluster.assert_equal(&replicas);
+    assert!(!cluster.noted(|event| matches!(event, Event::ViewChangeAsked { .. })), "nobody complains");
+}
