@@ -36,7 +36,8 @@ pub(super) struct Scheduler {
     next_arrival: Instant,
     /// When those were meant to leave that are due and have no session. At most [`Scheduler::MAX_BACKLOG`].
     backlog: VecDeque<Instant>,
-    idle: Vec<usize>,
+    /// Taken in turn, so that each rests as long as it can: a replica that is behind then still has what it submitted.
+    idle: VecDeque<usize>,
     jobs: Vec<mpsc::Sender<Job>>,
     done: mpsc::Receiver<Done>,
     report: Arc<Mutex<LoadReport>>,
@@ -78,7 +79,7 @@ impl Scheduler {
             arrivals: Arrivals::new(settings.seed),
             next_arrival: now,
             backlog: VecDeque::new(),
-            idle: (0..count).rev().collect(),
+            idle: (0..count).collect(),
             jobs,
             done,
             report,
@@ -154,10 +155,10 @@ impl Scheduler {
             }
         }
         let is_closed = self.command == Command::Run { rate: None };
-        while let Some(session) = self.idle.pop() {
+        while let Some(session) = self.idle.pop_front() {
             let intended = if is_closed { Some(now) } else { self.backlog.pop_front() };
             let Some(intended) = intended else {
-                self.idle.push(session);
+                self.idle.push_front(session);
                 break;
             };
             offered += u64::from(is_closed);
@@ -178,7 +179,7 @@ impl Scheduler {
     fn settle(&mut self, finished: &mut Vec<Done>) {
         let mut report = self.report.lock().unwrap_or_else(PoisonError::into_inner);
         for Done { session, job, results, at } in finished.drain(..) {
-            self.idle.push(session);
+            self.idle.push_back(session);
             if let Some(results) = results {
                 let latency = at.saturating_duration_since(job.intended);
                 let latency_us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
