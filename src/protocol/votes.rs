@@ -71,11 +71,6 @@ impl Votes {
         self.by_voter = self.by_voter.split_off(&(view, ReplicaId(0)));
     }
 
-    /// The newest view in which anyone voted.
-    pub fn newest_view(&self) -> Option<View> {
-        self.by_voter.last_key_value().map(|((view, _), _)| *view)
-    }
-
     fn in_view(&self, view: View) -> impl Iterator<Item = (ReplicaId, (Digest, Signature))> {
         let range = (view, ReplicaId(0))..=(view, ReplicaId(u8::MAX));
         self.by_voter.range(range).map(|((_, voter), vote)| (*voter, *vote))

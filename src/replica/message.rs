@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::submission::Submission;
 use crate::crypto::{Author, Check, Signature, Signed, Signer, Verifier};
 use crate::evidence::Proof;
-use crate::protocol::{Batch, Checkpoint, CheckpointCertificate, Class, Message};
+use crate::protocol::{Batch, Checkpoint, Class, Message};
 use crate::rejection::Rejection;
 use crate::types::{Digest, SeqNum};
 use crate::wire;
@@ -23,8 +23,6 @@ pub enum PeerMessage<M> {
     Bodies(#[serde(deserialize_with = "wire::at_most::<_, _, { Batch::MAX_SUBMISSIONS }>")] Vec<Signed<Submission>>),
     /// The sender's state after a slot.
     Checkpoint(Signed<Checkpoint>),
-    /// A stable checkpoint, for one who is behind it.
-    Stable(CheckpointCertificate),
     /// Asks for the digests of the leaves of a stable checkpoint, or for leaves.
     StateRequest(StateRequest),
     /// A part of the state.
@@ -109,7 +107,6 @@ impl<M: Message> PeerMessage<M> {
             PeerMessage::FetchBodies(_) => "fetch",
             PeerMessage::Bodies(_) => "bodies",
             PeerMessage::Checkpoint(_) => "checkpoint",
-            PeerMessage::Stable(_) => "stable-checkpoint",
             PeerMessage::StateRequest(_) => "state-request",
             PeerMessage::StatePart(_) => "state-part",
             PeerMessage::Proof(_) => "proof",
@@ -132,7 +129,6 @@ impl<M: Message> PeerMessage<M> {
             PeerMessage::Forward(submission) => vec![&mut submission.signature],
             PeerMessage::Bodies(bodies) => bodies.iter_mut().map(|body| &mut body.signature).collect(),
             PeerMessage::Checkpoint(checkpoint) => vec![&mut checkpoint.signature],
-            PeerMessage::Stable(certificate) => certificate.signatures_mut().collect(),
             PeerMessage::Proof(proof) => proof.signatures_mut(),
             PeerMessage::FetchBodies(_) | PeerMessage::StateRequest(_) | PeerMessage::StatePart(_) => Vec::new(),
         }
@@ -146,7 +142,6 @@ impl<M: Message> Check for PeerMessage<M> {
             PeerMessage::Forward(submission) => submission.check(sender, verifier),
             PeerMessage::Bodies(bodies) => bodies.iter().try_for_each(|body| body.check(sender, verifier)),
             PeerMessage::Checkpoint(checkpoint) => checkpoint.check(sender, verifier),
-            PeerMessage::Stable(certificate) => certificate.verify(verifier),
             PeerMessage::Proof(proof) => proof.verify(verifier).map(|_| ()),
             PeerMessage::StatePart(StatePart::Leaves { leaves, .. }) => {
                 let largest = leaves.iter().map(|(_, leaf)| leaf.0.len()).max().unwrap_or(0);

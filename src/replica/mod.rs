@@ -205,10 +205,6 @@ impl<P: Protocol, A: Application> Replica<P, A> {
                 verdict
             }
             PeerMessage::Checkpoint(checkpoint) => self.on_checkpoint(now, from, &checkpoint, outputs),
-            PeerMessage::Stable(certificate) => {
-                self.on_certificate(now, certificate, outputs);
-                Ok(())
-            }
             PeerMessage::Proof(proof) => self.on_proof(now, *proof, outputs),
             PeerMessage::Forward(submission) => {
                 self.on_submission(now, submission, outputs);
