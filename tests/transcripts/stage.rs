@@ -1,0 +1,515 @@
+//! The stage: a few real replicas, everyone's keys, and a clock that the script moves. There is no network: the script
+//! says which message is delivered when.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use byztop_core::app::smallbank::{Account, SmallBank};
+use byztop_core::attack::Byzantine;
+use byztop_core::committee::Committee;
+use byztop_core::crypto::{Author, Signed, Statement, Verified, Verifier};
+use byztop_core::pbft::{Message, Pbft};
+use byztop_core::protocol::{Message as _, Recipients, Settings, SlotPhase, Status, Timer, contradict};
+use byztop_core::replica::{Input, Output, PeerMessage, Replica, Submission};
+use byztop_core::telemetry::Counters;
+use byztop_core::types::{ClientId, ReplicaId, SeqNum, Time};
+use byztop_core::wire;
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+
+use crate::forge::{Forge, Signatures, statement};
+use crate::names::{self, Names, realm, secret, signer};
+use crate::show;
+use crate::words::{Words, Wrong, replica, span};
+
+type Node = Byzantine<Pbft, SmallBank>;
+
+/// When a transcript begins, unless its clock is wild.
+const START: Time = Time(1_000_000);
+
+/// Which messages, by way and name.
+#[derive(Clone, Default)]
+struct Filter {
+    from: Option<ReplicaId>,
+    to: Option<ReplicaId>,
+    name: Option<String>,
+}
+
+/// A message between two live replicas, on its way until the script delivers it.
+struct Letter {
+    from: ReplicaId,
+    to: ReplicaId,
+    message: PeerMessage<Message>,
+}
+
+/// How the stage tells the time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Clock {
+    /// It moves when the script says so.
+    Steady,
+    /// It shows another arbitrary time at each input, forwards and backwards.
+    Wild {
+        /// Of the arbitrary times.
+        seed: u64,
+    },
+}
+
+/// Everything that a transcript plays with.
+pub(crate) struct Stage {
+    forge: Forge,
+    verifier: Verifier,
+    now: Time,
+    wild: Option<ChaCha8Rng>,
+    /// The real replicas; `None` while one is down. Everyone else is played by the script.
+    live: BTreeMap<ReplicaId, Option<Node>>,
+    timers: BTreeMap<(ReplicaId, Timer), Time>,
+    mail: VecDeque<Letter>,
+    cut: Vec<Filter>,
+    lines: Vec<String>,
+}
+
+impl Stage {
+    /// `cluster n=4 live=n2 K=4 L=8`, and settings by their first words.
+    pub(crate) fn new(header: &str, clock: Clock) -> Result<Stage, Wrong> {
+        let mut settings = Settings {
+            checkpoint_interval_slots: 4,
+            window_slots: 8,
+            accounts: 32,
+            status_interval_ms: 60_000,
+            ..Settings::default()
+        };
+        let (mut size, mut live) = (4, Vec::new());
+        let rest = header.strip_prefix("cluster ").ok_or("cluster n=4 live=n2")?;
+        for (key, value) in rest.split_whitespace().map(|word| word.split_once('=').unwrap_or((word, ""))) {
+            if key == "live" {
+                live = value.split('+').map(replica).collect::<Result<_, _>>()?;
+                continue;
+            }
+            let number: u64 = value.parse().map_err(|_| format!("{key}={value}"))?;
+            match key {
+                "n" => size = number as usize,
+                "K" => settings.checkpoint_interval_slots = number,
+                "L" => settings.window_slots = number,
+                "depth" => settings.depth_slots = number,
+                "batch" => settings.batch_submissions = number as usize,
+                "pool" => settings.pool_submissions = number as usize,
+                "status" => settings.status_interval_ms = number,
+                "max" => settings.max_timeout_ms = number,
+                other => return Err(format!("{other} is not a setting")),
+            }
+        }
+        settings.check().map_err(|error| error.to_string())?;
+        let committee = Committee::new(size).ok_or("n is from 1 to 100")?;
+        let wild = match clock {
+            Clock::Steady => None,
+            Clock::Wild { seed } => Some(ChaCha8Rng::seed_from_u64(seed)),
+        };
+        let mut stage = Stage {
+            forge: Forge {
+                committee,
+                settings,
+                names: Names::new(),
+                view_changes: BTreeMap::new(),
+                signed: BTreeMap::new(),
+                honest: BTreeSet::new(),
+            },
+            verifier: Verifier::tags(realm(), committee, 8, secret()),
+            now: START,
+            wild,
+            live: BTreeMap::new(),
+            timers: BTreeMap::new(),
+            mail: VecDeque::new(),
+            cut: Vec::new(),
+            lines: Vec::new(),
+        };
+        for me in live {
+            stage.forge.honest.insert(me);
+            stage.start(me, false)?;
+        }
+        stage.mail.clear();
+        Ok(stage)
+    }
+
+    /// What the live replicas have signed.
+    pub(crate) fn into_signed(self) -> Signatures {
+        self.forge.signed
+    }
+
+    /// Performs one line of the script; gives what came of it, or `None` if the line only prepares something.
+    pub(crate) fn perform(&mut self, line: &str) -> Result<Option<Vec<String>>, Wrong> {
+        self.lines.clear();
+        let is_step = self.dispatch(line)?;
+        Ok(is_step.then(|| std::mem::take(&mut self.lines)))
+    }
+
+    fn dispatch(&mut self, line: &str) -> Result<bool, Wrong> {
+        if let Some(line) = line.strip_prefix("quietly ") {
+            self.dispatch(line)?;
+            self.lines.clear();
+            self.show_all();
+            return Ok(true);
+        }
+        if let Some((who, what)) = line.split_once(": ") {
+            return self.say(who, what);
+        }
+        if let Some(length) = line.strip_prefix('+') {
+            self.let_pass(length)?;
+            return Ok(true);
+        }
+        let words = &mut Words::of(line)?;
+        let is_step = match words.plain()?.as_str() {
+            "let" => self.forge.names.define_by(words).map(|()| false),
+            "clock" => self.set_clock(words).map(|()| false),
+            "cut" => filter(words).map(|filter| self.cut.push(filter)).map(|()| false),
+            "mend" => Ok(self.cut.clear()).map(|()| false),
+            "drop" => self.drop_mail(words).map(|()| false),
+            "deliver" => self.deliver(words).map(|()| true),
+            "show" => self.show(words).map(|()| true),
+            "votes" => self.show_votes(words).map(|()| true),
+            "balance" => self.show_balance(words).map(|()| true),
+            who => self.direct(replica(who)?, words).map(|()| true),
+        }?;
+        words.end()?;
+        Ok(is_step)
+    }
+
+    /// `n3 > n2: prepare v0 s1 a`, `client > n2: a`, `n3 > nobody: view-change v1`. Without `>` it goes to the only live
+    /// replica. Several may say the same: `n1 n3: commit v0 s1 a`.
+    fn say(&mut self, who: &str, what: &str) -> Result<bool, Wrong> {
+        let (from, to) = who.split_once(" > ").unwrap_or((who, ""));
+        let to = self.addressees(to)?;
+        if let Some(client) = from.strip_prefix("client") {
+            for name in what.split(' ') {
+                let signed = self.forge.names.submission(name)?;
+                let author = if client.is_empty() { signed.body.session.client } else { names::client(client.trim())? };
+                to.iter().try_for_each(|to| self.submit(author, *to, signed.clone()))?;
+            }
+            return Ok(true);
+        }
+        if let Some(text) = what.strip_prefix("attack ") {
+            self.attack(replica(from)?, text)?;
+            return Ok(true);
+        }
+        for from in from.split(' ') {
+            let from = replica(from)?;
+            let message = self.forge.message(from, what)?;
+            to.iter().try_for_each(|to| self.hand_over(from, *to, message.clone()))?;
+        }
+        Ok(!to.is_empty())
+    }
+
+    fn addressees(&self, text: &str) -> Result<Vec<ReplicaId>, Wrong> {
+        match text {
+            "" | "all" => {
+                let up = self.live.iter().filter(|(_, node)| node.is_some()).map(|(me, _)| *me).collect::<Vec<_>>();
+                if text.is_empty() && up.len() != 1 { Err("say to whom".to_string()) } else { Ok(up) }
+            }
+            "nobody" => Ok(Vec::new()),
+            names => names.split(' ').map(replica).collect(),
+        }
+    }
+
+    fn submit(&mut self, client: ClientId, to: ReplicaId, signed: Signed<Submission>) -> Result<(), Wrong> {
+        match Verified::check(signed, Author::Client(client), &self.verifier) {
+            Ok(verified) => self.input(to, Input::Client(verified)),
+            Err(why) => Ok(self.lines.push(format!("{to} refuses at the door: {why}"))),
+        }
+    }
+
+    /// A message goes through all that a real one goes through: encoding, decoding, and the checks at the door.
+    fn hand_over(&mut self, from: ReplicaId, to: ReplicaId, message: PeerMessage<Message>) -> Result<(), Wrong> {
+        let decoded = wire::decode(&wire::encode(&message), wire::MAX_MESSAGE_BYTES);
+        match decoded.and_then(|message| Verified::check(message, Author::Replica(from), &self.verifier)) {
+            Ok(verified) => self.input(to, Input::Peer(from, verified)),
+            Err(why) => Ok(self.lines.push(format!("{to} refuses at the door: {why}"))),
+        }
+    }
+
+    fn input(&mut self, me: ReplicaId, input: Input<Message>) -> Result<(), Wrong> {
+        if let Some(wild) = &mut self.wild {
+            self.now = Time(wild.random_range(0..u64::from(u32::MAX) * 1000));
+        }
+        let node = self.live.get_mut(&me).and_then(Option::as_mut).ok_or_else(|| format!("{me} is not live"))?;
+        let mut outputs = Vec::new();
+        let before = untimely(node);
+        node.handle(self.now, input, &mut outputs);
+        if untimely(node) > before {
+            self.lines.push(format!("{me} sets aside what is too early or too late"));
+        }
+        self.carry_out(me, outputs)
+    }
+
+    fn carry_out(&mut self, me: ReplicaId, outputs: Vec<Output<Message>>) -> Result<(), Wrong> {
+        for output in outputs {
+            self.learn(me, &output);
+            self.lines.push(show::output(&self.forge.names, me, START, &output));
+            match output {
+                Output::Send(to, message) => {
+                    self.note_signed(me, &message)?;
+                    self.post(me, to, message);
+                }
+                Output::SetTimer(timer, at) => drop(self.timers.insert((me, timer), at)),
+                Output::CancelTimer(timer) => drop(self.timers.remove(&(me, timer))),
+                Output::Reply(..) | Output::Note(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Names for what a live replica mentions first.
+    fn learn(&mut self, me: ReplicaId, output: &Output<Message>) {
+        let Output::Send(_, message) = output else { return };
+        let names = &mut self.forge.names;
+        match message {
+            PeerMessage::Checkpoint(signed) => names.learn_state(signed.body.seq, signed.body.digest),
+            PeerMessage::Protocol(Message::PrePrepare(signed)) => names.learn_batch(&signed.body.batch),
+            PeerMessage::Protocol(Message::ViewChange(signed)) => {
+                self.forge.view_changes.insert((me, signed.body.view), signed.clone());
+            }
+            _ => {}
+        }
+    }
+
+    /// No honest replica contradicts itself, whatever the script does to it.
+    fn note_signed(&mut self, me: ReplicaId, message: &PeerMessage<Message>) -> Result<(), Wrong> {
+        let claims = match message {
+            PeerMessage::Protocol(message) => message.claims(self.forge.committee),
+            _ => Vec::new(),
+        };
+        let said = claims.into_iter().map(|claim| claim.statement).chain(statement(message));
+        let own: BTreeSet<Statement> = said.filter(|said| said.author == Author::Replica(me)).collect();
+        let before = self.forge.signed.entry(me).or_default();
+        if self.forge.honest.contains(&me)
+            && let Some(other) = own.iter().find_map(|said| before.iter().find(|other| contradict(said, other)))
+        {
+            return Err(format!("{me} contradicts what it signed before: {other:?}"));
+        }
+        before.extend(own);
+        Ok(())
+    }
+
+    fn post(&mut self, from: ReplicaId, to: Recipients, message: PeerMessage<Message>) {
+        let to: Vec<ReplicaId> = match to {
+            Recipients::All => self.forge.committee.others(from).collect(),
+            Recipients::One(to) => vec![to],
+        };
+        for to in to.into_iter().filter(|to| self.live.contains_key(to)) {
+            let letter = Letter { from, to, message: message.clone() };
+            if !self.cut.iter().any(|filter| filter.fits(&letter)) {
+                self.mail.push_back(letter);
+            }
+        }
+    }
+
+    /// `deliver` until nothing is on its way; `deliver n1>n2 commit` only what fits of what is on its way now.
+    fn deliver(&mut self, words: &mut Words) -> Result<(), Wrong> {
+        let until_quiet = words.is_empty();
+        let filter = filter(words)?;
+        loop {
+            let (now, later) = std::mem::take(&mut self.mail).into_iter().partition(|letter| filter.fits(letter));
+            self.mail = later;
+            let now: VecDeque<Letter> = now;
+            if now.is_empty() {
+                return Ok(());
+            }
+            now.into_iter().try_for_each(|letter| self.deliver_one(letter))?;
+            if !until_quiet {
+                return Ok(());
+            }
+        }
+    }
+
+    /// A delivery of which nothing comes is not shown.
+    fn deliver_one(&mut self, Letter { from, to, message }: Letter) -> Result<(), Wrong> {
+        if self.live.get(&to).is_none_or(Option::is_none) {
+            return Ok(());
+        }
+        let title = format!("[{from} > {to}] {}", show::message(&self.forge.names, &message));
+        let before = self.lines.len();
+        self.hand_over(from, to, message)?;
+        if self.lines.len() > before {
+            self.lines.insert(before, title);
+        }
+        Ok(())
+    }
+
+    fn drop_mail(&mut self, words: &mut Words) -> Result<(), Wrong> {
+        let filter = filter(words)?;
+        self.mail.retain(|letter| !filter.fits(letter));
+        Ok(())
+    }
+
+    /// Time passes; timers run out on the way.
+    fn let_pass(&mut self, length: &str) -> Result<(), Wrong> {
+        let end = self.now.after(span(length)?);
+        loop {
+            let next = self.timers.iter().filter(|(_, at)| **at <= end).min_by_key(|(key, at)| (**at, **key));
+            let Some((key, at)) = next.map(|(key, at)| (*key, *at)) else { break };
+            self.timers.remove(&key);
+            self.now = self.now.max(at);
+            let (me, timer) = key;
+            self.lines.push(format!("({}) {me}'s {} timer", show::millis(self.now, START), show::timer(timer)));
+            self.input(me, Input::Timeout(timer))?;
+        }
+        self.now = end;
+        Ok(())
+    }
+
+    /// `clock 100ms`: sets the clock, counted from the beginning, without a timer running out.
+    fn set_clock(&mut self, words: &mut Words) -> Result<(), Wrong> {
+        self.now = START.after(span(&words.plain()?)?);
+        Ok(())
+    }
+
+    /// `n2 crashes`, `n2 restarts`, `n2 heals`.
+    fn direct(&mut self, me: ReplicaId, words: &mut Words) -> Result<(), Wrong> {
+        match words.plain()?.as_str() {
+            "crashes" => {
+                self.live.insert(me, None);
+                self.timers.retain(|(owner, _), _| *owner != me);
+                self.mail.retain(|letter| letter.to != me);
+                self.lines.push(format!("{me} is down"));
+                Ok(())
+            }
+            // Nothing that a replica remembers survives yet, so that it has always lost its log.
+            "restarts" => self.start(me, true),
+            "heals" => {
+                let now = self.now;
+                let mut outputs = Vec::new();
+                self.live.get_mut(&me).and_then(Option::as_mut).ok_or("it is not live")?.heal(now, &mut outputs);
+                self.carry_out(me, outputs)
+            }
+            other => Err(format!("{other}: crashes, restarts or heals")),
+        }
+    }
+
+    fn start(&mut self, me: ReplicaId, has_lost_log: bool) -> Result<(), Wrong> {
+        let Forge { committee, ref settings, .. } = self.forge;
+        let app = SmallBank::new(settings.accounts, settings.initial_checking, settings.initial_savings);
+        let bare = Replica::new(me, committee, settings, app);
+        self.live.insert(me, Some(Byzantine::new(me, committee, bare, signer(me), 1)));
+        self.input(me, Input::Start { has_lost_log })
+    }
+
+    fn attack(&mut self, me: ReplicaId, text: &str) -> Result<(), Wrong> {
+        self.forge.honest.remove(&me);
+        let mut outputs = Vec::new();
+        let node = self.live.get_mut(&me).and_then(Option::as_mut).ok_or("it is not live")?;
+        node.attack(self.now, text, &mut outputs).map_err(|error| error.message)?;
+        self.carry_out(me, outputs)
+    }
+
+    fn node(&self, me: ReplicaId) -> Result<&Node, Wrong> {
+        self.live.get(&me).and_then(Option::as_ref).ok_or_else(|| format!("{me} is not live"))
+    }
+
+    /// Where each live replica stands; those that stand at one place share a line.
+    fn show_all(&mut self) {
+        let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (me, node) in &self.live {
+            let place = node.as_ref().map_or_else(|| "down".to_string(), place);
+            places.entry(place).or_default().push(me.to_string());
+        }
+        self.lines.extend(places.into_iter().map(|(place, who)| format!("{}: {place}", who.join(" "))));
+    }
+
+    /// `show n2`: where it stands, how far its slots are, and how much waits in its pool.
+    fn show(&mut self, words: &mut Words) -> Result<(), Wrong> {
+        if words.is_empty() {
+            return Ok(self.show_all());
+        }
+        let me = words.replica()?;
+        let node = self.node(me)?;
+        let mut line = format!("{me}: {}", place(node));
+        for (seq, phase) in node.replica().slots() {
+            line.push_str(&format!("; s{seq} {}", phase_name(phase)));
+        }
+        let pending = counters(node).pending;
+        if pending > 0 {
+            line.push_str(&format!("; {pending} waiting"));
+        }
+        self.lines.push(line);
+        Ok(())
+    }
+
+    /// `votes n2 s1`: who voted for what, as it counts them.
+    fn show_votes(&mut self, words: &mut Words) -> Result<(), Wrong> {
+        let (me, seq) = (words.replica()?, words.seq()?);
+        let votes = self.node(me)?.replica().votes(Some(seq));
+        let Some(votes) = votes else {
+            return Ok(self.lines.push(format!("{me} knows nothing of s{seq}")));
+        };
+        for phase in votes.phases {
+            let name = |digest| self.forge.names.name(digest);
+            let counted: Vec<String> =
+                phase.by_digest.iter().map(|(digest, who)| format!("{} by {who}", name(*digest))).collect();
+            let counted = if counted.is_empty() { "none".to_string() } else { counted.join("; ") };
+            self.lines.push(format!("{me} v{} s{seq} {}: {counted}", votes.view, phase.phase));
+        }
+        Ok(())
+    }
+
+    /// `balance n2 0`: what an account has.
+    fn show_balance(&mut self, words: &mut Words) -> Result<(), Wrong> {
+        let (me, account) = (words.replica()?, words.number("")?);
+        let balances = self.node(me)?.replica().application().balances(Account(account as u32));
+        let (checking, savings) = balances.ok_or("there is no such account")?;
+        self.lines.push(format!("{me}: account {account} has {checking} in checking, {savings} in savings"));
+        Ok(())
+    }
+}
+
+impl Filter {
+    fn fits(&self, letter: &Letter) -> bool {
+        self.from.is_none_or(|from| from == letter.from)
+            && self.to.is_none_or(|to| to == letter.to)
+            && self.name.as_ref().is_none_or(|name| *name == letter.message.name())
+    }
+}
+
+/// `n1>n2 commit`, `*>n2`, `commit`: a way, a message's name, or both.
+fn filter(words: &mut Words) -> Result<Filter, Wrong> {
+    let mut filter = Filter::default();
+    let end = |name: &str| if name == "*" { Ok(None) } else { replica(name).map(Some) };
+    while !words.is_empty() {
+        let word = words.plain()?;
+        match word.split_once('>') {
+            Some((from, to)) => (filter.from, filter.to) = (end(from)?, end(to)?),
+            None => filter.name = Some(word),
+        }
+    }
+    Ok(filter)
+}
+
+fn place(node: &Node) -> String {
+    let Status { view, asking_for, stable, executed, observing_until, .. } = node.replica().status();
+    let mut text = format!("v{view} stable s{stable} executed s{executed}");
+    if let Some(target) = asking_for {
+        text.push_str(&format!(", asks for v{target}"));
+    }
+    match observing_until {
+        Some(SeqNum(0)) => text.push_str(", observes"),
+        Some(until) => text.push_str(&format!(", observes until s{until}")),
+        None => {}
+    }
+    text
+}
+
+fn phase_name(phase: SlotPhase) -> &'static str {
+    match phase {
+        SlotPhase::Empty => "has no proposal",
+        SlotPhase::PrePrepared => "is pre-prepared",
+        SlotPhase::Prepared => "is prepared",
+        SlotPhase::Committed => "is committed",
+        SlotPhase::Executed => "is executed",
+    }
+}
+
+fn counters(node: &Node) -> Counters {
+    let mut counters = Counters::default();
+    node.replica().count(&mut counters);
+    counters
+}
+
+fn untimely(node: &Node) -> u64 {
+    counters(node).untimely
+}
