@@ -282,6 +282,7 @@ impl Forge {
         }
         let entries = match words.group("O") {
             Some(group) => self.entries(group)?,
+            None if view_changes.is_empty() => Vec::new(),
             None => forced(view_changes.iter().map(|signed| &signed.body)).slots,
         };
         let entry = |(seq, digest)| {

@@ -54,6 +54,37 @@ transcripts! {
     rule_06_primary_stops_at_h
     rule_06_watermarks
     rule_07_one_pre_prepare
+    rule_08_forced_twice
+    rule_08_one_slot_per_request
+    rule_09_order_and_bodies
+    rule_10_nothing_goes_back
+    rule_11_view_change_checked
+    rule_11_view_change_contents
+    rule_12_set_o
+    rule_12_wrong_o
+    rule_13_null_requests
+    rule_14_two_quorums
+    rule_15_complaining
+    rule_16_ask_before_complaining
+    rule_16_ask_when_behind
+    rule_17_refused_work
+    rule_17_timer_per_request
+    rule_18_view_change_timer
+    rule_19_join
+    rule_20_new_view_repeated
+    rule_20_retransmission
+    rule_21_what_changes_the_view
+    rule_22_one_new_view
+    rule_23_client_table
+    rule_23_table_travels
+    rule_24_requests_to_all
+    rule_26_reads_are_ordered
+    rule_27_stable_checkpoints
+    rule_27_what_the_digest_covers
+    rule_28_state_transfer
+    rule_29_idle_cluster
+    rule_29_lost_log
+    rule_30_clocks
 }
 
 #[test]
@@ -68,12 +99,11 @@ fn every_file_is_a_test() {
 #[test]
 fn rule_30_what_is_signed_does_not_depend_on_what_the_clock_says() {
     let untimed: Vec<&str> = NAMES.iter().copied().filter(|name| !script::is_timed(name)).collect();
-    assert!(untimed.len() > NAMES.len() / 2, "most rules have nothing to do with time");
+    assert!(untimed.len() > NAMES.len() / 3, "many rules have nothing to do with time");
     for name in untimed {
         let steady = script::signed(name, Clock::Steady);
         for seed in 0..10 {
-            let wild = script::signed(name, Clock::Wild { seed });
-            assert!(steady == wild, "{name}, seed {seed}");
+            assert_eq!(steady, script::signed(name, Clock::Wild { seed }), "{name}, seed {seed}");
         }
     }
 }

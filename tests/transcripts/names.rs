@@ -140,12 +140,16 @@ impl Names {
         self.by_digest.get(&digest).cloned().unwrap_or_else(|| format!("?{}", digest.short()))
     }
 
-    /// A text for people with names in place of the short forms of digests.
+    /// A text for people with names in place of the short forms of digests; `?` for those without one.
     pub(crate) fn replace_short(&self, text: &str) -> String {
         let replace = |word: &str| {
             let (stem, tail) = word.split_at(word.trim_end_matches([',', ':']).len());
             let known = self.by_digest.iter().find(|(digest, _)| digest.short() == stem);
-            known.map_or_else(|| word.to_string(), |(_, name)| format!("{name}{tail}"))
+            match known {
+                Some((_, name)) => format!("{name}{tail}"),
+                None if stem.len() == 4 && stem.bytes().all(|byte| byte.is_ascii_hexdigit()) => format!("?{tail}"),
+                None => word.to_string(),
+            }
         };
         text.split(' ').map(replace).collect::<Vec<_>>().join(" ")
     }

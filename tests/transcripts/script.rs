@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::forge::Signatures;
+use byztop_core::crypto::Statement;
+use byztop_core::types::ReplicaId;
+
 use crate::stage::{Clock, Stage};
 
 /// Which environment variable has the expected outputs rewritten.
@@ -51,9 +53,9 @@ pub(crate) fn check(name: &str) {
     }
 }
 
-/// Plays a transcript and gives what its live replicas signed, cluster by cluster.
-pub(crate) fn signed(name: &str, clock: Clock) -> Vec<Signatures> {
-    play(name, &read(name), clock).0
+/// Plays a transcript and gives what its live replicas signed as backups, cluster by cluster.
+pub(crate) fn signed(name: &str, clock: Clock) -> Vec<Vec<(ReplicaId, Statement)>> {
+    play(name, &read(name), clock).0.iter().map(Stage::signed_as_backups).collect()
 }
 
 /// Whether a transcript lets time pass.
@@ -61,8 +63,8 @@ pub(crate) fn is_timed(name: &str) -> bool {
     read(name).iter().any(|step| step.line.trim_start_matches("quietly ").starts_with(['+']))
 }
 
-/// What was signed on each stage, and what came of each step. A file may have several clusters, one after the other.
-fn play(name: &str, steps: &[Step], clock: Clock) -> (Vec<Signatures>, Vec<Vec<String>>) {
+/// Each stage in the end, and what came of each step. A file may have several clusters, one after the other.
+fn play(name: &str, steps: &[Step], clock: Clock) -> (Vec<Stage>, Vec<Vec<String>>) {
     let mut stages: Vec<Stage> = Vec::new();
     let mut outputs = Vec::new();
     for Step { number, line, .. } in steps {
@@ -84,7 +86,7 @@ fn play(name: &str, steps: &[Step], clock: Clock) -> (Vec<Signatures>, Vec<Vec<S
             None => Vec::new(),
         });
     }
-    (stages.into_iter().map(Stage::into_signed).collect(), outputs)
+    (stages, outputs)
 }
 
 fn rewrite(name: &str, steps: &[Step], actual: &[Vec<String>]) {
@@ -96,7 +98,10 @@ fn rewrite(name: &str, steps: &[Step], actual: &[Vec<String>]) {
             text.push_str(&format!("> {output}\n"));
         }
     }
-    std::fs::write(path(name), text).expect("the transcript can be written");
+    // In one step: other tests read it meanwhile.
+    let new = folder().join(format!("{name}.new"));
+    std::fs::write(&new, text).expect("the transcript can be written");
+    std::fs::rename(new, path(name)).expect("the transcript can be replaced");
 }
 
 /// The step's outputs, those that are missing behind `-` and those that are new behind `+`.

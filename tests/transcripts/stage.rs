@@ -16,7 +16,7 @@ use byztop_core::wire;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-use crate::forge::{Forge, Signatures, statement};
+use crate::forge::{Forge, statement};
 use crate::names::{self, Names, realm, secret, signer};
 use crate::show;
 use crate::words::{Words, Wrong, replica, span};
@@ -97,6 +97,7 @@ impl Stage {
                 other => return Err(format!("{other} is not a setting")),
             }
         }
+        settings.depth_slots = settings.depth_slots.min(settings.window_slots);
         settings.check().map_err(|error| error.to_string())?;
         let committee = Committee::new(size).ok_or("n is from 1 to 100")?;
         let wild = match clock {
@@ -129,9 +130,12 @@ impl Stage {
         Ok(stage)
     }
 
-    /// What the live replicas have signed.
-    pub(crate) fn into_signed(self) -> Signatures {
-        self.forge.signed
+    /// What the live replicas have signed, apart from what each did as the primary of a view: in which order it proposes
+    /// what came to it may depend on when that came.
+    pub(crate) fn signed_as_backups(&self) -> Vec<(ReplicaId, Statement)> {
+        let Forge { committee, ref signed, .. } = self.forge;
+        let each = signed.iter().flat_map(|(me, statements)| statements.iter().map(|statement| (*me, *statement)));
+        each.filter(|(me, statement)| committee.primary(statement.view) != *me).collect()
     }
 
     /// Performs one line of the script; gives what came of it, or `None` if the line only prepares something.
@@ -160,7 +164,10 @@ impl Stage {
             "let" => self.forge.names.define_by(words).map(|()| false),
             "clock" => self.set_clock(words).map(|()| false),
             "cut" => filter(words).map(|filter| self.cut.push(filter)).map(|()| false),
-            "mend" => Ok(self.cut.clear()).map(|()| false),
+            "mend" => {
+                self.cut.clear();
+                Ok(false)
+            }
             "drop" => self.drop_mail(words).map(|()| false),
             "deliver" => self.deliver(words).map(|()| true),
             "show" => self.show(words).map(|()| true),
@@ -211,7 +218,10 @@ impl Stage {
     fn submit(&mut self, client: ClientId, to: ReplicaId, signed: Signed<Submission>) -> Result<(), Wrong> {
         match Verified::check(signed, Author::Client(client), &self.verifier) {
             Ok(verified) => self.input(to, Input::Client(verified)),
-            Err(why) => Ok(self.lines.push(format!("{to} refuses at the door: {why}"))),
+            Err(why) => {
+                self.lines.push(format!("{to} refuses at the door: {why}"));
+                Ok(())
+            }
         }
     }
 
@@ -220,7 +230,10 @@ impl Stage {
         let decoded = wire::decode(&wire::encode(&message), wire::MAX_MESSAGE_BYTES);
         match decoded.and_then(|message| Verified::check(message, Author::Replica(from), &self.verifier)) {
             Ok(verified) => self.input(to, Input::Peer(from, verified)),
-            Err(why) => Ok(self.lines.push(format!("{to} refuses at the door: {why}"))),
+            Err(why) => {
+                self.lines.push(format!("{to} refuses at the door: {why}"));
+                Ok(())
+            }
         }
     }
 
@@ -415,7 +428,8 @@ impl Stage {
     /// `show n2`: where it stands, how far its slots are, and how much waits in its pool.
     fn show(&mut self, words: &mut Words) -> Result<(), Wrong> {
         if words.is_empty() {
-            return Ok(self.show_all());
+            self.show_all();
+            return Ok(());
         }
         let me = words.replica()?;
         let node = self.node(me)?;
@@ -436,7 +450,8 @@ impl Stage {
         let (me, seq) = (words.replica()?, words.seq()?);
         let votes = self.node(me)?.replica().votes(Some(seq));
         let Some(votes) = votes else {
-            return Ok(self.lines.push(format!("{me} knows nothing of s{seq}")));
+            self.lines.push(format!("{me} knows nothing of s{seq}"));
+            return Ok(());
         };
         for phase in votes.phases {
             let name = |digest| self.forge.names.name(digest);
