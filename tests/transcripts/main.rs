@@ -21,7 +21,10 @@
 //! what is expected; what it writes is to be judged against the rule, not to be believed.
 
 mod forge;
+mod inspect;
+mod mail;
 mod names;
+mod rules;
 mod script;
 mod show;
 mod stage;

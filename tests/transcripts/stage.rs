@@ -3,43 +3,29 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use byztop_core::app::smallbank::{Account, SmallBank};
+use byztop_core::app::smallbank::SmallBank;
 use byztop_core::attack::Byzantine;
 use byztop_core::committee::Committee;
 use byztop_core::crypto::{Author, Signed, Statement, Verified, Verifier};
 use byztop_core::pbft::{Message, Pbft};
-use byztop_core::protocol::{Message as _, Recipients, Settings, SlotPhase, Status, Timer, contradict};
+use byztop_core::protocol::{Message as _, Recipients, Settings, Timer, contradict};
 use byztop_core::replica::{Input, Output, PeerMessage, Replica, Submission};
-use byztop_core::telemetry::Counters;
-use byztop_core::types::{ClientId, ReplicaId, SeqNum, Time};
+use byztop_core::types::{ClientId, ReplicaId, Time};
 use byztop_core::wire;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use crate::forge::{Forge, statement};
+use crate::inspect::counters;
+use crate::mail::{Filter, Letter, filter};
 use crate::names::{self, Names, realm, secret, signer};
 use crate::show;
 use crate::words::{Words, Wrong, replica, span};
 
-type Node = Byzantine<Pbft, SmallBank>;
+pub(crate) type Node = Byzantine<Pbft, SmallBank>;
 
 /// When a transcript begins, unless its clock is wild.
 const START: Time = Time(1_000_000);
-
-/// Which messages, by way and name.
-#[derive(Clone, Default)]
-struct Filter {
-    from: Option<ReplicaId>,
-    to: Option<ReplicaId>,
-    name: Option<String>,
-}
-
-/// A message between two live replicas, on its way until the script delivers it.
-struct Letter {
-    from: ReplicaId,
-    to: ReplicaId,
-    message: PeerMessage<Message>,
-}
 
 /// How the stage tells the time.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -55,16 +41,16 @@ pub(crate) enum Clock {
 
 /// Everything that a transcript plays with.
 pub(crate) struct Stage {
-    forge: Forge,
+    pub(crate) forge: Forge,
     verifier: Verifier,
     now: Time,
     wild: Option<ChaCha8Rng>,
     /// The real replicas; `None` while one is down. Everyone else is played by the script.
-    live: BTreeMap<ReplicaId, Option<Node>>,
+    pub(crate) live: BTreeMap<ReplicaId, Option<Node>>,
     timers: BTreeMap<(ReplicaId, Timer), Time>,
     mail: VecDeque<Letter>,
     cut: Vec<Filter>,
-    lines: Vec<String>,
+    pub(crate) lines: Vec<String>,
 }
 
 impl Stage {
@@ -411,118 +397,9 @@ impl Stage {
         self.carry_out(me, outputs)
     }
 
-    fn node(&self, me: ReplicaId) -> Result<&Node, Wrong> {
+    pub(crate) fn node(&self, me: ReplicaId) -> Result<&Node, Wrong> {
         self.live.get(&me).and_then(Option::as_ref).ok_or_else(|| format!("{me} is not live"))
     }
-
-    /// Where each live replica stands; those that stand at one place share a line.
-    fn show_all(&mut self) {
-        let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (me, node) in &self.live {
-            let place = node.as_ref().map_or_else(|| "down".to_string(), place);
-            places.entry(place).or_default().push(me.to_string());
-        }
-        self.lines.extend(places.into_iter().map(|(place, who)| format!("{}: {place}", who.join(" "))));
-    }
-
-    /// `show n2`: where it stands, how far its slots are, and how much waits in its pool.
-    fn show(&mut self, words: &mut Words) -> Result<(), Wrong> {
-        if words.is_empty() {
-            self.show_all();
-            return Ok(());
-        }
-        let me = words.replica()?;
-        let node = self.node(me)?;
-        let mut line = format!("{me}: {}", place(node));
-        for (seq, phase) in node.replica().slots() {
-            line.push_str(&format!("; s{seq} {}", phase_name(phase)));
-        }
-        let pending = counters(node).pending;
-        if pending > 0 {
-            line.push_str(&format!("; {pending} waiting"));
-        }
-        self.lines.push(line);
-        Ok(())
-    }
-
-    /// `votes n2 s1`: who voted for what, as it counts them.
-    fn show_votes(&mut self, words: &mut Words) -> Result<(), Wrong> {
-        let (me, seq) = (words.replica()?, words.seq()?);
-        let votes = self.node(me)?.replica().votes(Some(seq));
-        let Some(votes) = votes else {
-            self.lines.push(format!("{me} knows nothing of s{seq}"));
-            return Ok(());
-        };
-        for phase in votes.phases {
-            let name = |digest| self.forge.names.name(digest);
-            let counted: Vec<String> =
-                phase.by_digest.iter().map(|(digest, who)| format!("{} by {who}", name(*digest))).collect();
-            let counted = if counted.is_empty() { "none".to_string() } else { counted.join("; ") };
-            self.lines.push(format!("{me} v{} s{seq} {}: {counted}", votes.view, phase.phase));
-        }
-        Ok(())
-    }
-
-    /// `balance n2 0`: what an account has.
-    fn show_balance(&mut self, words: &mut Words) -> Result<(), Wrong> {
-        let (me, account) = (words.replica()?, words.number("")?);
-        let balances = self.node(me)?.replica().application().balances(Account(account as u32));
-        let (checking, savings) = balances.ok_or("there is no such account")?;
-        self.lines.push(format!("{me}: account {account} has {checking} in checking, {savings} in savings"));
-        Ok(())
-    }
-}
-
-impl Filter {
-    fn fits(&self, letter: &Letter) -> bool {
-        self.from.is_none_or(|from| from == letter.from)
-            && self.to.is_none_or(|to| to == letter.to)
-            && self.name.as_ref().is_none_or(|name| *name == letter.message.name())
-    }
-}
-
-/// `n1>n2 commit`, `*>n2`, `commit`: a way, a message's name, or both.
-fn filter(words: &mut Words) -> Result<Filter, Wrong> {
-    let mut filter = Filter::default();
-    let end = |name: &str| if name == "*" { Ok(None) } else { replica(name).map(Some) };
-    while !words.is_empty() {
-        let word = words.plain()?;
-        match word.split_once('>') {
-            Some((from, to)) => (filter.from, filter.to) = (end(from)?, end(to)?),
-            None => filter.name = Some(word),
-        }
-    }
-    Ok(filter)
-}
-
-fn place(node: &Node) -> String {
-    let Status { view, asking_for, stable, executed, observing_until, .. } = node.replica().status();
-    let mut text = format!("v{view} stable s{stable} executed s{executed}");
-    if let Some(target) = asking_for {
-        text.push_str(&format!(", asks for v{target}"));
-    }
-    match observing_until {
-        Some(SeqNum(0)) => text.push_str(", observes"),
-        Some(until) => text.push_str(&format!(", observes until s{until}")),
-        None => {}
-    }
-    text
-}
-
-fn phase_name(phase: SlotPhase) -> &'static str {
-    match phase {
-        SlotPhase::Empty => "has no proposal",
-        SlotPhase::PrePrepared => "is pre-prepared",
-        SlotPhase::Prepared => "is prepared",
-        SlotPhase::Committed => "is committed",
-        SlotPhase::Executed => "is executed",
-    }
-}
-
-fn counters(node: &Node) -> Counters {
-    let mut counters = Counters::default();
-    node.replica().count(&mut counters);
-    counters
 }
 
 fn untimely(node: &Node) -> u64 {
