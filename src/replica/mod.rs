@@ -66,8 +66,21 @@ pub enum Output<M> {
     SetTimer(Timer, Time),
     /// Forget a timer.
     CancelTimer(Timer),
+    /// A slot was executed. Nothing is left to do; whoever keeps books wants to know.
+    Executed(ExecutedSlot),
     /// Something an observer may want to know.
     Note(Event),
+}
+
+/// What the execution of one slot did.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ExecutedSlot {
+    /// Which slot.
+    pub seq: SeqNum,
+    /// What was ordered there.
+    pub batch: Batch,
+    /// Which of its submissions ran, in order; the others are duplicates of what ran before.
+    pub ran: Vec<Digest>,
 }
 
 /// A replica without its signatures: a protocol, an application, and what lies between them.
