@@ -200,7 +200,9 @@ where
             }
             Output::Send(..) | Output::Reply(..) => None,
             // What a replica does with itself is nobody else's business.
-            Output::SetTimer(..) | Output::CancelTimer(_) | Output::Note(_) => return outputs.push(output),
+            Output::SetTimer(..) | Output::CancelTimer(_) | Output::Executed(_) | Output::Note(_) => {
+                return outputs.push(output);
+            }
         };
         let mut wanted = vec![output];
         let mut delay = None;

@@ -252,6 +252,7 @@ impl Cluster {
                     self.parcels.insert(key, Parcel::Wake { replica, timer });
                 }
                 Output::CancelTimer(timer) => self.cancel(replica, timer),
+                Output::Executed(_) => {}
                 Output::Note(event) => self.notes.push((self.now, replica, event)),
             }
         }

@@ -196,6 +196,7 @@ where
                 Output::Reply(_, reply) => self.clients.reply(&reply),
                 Output::SetTimer(timer, at) => self.timers.set(timer, at),
                 Output::CancelTimer(timer) => self.timers.cancel(timer),
+                Output::Executed(_) => {}
                 Output::Note(event) => self.observer.note(now, event),
             }
         }
