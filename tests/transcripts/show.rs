@@ -5,7 +5,7 @@ use byztop_core::app::smallbank::{OperationResult, decode_results};
 use byztop_core::pbft::Message;
 use byztop_core::pbft::message::{CommittedHistory, NewView, Origin, PreparedCertificate, StatusReport, ViewChange};
 use byztop_core::protocol::{Certificate, CheckpointCertificate, Event, Recipients, Timer};
-use byztop_core::replica::{Output, PeerMessage, Reply, ReplyOutcome, StatePart, StateRequest};
+use byztop_core::replica::{ExecutedSlot, Output, PeerMessage, Reply, ReplyOutcome, StatePart, StateRequest};
 use byztop_core::types::{Digest, ReplicaId, SeqNum, Time};
 use byztop_core::wire;
 
@@ -19,8 +19,23 @@ pub(crate) fn output(names: &Names, me: ReplicaId, start: Time, output: &Output<
         Output::Reply(session, what) => format!("{me} -> {}: {}", session.client, reply(names, what)),
         Output::SetTimer(which, at) => format!("{me} timer: {} at {}", timer(*which), millis(*at, start)),
         Output::CancelTimer(which) => format!("{me} timer: no {}", timer(*which)),
+        Output::Executed(slot) => format!("{me} {}", executed(names, slot)),
         Output::Note(Event::Rejected { why, .. }) => format!("{me} refuses: {why}"),
         Output::Note(what) => format!("{me} note: {}", event(names, what)),
+    }
+}
+
+/// `executes s1 a+b`; if not all of it ran, what did.
+fn executed(names: &Names, ExecutedSlot { seq, batch, ran }: &ExecutedSlot) -> String {
+    let text = format!("executes s{seq} {}", names.contents(batch));
+    if *ran == batch.submissions {
+        return text;
+    }
+    let ran: Vec<String> = ran.iter().map(|digest| names.name(*digest)).collect();
+    if ran.is_empty() {
+        format!("{text}, and nothing of it runs")
+    } else {
+        format!("{text}, only {} runs", ran.join("+"))
     }
 }
 
@@ -192,7 +207,9 @@ fn event(names: &Names, event: &Event) -> String {
         Event::PrePrepared { view, seq, digest } => format!("pre-prepared v{view} s{seq} {}", names.name(*digest)),
         Event::Prepared { view, seq } => format!("prepared v{view} s{seq}"),
         Event::Committed { view, seq } => format!("committed v{view} s{seq}"),
-        Event::Executed { seq, submissions, .. } => format!("executed s{seq}, ran {submissions}"),
+        Event::Executed { seq, submissions, operations } => {
+            format!("executed s{seq}: {submissions} submissions, {operations} operations")
+        }
         Event::Asked { from } => format!("asked for s{from} on"),
         Event::ViewChangeAsked { view, why } => format!("asks for v{view}: {why}"),
         Event::ViewEntered { view, primary, forced, nulls } => {

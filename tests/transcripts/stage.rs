@@ -8,7 +8,7 @@ use byztop_core::attack::Byzantine;
 use byztop_core::committee::Committee;
 use byztop_core::crypto::{Author, Signed, Statement, Verified, Verifier};
 use byztop_core::pbft::{Message, Pbft};
-use byztop_core::protocol::{Message as _, Recipients, Settings, Timer, contradict};
+use byztop_core::protocol::{Event, Message as _, Recipients, Settings, Timer, contradict};
 use byztop_core::replica::{Input, Output, PeerMessage, Replica, Submission};
 use byztop_core::types::{ClientId, ReplicaId, Time};
 use byztop_core::wire;
@@ -240,7 +240,10 @@ impl Stage {
     fn carry_out(&mut self, me: ReplicaId, outputs: Vec<Output<Message>>) -> Result<(), Wrong> {
         for output in outputs {
             self.learn(me, &output);
-            self.lines.push(show::output(&self.forge.names, me, START, &output));
+            // What was executed is an output of its own, which says more.
+            if !matches!(output, Output::Note(Event::Executed { .. })) {
+                self.lines.push(show::output(&self.forge.names, me, START, &output));
+            }
             match output {
                 Output::Send(to, message) => {
                     self.note_signed(me, &message)?;
@@ -248,7 +251,7 @@ impl Stage {
                 }
                 Output::SetTimer(timer, at) => drop(self.timers.insert((me, timer), at)),
                 Output::CancelTimer(timer) => drop(self.timers.remove(&(me, timer))),
-                Output::Reply(..) | Output::Note(_) => {}
+                Output::Reply(..) | Output::Executed(_) | Output::Note(_) => {}
             }
         }
         Ok(())
