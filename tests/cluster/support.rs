@@ -49,6 +49,8 @@ pub(crate) struct Cluster {
     pub(crate) loss_per_mille: u32,
     /// Messages by name, as sent.
     pub(crate) sent: BTreeMap<&'static str, u64>,
+    /// Bytes by sender, as sent.
+    pub(crate) bytes_sent: BTreeMap<ReplicaId, u64>,
     /// Every input of every replica and what came of it, if recorded.
     pub(crate) recording: Option<Vec<Recorded>>,
     nodes: Vec<Option<Node>>,
@@ -89,6 +91,7 @@ impl Cluster {
             lose_first: BTreeMap::new(),
             loss_per_mille: 0,
             sent: BTreeMap::new(),
+            bytes_sent: BTreeMap::new(),
             recording: None,
             nodes: Vec::new(),
             verifier: Verifier::tags(realm(), committee, 4, SECRET),
@@ -266,6 +269,8 @@ impl Cluster {
 
     fn post(&mut self, from: ReplicaId, to: ReplicaId, message: &PeerMessage<Message>) {
         *self.sent.entry(message.name()).or_default() += 1;
+        let bytes = wire::encode(message);
+        *self.bytes_sent.entry(from).or_default() += bytes.len() as u64;
         let is_lost = self.network.random_range(0..1000) < self.loss_per_mille;
         if is_lost || self.cut.contains(&(from, to)) || self.deaf_to.contains(&(to, message.name())) {
             return;
@@ -276,7 +281,6 @@ impl Cluster {
         }
         self.count += 1;
         let latency = Micros(self.network.random_range(200..800));
-        let bytes = wire::encode(message);
         self.parcels.insert((self.now.after(latency), self.count), Parcel::Message { from, to, bytes });
     }
 
