@@ -1,5 +1,6 @@
 //! A cluster in memory: the normal case, every attack, and what comes back after it.
 
+mod attacks;
 mod bounds;
 mod liveness;
 mod storms;

@@ -64,7 +64,7 @@ impl Storm {
         }
         let attacker = self.attackers[self.dice.random_range(0..self.attackers.len())];
         let (a, b) = (self.any_but(attacker), self.any_but(attacker));
-        let attack = match self.dice.random_range(0..9) {
+        let attack = match self.dice.random_range(0..24) {
             0 => "crash".to_string(),
             1 => "sign".to_string(),
             2 => "time(400ms)".to_string(),
@@ -73,6 +73,17 @@ impl Storm {
             5 => format!("equivocation({a}, offset=1)"),
             6 => format!("equivocation({a}, {b}, mode=digest)"),
             7 => "crash @p=0.5".to_string(),
+            8 => "censor(c1, c3)".to_string(),
+            9 => "withhold(commit); forge-view-change".to_string(),
+            10 => "withhold(checkpoint)".to_string(),
+            11 => "replay".to_string(),
+            12 => "flood(10/s)".to_string(),
+            13 => "mutate(0.3)".to_string(),
+            14 | 15 => "forge-view-change".to_string(),
+            16 | 17 => "forge-new-view".to_string(),
+            18 => "lie-checkpoint".to_string(),
+            19 => "lie-state".to_string(),
+            20 => "lie-reply; mutate @leader".to_string(),
             _ => return self.cluster.heal(attacker),
         };
         self.cluster.attack(attacker, &attack);
@@ -146,6 +157,10 @@ fn check(seed: u64) {
     let Storm { mut cluster, attackers, is_lasting, asked, .. } = storm;
     let honest: Vec<ReplicaId> = cluster.committee.members().filter(|member| !attackers.contains(member)).collect();
     let equal = if is_lasting { honest.clone() } else { cluster.committee.members().collect() };
+    for (believed, replies) in cluster.believed() {
+        let is_true = honest.iter().filter_map(|replica| replies.get(replica)).all(|reply| reply == believed);
+        assert!(is_true, "seed {seed}: {believed:?} is no honest replica's answer");
+    }
     let open: Vec<_> = asked.iter().filter(|submission| !cluster.is_answered(**submission)).collect();
     if !open.is_empty() {
         cluster.explain();
