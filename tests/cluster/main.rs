@@ -3,7 +3,6 @@
 mod attacks;
 mod bounds;
 mod liveness;
-mod storms;
 mod support;
 
 use std::collections::VecDeque;
