@@ -67,7 +67,7 @@ fn on_chooser(model: &mut Model, ui: &mut Ui, mut chooser: Chooser, action: Acti
         Action::SwitchForm => chooser.switch_form(),
         Action::Accept => match chooser.directive() {
             Some(chosen) => return inject(model, ui, vec![Change::set(model, chooser.attacker, vec![chosen])]),
-            None => ui.complain(model.now, "choose at least one victim with space"),
+            None => ui.complain("choose at least one victim with space"),
         },
         _ => {}
     }
@@ -148,7 +148,7 @@ fn obey(model: &mut Model, ui: &mut Ui, order: Order) -> Vec<Command> {
         Order::Goto(slot) => watch(model, ui, Some(slot)),
         Order::Rate(rate) => {
             let rate_text = rate.map_or("as much as possible".into(), |rate| format!("{} op/s", grouped(rate as u64)));
-            ui.say(model.now, format!("load: {rate_text}"));
+            ui.say(format!("load: {rate_text}"));
             vec![Command::SetRate(rate)]
         }
     }
@@ -165,7 +165,7 @@ fn on_attack(model: &mut Model, ui: &mut Ui, attack: Injection) -> Vec<Command> 
         Injection::Sign => Attack::Sign,
         Injection::Dark | Injection::Equivocate => {
             match unreachable(model, id) {
-                Some(why) => ui.complain(model.now, why),
+                Some(why) => ui.complain(why),
                 None => ui.overlay = Overlay::Chooser(Chooser::new(model, id, attack)),
             }
             return Vec::new();
@@ -184,7 +184,7 @@ fn heal_all(model: &mut Model, ui: &mut Ui) -> Vec<Command> {
 /// Carries changes out, after a question if they go beyond the fault budget.
 fn inject(model: &mut Model, ui: &mut Ui, changes: Vec<Change>) -> Vec<Command> {
     if let Some(why) = changes.iter().find_map(|change| unreachable(model, change.replica)) {
-        ui.complain(model.now, why);
+        ui.complain(why);
         return Vec::new();
     }
     match beyond_budget(model, &changes) {
@@ -213,7 +213,7 @@ fn carry_out(model: &mut Model, ui: &mut Ui, changes: Vec<Change>) -> Vec<Comman
         1..=3 => format!("told {}", told.join(" · ")),
         many => format!("told {many} replicas"),
     };
-    ui.say(model.now, told);
+    ui.say(told);
     commands
 }
 
