@@ -1,7 +1,7 @@
 //! The executor: decided slots run strictly in order, and never without their bodies (rule 9).
 
 use super::clients::Freshness;
-use super::{Output, Outputs, PeerMessage, Replica, Reply, ReplyOutcome};
+use super::{ExecutedSlot, Output, Outputs, PeerMessage, Replica, Reply, ReplyOutcome};
 use crate::app::Application;
 use crate::crypto::Signed;
 use crate::protocol::{Batch, Event, Pool as _, Protocol, Recipients, Timer};
@@ -28,7 +28,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
                 return;
             }
             let batch = self.decided.remove(&seq).expect("just seen");
-            self.execute(seq, &batch, outputs);
+            self.execute(seq, batch, outputs);
             self.act(now, |protocol, cx| protocol.on_executed(cx, seq));
             if self.checkpoints.is_due(seq) {
                 self.take_checkpoint(now, outputs);
@@ -36,14 +36,15 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         }
     }
 
-    fn execute(&mut self, seq: SeqNum, batch: &Batch, outputs: &mut Outputs<P>) {
-        let (mut submissions, mut operations) = (0, 0);
+    fn execute(&mut self, seq: SeqNum, batch: Batch, outputs: &mut Outputs<P>) {
+        let mut operations = 0;
+        let mut ran_now = Vec::new();
         for digest in &batch.submissions {
             // Only a body that the same or a newer clock of its session has just settled is gone: it would not run.
             let Some(Signed { body, .. }) = self.pool.body(digest) else { continue };
             let (session, timestamp) = (body.session, body.timestamp);
             if let Some(ran) = self.state.run(*digest, body) {
-                submissions += 1;
+                ran_now.push(*digest);
                 operations += ran.operations;
                 self.counters.operations += u64::from(ran.operations);
                 self.counters.operations_failed += u64::from(ran.failed);
@@ -55,9 +56,11 @@ impl<P: Protocol, A: Application> Replica<P, A> {
             }
             self.pool.settle(session, timestamp);
         }
+        let submissions = ran_now.len() as u32;
         self.counters.submissions += u64::from(submissions);
         self.state.executed = seq;
-        self.pool.on_executed(seq, batch);
+        self.pool.on_executed(seq, &batch);
+        outputs.push(Output::Executed(ExecutedSlot { seq, batch, ran: ran_now }));
         outputs.push(Output::Note(Event::Executed { seq, submissions, operations }));
     }
 
