@@ -46,7 +46,9 @@ pub(crate) fn run(feed: Feed) -> anyhow::Result<()> {
     let screen = Screen::take()?;
     let reader = Reader::start()?;
     let model = Model::new(&feed.roster, wall_clock());
-    let mut ui = Ui::new(Theme::from_env(), TimeZone::system());
+    // A simulation's day begins at midnight.
+    let zone = if feed.roster.simulation.is_some() { TimeZone::UTC } else { TimeZone::system() };
+    let mut ui = Ui::new(Theme::from_env(), zone);
     ui.tick(wall_clock());
     let is_remote = std::env::var_os("SSH_CONNECTION").is_some();
     let least = if is_remote { REMOTE_FRAME } else { FRAME };
@@ -160,6 +162,8 @@ impl Console {
                         FeedEvent::Link(id, LinkEvent::Up(_)) => Some(*id),
                         _ => None,
                     };
+                    // Whoever steps through time waits for what a step does.
+                    self.urgent |= matches!(&event, FeedEvent::Simulated(time) if time.is_paused);
                     self.model.apply(now, event);
                     self.news |= self.ui.frozen.is_none();
                     if let Some(id) = connected {

@@ -2,6 +2,7 @@
 
 mod actions;
 mod screens;
+mod simulated;
 mod sizes;
 
 use byztop_core::types::Time;
