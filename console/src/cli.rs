@@ -1,5 +1,6 @@
 //! The command line: what may be typed, and how it is read. Nothing is done here.
 
+use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -35,8 +36,10 @@ Examples:
   byztop up --headless --duration 30s --json  the same without a screen: one JSON document
   byztop init ./bank --hosts db1,db2,db3,db4  keys and cluster.toml for four machines
   byztop node ./bank/n3                       replica n3 of that cluster, on its machine
+  byztop sim --seeds 0..1000                  a thousand simulated clusters, each with faults of its own
+  byztop sim --seed 7 --watch                 one of them on screen, event by event
 
-Exit status: 0 if all held, 1 if replicas disagree or something broke, 2 for bad usage or input.";
+Exit status: 0 if all held, 1 if replicas disagree or an invariant or something else broke, 2 for bad usage or input.";
 
 impl Cli {
     /// The command that was meant.
@@ -54,6 +57,8 @@ pub(crate) enum Command {
     Init(InitArgs),
     /// Run one replica of a cluster directory until it is told to end (Ctrl-C, SIGTERM).
     Node(NodeArgs),
+    /// Simulate clusters under faults that a seed draws, and check every invariant after every event.
+    Sim(SimArgs),
 }
 
 /// What `byztop up` takes.
@@ -114,6 +119,43 @@ pub(crate) struct NodeArgs {
     pub(crate) until_stdin_closes: bool,
 }
 
+/// What `byztop sim` takes.
+#[derive(Args, Debug)]
+#[command(group = clap::ArgGroup::new("which").required(true), after_help = SIM_EXAMPLES)]
+pub(crate) struct SimArgs {
+    /// Run these seeds on all cores; 0..200 is 200 seeds, the last is 199.
+    #[arg(long, value_name = "A..B", group = "which", value_parser = seeds)]
+    pub(crate) seeds: Option<Range<u64>>,
+    /// Run one seed and print what happens, event by event.
+    #[arg(long, value_name = "N", group = "which")]
+    pub(crate) seed: Option<u64>,
+    /// Run what a file says, such as a failure that was made small.
+    #[arg(long, value_name = "FILE", group = "which")]
+    pub(crate) scenario: Option<PathBuf>,
+    /// Which protocol the replicas run [default: pbft, or what FILE says]
+    #[arg(long, value_name = "P", value_parser = protocol(), conflicts_with = "scenario")]
+    pub(crate) protocol: Option<ProtocolName>,
+    /// How many replicas, 4 to 100 [default: what the seed draws]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(4..=100), conflicts_with = "scenario")]
+    pub(crate) replicas: Option<u8>,
+    /// Show the simulated cluster on the screen, under your control: pause, step, go back.
+    #[arg(long, conflicts_with_all = ["seeds", "json"])]
+    pub(crate) watch: bool,
+    /// Print one JSON document and nothing else.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+const SIM_EXAMPLES: &str = "\
+Examples:
+  byztop sim --seeds 0..1000            a sweep; Ctrl-C ends it early with what was done so far
+  byztop sim --seed 7                   every event of seed 7, and what came of it
+  byztop sim --seed 7 --watch           the same on screen: space pauses, ] and [ step, + and - change the speed
+  byztop sim --scenario sim-seed-7.txt  a failure of seed 7, without what did not matter to it
+
+A violation is printed with the command that replays it.
+Exit status: 0 if every invariant held, 1 if one did not, 2 for bad usage or input.";
+
 /// How much load is offered.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) enum Rate {
@@ -150,6 +192,19 @@ fn rate(text: &str) -> Result<Rate, String> {
     match text.parse::<f64>() {
         Ok(rate) if (1.0..=MAX_RATE).contains(&rate) => Ok(Rate::PerSecond(rate)),
         _ => Err("expected operations per second, from 1 to 10000000, or `max`".to_string()),
+    }
+}
+
+fn seeds(text: &str) -> Result<Range<u64>, String> {
+    let expected = "expected two numbers such as 0..200, which is 200 seeds from 0 on";
+    let (first, end) = text.split_once("..").ok_or_else(|| match text.parse::<u64>() {
+        Ok(seed) => format!("{expected}; a single one is --seed {seed}"),
+        Err(_) => expected.to_string(),
+    })?;
+    match (first.parse::<u64>(), end.parse::<u64>()) {
+        (Ok(first), Ok(end)) if first < end => Ok(first..end),
+        (Ok(first), Ok(end)) => Err(format!("{first}..{end} holds no seed: the first must be less than the end")),
+        _ => Err(expected.to_string()),
     }
 }
 
@@ -206,6 +261,53 @@ mod tests {
         assert_eq!(rate("2500"), Ok(Rate::PerSecond(2500.0)));
         for bad in ["0", "-1", "NaN", "inf", "1e9", "MAX", "2k"] {
             assert!(rate(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ranges_of_seeds_are_half_open() {
+        assert_eq!(seeds("0..200"), Ok(0..200));
+        assert_eq!(seeds("7..8").map(|range| range.count()), Ok(1));
+        for (bad, expected) in [
+            ("9..7", "9..7 holds no seed"),
+            ("7..7", "7..7 holds no seed"),
+            ("5", "--seed 5"),
+            ("a..b", "two numbers such as 0..200"),
+            ("1..", "two numbers such as 0..200"),
+            ("0..=9", "two numbers such as 0..200"),
+            ("-1..5", "two numbers such as 0..200"),
+            ("", "two numbers such as 0..200"),
+        ] {
+            let error = seeds(bad).unwrap_err();
+            assert!(error.contains(expected), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_simulation_is_of_seeds_or_a_seed_or_a_scenario() {
+        let sim = |line: &str| match Cli::try_parse_from(line.split_whitespace()) {
+            Ok(cli) => match cli.into_command() {
+                Command::Sim(sim) => Ok(sim),
+                other => Err(format!("{other:?}")),
+            },
+            Err(error) => Err(error.to_string()),
+        };
+        let both = sim("byztop sim --seed 7 --replicas 4 --protocol pbft --json").unwrap();
+        assert_eq!(
+            (both.seed, both.replicas, both.protocol, both.json),
+            (Some(7), Some(4), Some(ProtocolName::Pbft), true)
+        );
+        assert!(sim("byztop sim --scenario x.txt --watch").is_ok_and(|sim| sim.watch && sim.scenario.is_some()));
+        for (line, expected) in [
+            ("byztop sim", "--seeds <A..B>|--seed <N>|--scenario <FILE>"),
+            ("byztop sim --seed 1 --seeds 0..2", "cannot be used with"),
+            ("byztop sim --seeds 0..2 --watch", "cannot be used with"),
+            ("byztop sim --seed 1 --watch --json", "cannot be used with"),
+            ("byztop sim --scenario x.txt --replicas 4", "cannot be used with"),
+            ("byztop sim --seed 1 --replicas 3", "4..=100"),
+        ] {
+            let error = sim(line).unwrap_err();
+            assert!(error.contains(expected), "{line}: {error}");
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! One program: the console, every command, and the replica itself (`byztop node`). [`cli`] says what may be typed;
 //! [`launch`] runs a cluster on this machine; [`session`] connects it to the screen in [`tui`]; [`headless`] runs it
-//! without one.
+//! without one; [`sim`] simulates clusters in this process, many at once or one on the screen.
 //!
 //! *Architecture invariant:* only `launch`, `session` and `headless` know `byztop-node`; the screen does not.
 
@@ -13,6 +13,7 @@ mod launch;
 mod node;
 mod ports;
 mod session;
+mod sim;
 mod stop;
 mod summary;
 mod tui;
@@ -42,6 +43,7 @@ fn main() -> ExitCode {
         Command::Up(args) => up(&args),
         Command::Init(args) => init::run(&args).map(|()| true),
         Command::Node(args) => node::run(&args).map(|()| true),
+        Command::Sim(args) => sim::run(&args),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

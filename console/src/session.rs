@@ -175,6 +175,7 @@ pub(crate) fn show(up: &UpArgs) -> anyhow::Result<()> {
         protocol: config.protocol.to_string(),
         replicas: config.replicas.len(),
         durability: config.durability.to_string(),
+        simulation: None,
     };
     // They are in the scroll-back when the screen has gone.
     session.cluster.notes().iter().for_each(|note| eprintln!("byztop: {note}"));
@@ -237,6 +238,8 @@ impl Driver {
                     None | Some(Command::Quit) => return Ok(()),
                     Some(Command::Send(replica, request)) => self.links.ask(replica, request),
                     Some(Command::SetRate(wanted)) => self.set_rate(wanted),
+                    // Real time passes by itself.
+                    Some(Command::Simulate(_)) => {}
                 },
                 Some((replica, life)) = self.lives.recv() => {
                     self.outbox.must_arrive(FeedEvent::Process(replica, process_event(life)));

@@ -38,6 +38,11 @@ impl Stop {
         Ok(Stop { signals: receiver })
     }
 
+    /// Whether a signal has come.
+    pub(crate) fn is_asked(&self) -> bool {
+        *self.signals.borrow() > 0
+    }
+
     /// Returns when the first signal has come.
     pub(crate) async fn asked(&mut self) {
         if self.signals.wait_for(|count| *count > 0).await.is_err() {

@@ -2,7 +2,7 @@
 //!
 //! A [`Schedule`] says what befalls the cluster; [`Schedule::of_seed`] draws one. A [`Simulation`] lets it happen event by
 //! event, and after each event every invariant is looked at (`check`, one file each). When one does not hold, the run
-//! ends with a [`Violation`], and [`shrink`] looks for a smaller schedule that breaks it too.
+//! ends with a [`Violation`], and [`shrink()`] looks for a smaller schedule that breaks it too.
 //!
 //! | read | for |
 //! |---|---|

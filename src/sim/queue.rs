@@ -52,6 +52,11 @@ impl<M> Queue<M> {
         self.entries.push(Reverse(Entry { at, order: self.count, what }));
     }
 
+    /// What comes next, and when.
+    pub(super) fn peek(&self) -> Option<(Time, &Happening<M>)> {
+        self.entries.peek().map(|Reverse(entry)| (entry.at, &entry.what))
+    }
+
     pub(super) fn pop(&mut self) -> Option<(Time, Happening<M>)> {
         self.entries.pop().map(|Reverse(entry)| (entry.at, entry.what))
     }

@@ -83,6 +83,11 @@ where
         self.missed.retain(|missed| *missed != timer);
     }
 
+    /// Whether a wake is the one that was asked for last.
+    pub(super) fn is_set(&self, timer: Timer, token: Token) -> bool {
+        self.timers[timer as usize] == Some(token)
+    }
+
     /// Whether a wake is the one that was asked for last; it is used up.
     pub(super) fn is_due(&mut self, timer: Timer, token: Token) -> bool {
         self.timers[timer as usize].take_if(|set| *set == token).is_some()

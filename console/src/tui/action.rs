@@ -1,5 +1,7 @@
 //! What a user may want, whatever it was that said so: a key, the palette, a test.
 
+use super::Simulate;
+
 /// Something to be done.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Action {
@@ -15,8 +17,10 @@ pub(super) enum Action {
     Heal,
     /// End all attacks on all replicas.
     HealAll,
-    /// Hold the screen as it is, or let it live again.
+    /// Hold the screen as it is, or let it live again; of a simulation, time itself.
     Freeze,
+    /// Let a simulation go a step further, or back, or faster, or slower.
+    Simulate(Simulate),
     /// Open or close the help.
     Help,
     /// Open the command line.

@@ -72,7 +72,7 @@ impl Cluster {
 
     /// What is known of it beforehand.
     pub(crate) fn roster(&self) -> Roster {
-        Roster { protocol: "pbft".into(), replicas: self.committee.size(), durability: "os".into() }
+        Roster { protocol: "pbft".into(), replicas: self.committee.size(), durability: "os".into(), simulation: None }
     }
 
     /// Every process starts and every link comes up.
@@ -119,7 +119,7 @@ impl Cluster {
                 self.slots_per_second = rate.unwrap_or(12_400.0) / self.ops_per_slot as f64;
                 return Vec::new();
             }
-            Command::Quit => return Vec::new(),
+            Command::Simulate(_) | Command::Quit => return Vec::new(),
         };
         let attack = &mut self.attacks[id.index()];
         let answer = match request {

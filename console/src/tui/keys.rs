@@ -3,6 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::action::{Action, Injection, Motion};
+use super::simulated::{Simulate, Stride};
 use super::ui::Context;
 
 /// A key and what it does.
@@ -47,10 +48,18 @@ macro_rules! key {
 #[rustfmt::skip]
 pub(super) const BINDINGS: &[Binding] = {
     use Action::{Accept, Attack, Cancel, Complete, Erase, Freeze, Heal, HealAll, Help, Log, Move, Palette, Quit, SwitchForm, Toggle};
+    use Simulate::{Back, Faster, Forward, Slower};
     use Injection::{Crash, Dark, Delay, Equivocate, Sign};
     use KeyCode::{Backspace, Char, Down, End, Enter, Esc, Home, PageDown, PageUp, Tab, Up};
     &[
-        key!(Screen, Char(' '), Freeze, "space", "freeze", "hold the screen still, or let it live again", "freeze"),
+        key!(Screen, Char(' '), Freeze, "space", "freeze", "hold the screen still, or let it live again; a simulation pauses", "freeze"),
+        key!(Screen, Char(']'), Action::Simulate(Forward(Stride::Event)), "]", "step", "one event of a simulation forward", "step"),
+        key!(Screen, Char('['), Action::Simulate(Back(Stride::Event)), "[", "back", "one event of a simulation back", "back"),
+        key!(Screen, Char('}'), Action::Simulate(Forward(Stride::Slot)), "}", "slot", "forward to where the next slot of a simulation is executed"),
+        key!(Screen, Char('{'), Action::Simulate(Back(Stride::Slot)), "{", "", "back to where the last slot was executed, then to the one before"),
+        key!(Screen, Char('+'), Action::Simulate(Faster), "+ -", "speed", "let a simulation's time pass faster or slower", "faster"),
+        key!(Screen, Char('='), Action::Simulate(Faster), "=", "", ""),
+        key!(Screen, Char('-'), Action::Simulate(Slower), "-", "", "", "slower"),
         key!(Screen, Char('c'), Attack(Crash), "c", "crash", "the selected replica falls silent; again: ends it", "crash"),
         key!(Screen, Char('d'), Attack(Delay), "d", "delay", "it sends everything 500 ms late; again: ends it", "delay"),
         key!(Screen, Char('k'), Attack(Dark), "k", "dark", "it sends nothing to the victims that you choose; again: ends it", "dark"),

@@ -15,6 +15,7 @@ mod keys;
 mod model;
 mod palette;
 mod runner;
+mod simulated;
 mod terminal;
 #[cfg(test)]
 mod tests;
@@ -28,8 +29,10 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest, Welcome};
-use byztop_core::types::{Micros, ReplicaId};
+use byztop_core::types::{Micros, ReplicaId, Time};
 pub(crate) use runner::run;
+pub(crate) use simulated::{End, MAX_RECENT, RecentStep, Simulate, SimulatedTime, Speed, Stride};
+pub(crate) use text::seconds;
 
 /// Everything that the console is given: who there is, what they say, and whom to tell what.
 pub(crate) struct Feed {
@@ -52,6 +55,8 @@ pub(crate) struct Roster {
     pub(crate) replicas: usize,
     /// What survives: `memory`, `os` or `sync`.
     pub(crate) durability: String,
+    /// Where the simulation begins, if it is one: its time is the screen's from then on.
+    pub(crate) simulation: Option<SimulatedTime>,
 }
 
 /// Something happened outside the console.
@@ -63,6 +68,12 @@ pub(crate) enum FeedEvent {
     Load(Box<LoadReport>),
     /// To a process that this console started.
     Process(ReplicaId, ProcessEvent),
+    /// A simulation stands here now; what is told after this happens then.
+    Simulated(Box<SimulatedTime>),
+    /// A simulation's time is this now, on its way to where it will stand.
+    Passing(Time),
+    /// A simulation was turned back: forget everything, then take in what has happened until then.
+    Rewound(Vec<FeedEvent>),
 }
 
 /// What happens on the link to a replica.
@@ -127,6 +138,8 @@ pub(crate) enum Command {
     Send(ReplicaId, ConsoleRequest),
     /// Change the load's operations per second; `None` for as many as possible.
     SetRate(Option<f64>),
+    /// Let the simulated time pass otherwise.
+    Simulate(Simulate),
     /// The user has left; end everything.
     Quit,
 }

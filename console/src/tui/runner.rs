@@ -46,7 +46,10 @@ pub(crate) fn run(feed: Feed) -> anyhow::Result<()> {
     let screen = Screen::take()?;
     let reader = Reader::start()?;
     let model = Model::new(&feed.roster, wall_clock());
-    let ui = Ui::new(Theme::from_env(), TimeZone::system());
+    // A simulation's day begins at midnight.
+    let zone = if feed.roster.simulation.is_some() { TimeZone::UTC } else { TimeZone::system() };
+    let mut ui = Ui::new(Theme::from_env(), zone);
+    ui.tick(wall_clock());
     let is_remote = std::env::var_os("SSH_CONNECTION").is_some();
     let least = if is_remote { REMOTE_FRAME } else { FRAME };
     let mut console = Console { feed, model, ui, news: false, urgent: true };
@@ -113,7 +116,9 @@ impl Console {
     }
 
     fn on_input(&mut self, input: Input) {
-        self.model.tick(wall_clock());
+        let now = wall_clock();
+        self.model.tick(now);
+        self.urgent |= self.ui.tick(now);
         match input {
             Input::Key(event) => {
                 if let Some(action) = keys::action(self.ui.context(), event) {
@@ -139,7 +144,7 @@ impl Console {
         for command in commands {
             match self.feed.commands.try_send(command) {
                 Ok(()) => {}
-                Err(TrySendError::Full(_)) => self.ui.complain(self.model.now, "too busy: the command was not sent"),
+                Err(TrySendError::Full(_)) => self.ui.complain("too busy: the command was not sent"),
                 Err(TrySendError::Closed(_)) => self.ui.is_over = true,
             }
         }
@@ -157,6 +162,8 @@ impl Console {
                         FeedEvent::Link(id, LinkEvent::Up(_)) => Some(*id),
                         _ => None,
                     };
+                    // Whoever steps through time waits for what a step does.
+                    self.urgent |= matches!(&event, FeedEvent::Simulated(time) if time.is_paused);
                     self.model.apply(now, event);
                     self.news |= self.ui.frozen.is_none();
                     if let Some(id) = connected {
@@ -169,7 +176,7 @@ impl Console {
         }
         self.model.feed_dropped = self.feed.dropped.load(Ordering::Relaxed);
         for complaint in std::mem::take(&mut self.model.complaints) {
-            self.ui.complain(now, complaint);
+            self.ui.complain(complaint);
             self.urgent = true;
         }
         is_drained
@@ -183,7 +190,7 @@ impl Console {
         for panic in background_panics() {
             let panic = clean(&panic.replace('\n', " "));
             self.model.log.push(now, Kind::Error, panic.clone());
-            self.ui.complain(now, panic);
+            self.ui.complain(panic);
             self.urgent = true;
         }
     }

@@ -1,6 +1,6 @@
 //! Numbers, times and foreign text as people read them.
 
-use byztop_core::types::Micros;
+use byztop_core::types::{Micros, Time};
 use unicode_width::UnicodeWidthChar;
 
 /// The longest text from the network that is kept, in characters.
@@ -61,6 +61,12 @@ pub(super) fn span(span: Micros) -> String {
     }
 }
 
+/// A moment of a simulation, to the microsecond: `12.204 315 s`.
+pub(crate) fn seconds(at: Time) -> String {
+    let micros = at.0 % 1_000_000;
+    format!("{}.{:03} {:03} s", grouped(at.0 / 1_000_000), micros / 1000, micros % 1000)
+}
+
 /// How long something has lasted by now, in whole units so that it changes rarely: `0s`, `12s`, `3m`, `2h`.
 pub(super) fn age(span: Micros) -> String {
     match span.0 / 1_000_000 {
@@ -113,6 +119,14 @@ mod tests {
         assert_eq!(
             [900, 18_400, 1_649_000, 200_000_000].map(|us| span(Micros(us))).join(", "),
             "900 µs, 18 ms, 1.6 s, 3 min"
+        );
+    }
+
+    #[test]
+    fn moments_of_a_simulation_are_exact() {
+        assert_eq!(
+            [0, 12_204_315, 3_600_000_007].map(|us| seconds(Time(us))).join(", "),
+            "0.000 000 s, 12.204 315 s, 3 600.000 007 s"
         );
     }
 

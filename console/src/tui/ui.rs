@@ -86,6 +86,8 @@ pub(super) struct Ui {
     pub toast: Option<Toast>,
     /// Commands that were run, oldest first.
     pub history: Vec<String>,
+    /// The wall clock at the last look: messages to the user go by it, whatever clock the cluster goes by.
+    now: Time,
     /// The user wants to leave.
     pub is_over: bool,
     /// The user wants the shell.
@@ -105,6 +107,7 @@ impl Ui {
             watched: None,
             toast: None,
             history: Vec::new(),
+            now: Time(0),
             is_over: false,
             wants_suspend: false,
         }
@@ -127,17 +130,18 @@ impl Ui {
     }
 
     /// Tells the user something.
-    pub(super) fn say(&mut self, now: Time, text: impl Into<String>) {
-        self.toast = Some(Toast { text: text.into(), is_error: false, until: now.after(TOAST) });
+    pub(super) fn say(&mut self, text: impl Into<String>) {
+        self.toast = Some(Toast { text: text.into(), is_error: false, until: self.now.after(TOAST) });
     }
 
     /// Tells the user that something did not work.
-    pub(super) fn complain(&mut self, now: Time, text: impl Into<String>) {
-        self.toast = Some(Toast { text: text.into(), is_error: true, until: now.after(TOAST) });
+    pub(super) fn complain(&mut self, text: impl Into<String>) {
+        self.toast = Some(Toast { text: text.into(), is_error: true, until: self.now.after(TOAST) });
     }
 
     /// Time passes; says whether something on the screen changed by that alone.
     pub(super) fn tick(&mut self, now: Time) -> bool {
+        self.now = now;
         self.toast.take_if(|toast| toast.until <= now).is_some()
     }
 

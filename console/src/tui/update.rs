@@ -4,7 +4,6 @@ use byztop_core::attack::{Attack, Directive, Trigger};
 use byztop_core::telemetry::ConsoleRequest;
 use byztop_core::types::{ReplicaId, SeqNum};
 
-use super::Command;
 use super::action::{Action, Injection};
 use super::attacks::{Change, beyond_budget};
 use super::chooser::Chooser;
@@ -12,6 +11,7 @@ use super::model::Model;
 use super::palette::{self, Line, Order};
 use super::text::grouped;
 use super::ui::{Confirm, Overlay, Ui};
+use super::{Command, Simulate};
 
 /// A page of the replica table.
 const PAGE: usize = 8;
@@ -40,7 +40,14 @@ fn on_screen(model: &mut Model, ui: &mut Ui, action: Action) -> Vec<Command> {
         Action::Attack(attack) => return on_attack(model, ui, attack),
         Action::Heal => return inject(model, ui, vec![Change::heal(ui.selection())]),
         Action::HealAll => return heal_all(model, ui),
+        // Nothing goes on behind a simulation's back: its time is held, not the screen.
+        Action::Freeze if model.simulation.is_some() => return vec![Command::Simulate(Simulate::PauseOrGoOn)],
         Action::Freeze => ui.frozen = if ui.frozen.is_some() { None } else { Some(Box::new(model.clone())) },
+        Action::Simulate(wish) if model.simulation.is_some() => return vec![Command::Simulate(wish)],
+        Action::Simulate(Simulate::Faster | Simulate::Slower) => {
+            ui.complain("only a simulation's time can be changed; the load's rate is set by :rate");
+        }
+        Action::Simulate(_) => ui.complain("real time can not be stepped through; that is for byztop sim --watch"),
         Action::Help => ui.overlay = Overlay::Help { search: String::new(), scroll: 0 },
         Action::Palette => ui.overlay = Overlay::Palette(Line::default()),
         Action::Log => ui.is_log_large = !ui.is_log_large,
@@ -67,7 +74,7 @@ fn on_chooser(model: &mut Model, ui: &mut Ui, mut chooser: Chooser, action: Acti
         Action::SwitchForm => chooser.switch_form(),
         Action::Accept => match chooser.directive() {
             Some(chosen) => return inject(model, ui, vec![Change::set(model, chooser.attacker, vec![chosen])]),
-            None => ui.complain(model.now, "choose at least one victim with space"),
+            None => ui.complain("choose at least one victim with space"),
         },
         _ => {}
     }
@@ -146,9 +153,13 @@ fn obey(model: &mut Model, ui: &mut Ui, order: Order) -> Vec<Command> {
         }
         Order::Heal(id) => inject(model, ui, vec![Change::heal(id)]),
         Order::Goto(slot) => watch(model, ui, Some(slot)),
+        Order::Rate(_) if model.simulation.is_some() => {
+            ui.complain("a simulation has no rate: its scenario says who submits what, and when");
+            Vec::new()
+        }
         Order::Rate(rate) => {
             let rate_text = rate.map_or("as much as possible".into(), |rate| format!("{} op/s", grouped(rate as u64)));
-            ui.say(model.now, format!("load: {rate_text}"));
+            ui.say(format!("load: {rate_text}"));
             vec![Command::SetRate(rate)]
         }
     }
@@ -165,7 +176,7 @@ fn on_attack(model: &mut Model, ui: &mut Ui, attack: Injection) -> Vec<Command> 
         Injection::Sign => Attack::Sign,
         Injection::Dark | Injection::Equivocate => {
             match unreachable(model, id) {
-                Some(why) => ui.complain(model.now, why),
+                Some(why) => ui.complain(why),
                 None => ui.overlay = Overlay::Chooser(Chooser::new(model, id, attack)),
             }
             return Vec::new();
@@ -184,7 +195,7 @@ fn heal_all(model: &mut Model, ui: &mut Ui) -> Vec<Command> {
 /// Carries changes out, after a question if they go beyond the fault budget.
 fn inject(model: &mut Model, ui: &mut Ui, changes: Vec<Change>) -> Vec<Command> {
     if let Some(why) = changes.iter().find_map(|change| unreachable(model, change.replica)) {
-        ui.complain(model.now, why);
+        ui.complain(why);
         return Vec::new();
     }
     match beyond_budget(model, &changes) {
@@ -213,7 +224,7 @@ fn carry_out(model: &mut Model, ui: &mut Ui, changes: Vec<Change>) -> Vec<Comman
         1..=3 => format!("told {}", told.join(" · ")),
         many => format!("told {many} replicas"),
     };
-    ui.say(model.now, told);
+    ui.say(told);
     commands
 }
 

@@ -3,4 +3,5 @@
 mod local_cluster;
 mod on_screen;
 mod process;
+mod simulate;
 mod usage;

@@ -1,13 +1,15 @@
 //! `byztop up` on a terminal: however it ends, its replicas and its folder end with it.
 
-use std::io::Read;
+use std::io::{Read, Write};
+use std::num::NonZeroU16;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use nix::sys::signal::Signal;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
-use crate::process::{BYZTOP, four_replicas, nothing_is_left, signal};
+use crate::process::{BYZTOP, four_replicas, nothing_is_left, signal, until};
 
 /// A console on a terminal of its own.
 struct Console {
@@ -16,10 +18,14 @@ struct Console {
 }
 
 fn open(scratch: &Path) -> Console {
+    open_with(scratch, &["up", "--replicas", "4"])
+}
+
+fn open_with(scratch: &Path, arguments: &[&str]) -> Console {
     let size = PtySize { rows: 36, cols: 120, pixel_width: 0, pixel_height: 0 };
     let pair = native_pty_system().openpty(size).unwrap();
     let mut command = CommandBuilder::new(BYZTOP);
-    command.args(["up", "--replicas", "4"]);
+    command.args(arguments);
     command.cwd(scratch);
     command.env("TMPDIR", scratch);
     command.env("TERM", "xterm-256color");
@@ -75,4 +81,51 @@ fn a_replica_that_does_not_listen_is_killed() {
     nothing_is_left(scratch.path());
     drop(console.master);
     reader.join().unwrap();
+}
+
+/// What the console has drawn so far, as a terminal shows it.
+fn show(console: &Console) -> Arc<Mutex<vt100::Parser>> {
+    let mut output = console.master.try_clone_reader().unwrap();
+    let [rows, columns] = [36, 120].map(|size| NonZeroU16::new(size).unwrap());
+    let screen = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0)));
+    let shown = screen.clone();
+    thread::spawn(move || {
+        let mut bytes = [0; 4096];
+        while let Ok(count @ 1..) = output.read(&mut bytes) {
+            shown.lock().unwrap().process(&bytes[..count]);
+        }
+    });
+    screen
+}
+
+#[test]
+fn a_simulation_is_paused_stepped_through_turned_back_and_left() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut console = open_with(scratch.path(), &["sim", "--seed", "7", "--watch"]);
+    let screen = show(&console);
+    let mut keys = console.master.take_writer().unwrap();
+    let mut press = |key: &str| keys.write_all(key.as_bytes()).unwrap();
+    // The second line: run, step, time, pace, next event.
+    let line = || screen.lock().unwrap().screen().rows(0, 120).nth(1).unwrap_or_default();
+    let step = || {
+        let digits =
+            line().split("  ").find_map(|part| part.trim().strip_prefix("step ").map(|step| step.replace(' ', "")));
+        digits.and_then(|digits| digits.parse::<u64>().ok())
+    };
+    until("it runs", || line().starts_with(" seed 7  step ") && step() > Some(100));
+    press(" ");
+    until("it is paused", || line().contains("‖ paused 1×  next in "));
+    let (here, paused) = (step().unwrap(), line());
+    press("]]");
+    until("two events have happened", || step() == Some(here + 2));
+    assert_ne!(line(), paused);
+    press("[[");
+    until("it is back", || step() == Some(here));
+    press("+");
+    until("it would run faster", || line().contains("‖ paused 3×"));
+    press("q");
+    let status = console.child.wait().unwrap();
+    assert!(status.success(), "{status:?}");
+    until("the terminal is as it was", || !screen.lock().unwrap().screen().alternate_screen());
+    assert!(!screen.lock().unwrap().screen().hide_cursor());
 }

@@ -6,9 +6,7 @@
 //! and counted.
 
 pub(crate) mod door;
-mod latency;
 pub(crate) mod observer;
-mod rejections;
 mod subscription;
 mod usage;
 mod watch;

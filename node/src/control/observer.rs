@@ -1,32 +1,19 @@
-//! What the core task tells the consoles: notes, latencies and counters, batched into frames.
+//! The consoles of a replica as the core task knows them: who may do what, and when each gets its next frame.
 
 use std::collections::BTreeMap;
 
 use byztop_certs::Role;
-use byztop_core::protocol::{Event, Message as _, Protocol, SlotPhase, SlotVotes, Status};
+use byztop_core::protocol::{Event, Protocol, SlotVotes};
 use byztop_core::rejection::Rejection;
 use byztop_core::replica::PeerMessage;
-use byztop_core::telemetry::{ConsoleMessage, Counters, Welcome};
+use byztop_core::telemetry::{ConsoleMessage, Counters, Glimpse, Recorder, Welcome};
 use byztop_core::types::{Digest, Micros, ReplicaId, SeqNum, Time};
 use tokio::sync::mpsc;
 
-use super::latency::SlotTimes;
-use super::rejections::RejectionLimiter;
 use super::subscription::Subscription;
 use super::usage::{Usage, usage};
 use crate::clock::Clock;
 use crate::transport::LinkId;
-
-/// The replica at one moment: what all frames of that moment have in common.
-pub(crate) struct Glimpse {
-    pub(crate) at: Time,
-    pub(crate) status: Status,
-    pub(crate) stable_digest: Digest,
-    pub(crate) executed_digest: Option<(SeqNum, Digest)>,
-    pub(crate) counters: Counters,
-    pub(crate) attack: String,
-    pub(crate) slots: Vec<(SeqNum, SlotPhase)>,
-}
 
 /// Whether a console may set attacks.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -44,20 +31,13 @@ pub(crate) struct Observer {
     welcome: Welcome,
     attacks_allowed: bool,
     consoles: BTreeMap<LinkId, Subscription>,
-    slots: SlotTimes,
-    limiter: RejectionLimiter,
-    rejected: u64,
-    bad_signatures: u64,
-    last_execution: Time,
-    idle_digest: Option<(SeqNum, Digest)>,
+    recorder: Recorder,
     usage: (Time, Usage),
 }
 
 impl Observer {
     /// How many consoles may watch one replica.
     const MAX_CONSOLES: usize = 16;
-    /// A replica that has executed nothing for so long is idle.
-    const IDLE: Micros = Micros::from_millis(200);
     /// How old the figures of the system may be.
     const USAGE_AGE: Micros = Micros::from_millis(200);
 
@@ -65,17 +45,17 @@ impl Observer {
     pub(crate) fn new(clock: Clock, welcome: Welcome, attacks_allowed: bool) -> Observer {
         Observer {
             clock,
-            slots: SlotTimes::new(welcome.phases.len()),
+            recorder: Recorder::new(welcome.phases.len()),
             welcome,
             attacks_allowed,
             consoles: BTreeMap::new(),
-            limiter: RejectionLimiter::default(),
-            rejected: 0,
-            bad_signatures: 0,
-            last_execution: Time(0),
-            idle_digest: None,
             usage: (Time(0), usage()),
         }
+    }
+
+    /// Whose consoles these are.
+    pub(crate) fn replica(&self) -> ReplicaId {
+        self.welcome.replica
     }
 
     /// A console has come: it is welcomed, or dropped if there are too many, which ends its connection.
@@ -83,7 +63,7 @@ impl Observer {
         if self.consoles.len() == Self::MAX_CONSOLES {
             return tracing::warn!("{} consoles watch already; another {role} is sent away", Self::MAX_CONSOLES);
         }
-        let mut console = Subscription::new(role, queue, self.slots.kinds());
+        let mut console = Subscription::new(role, queue, self.recorder.notebook());
         let may_attack = self.may_attack(role) == Permission::Granted;
         console.answer(ConsoleMessage::Welcome(Welcome { may_attack, ..self.welcome.clone() }));
         self.consoles.insert(id, console);
@@ -141,42 +121,15 @@ impl Observer {
     pub(crate) fn on_arrival<P: Protocol>(&mut self, arrived: Time, message: &PeerMessage<P::Message>) {
         if !self.consoles.is_empty()
             && let PeerMessage::Protocol(message) = message
-            && P::PHASES.first() == Some(&message.name())
-            && let Some((view, seq)) = message.slot()
         {
-            self.slots.on_arrival(arrived, view, seq);
+            self.recorder.on_arrival::<P>(arrived, message);
         }
     }
 
     /// The replica notes something.
-    pub(crate) fn note(&mut self, now: Time, mut event: Event) {
-        match &mut event {
-            Event::Executed { .. } | Event::TransferDone { .. } => {
-                (self.last_execution, self.idle_digest) = (now, None);
-            }
-            Event::Rejected { from, why, count } => {
-                self.count_rejection(why);
-                match self.limiter.admit(now, *from, why) {
-                    Some(since_last) => *count = since_last,
-                    None => return,
-                }
-            }
-            _ => {}
-        }
-        if self.consoles.is_empty() {
-            return;
-        }
-        match event {
-            Event::PrePrepared { .. } | Event::Prepared { .. } | Event::Committed { .. } | Event::Executed { .. } => {
-                if let Some(sample) = self.slots.on_event(now, &event) {
-                    self.consoles.values_mut().for_each(|console| console.record(sample));
-                }
-            }
-            event => {
-                let at = self.clock.unix(now);
-                self.consoles.values_mut().for_each(|console| console.note(at, event.clone()));
-            }
-        }
+    pub(crate) fn note(&mut self, now: Time, event: Event) {
+        let notebooks = self.consoles.values_mut().map(|console| &mut console.notebook);
+        self.recorder.note(now, self.clock.unix(now), event, notebooks);
     }
 
     /// A message was refused before it reached the replica: from a peer, or from a client.
@@ -184,15 +137,10 @@ impl Observer {
         match from {
             Some(from) => self.note(now, Event::Rejected { from, why, count: 1 }),
             None => {
-                self.count_rejection(&why);
+                self.recorder.refused(&why);
                 tracing::debug!("a client's submission was refused: {why}");
             }
         }
-    }
-
-    fn count_rejection(&mut self, why: &Rejection) {
-        self.rejected += 1;
-        self.bad_signatures += u64::from(*why == Rejection::BadSignature);
     }
 
     /// What is counted on this side of the replica.
@@ -201,24 +149,19 @@ impl Observer {
             self.usage = (now, usage());
         }
         let Usage { cpu, memory_bytes } = self.usage.1;
-        let (rejected, bad_signatures) = (self.rejected, self.bad_signatures);
-        Counters { rejected, bad_signatures, cpu, memory_bytes, ..Counters::default() }
+        let mut counters = Counters { cpu, memory_bytes, ..Counters::default() };
+        self.recorder.count(&mut counters);
+        counters
     }
 
-    /// The state's digest while the replica is idle; it costs a Merkle update, so it is computed once per slot.
+    /// The state's digest while the replica is idle.
     pub(crate) fn executed_digest(
         &mut self,
         now: Time,
         executed: SeqNum,
         compute: impl FnOnce() -> (SeqNum, Digest),
     ) -> Option<(SeqNum, Digest)> {
-        if now.since(self.last_execution) < Self::IDLE {
-            return None;
-        }
-        if self.idle_digest.is_none_or(|(seq, _)| seq != executed) {
-            self.idle_digest = Some(compute());
-        }
-        self.idle_digest
+        self.recorder.executed_digest(now, executed, compute)
     }
 
     /// When the next frame is due; the end of time if nobody has subscribed.
@@ -234,7 +177,7 @@ impl Observer {
         votes: impl Fn(Option<SeqNum>) -> Option<SlotVotes>,
     ) {
         for console in self.consoles.values_mut() {
-            console.send_frame(now, self.welcome.replica, glimpse, &votes);
+            console.send_frame(now, glimpse, &votes);
         }
     }
 }
@@ -242,6 +185,7 @@ impl Observer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use byztop_core::protocol::Status;
     use byztop_core::types::{ProtocolName, View};
 
     fn observer(attacks_allowed: bool) -> Observer {
@@ -291,62 +235,44 @@ mod tests {
     }
 
     #[test]
-    fn refused_messages_are_counted_once_each_whoever_refuses_them() {
+    fn whatever_is_refused_is_counted_whoever_sent_it() {
         let mut observer = observer(true);
-        let from = ReplicaId(1);
-        observer.refused(Time(1), Some(from), Rejection::BadSignature);
+        observer.refused(Time(1), Some(ReplicaId(1)), Rejection::BadSignature);
         observer.refused(Time(2), None, Rejection::NotCanonical);
-        for at in 3..100 {
-            observer.note(Time(at), Event::Rejected { from, why: Rejection::BadSignature, count: 1 });
-        }
         let counters = observer.counters(Time(100));
-        assert_eq!((counters.rejected, counters.bad_signatures), (99, 98));
+        assert_eq!((counters.rejected, counters.bad_signatures), (2, 1));
     }
 
     #[test]
-    fn the_state_is_digested_once_per_slot_and_only_while_idle() {
+    fn each_console_gets_what_happened_since_it_came() {
         let mut observer = observer(true);
-        let executed = Event::Executed { seq: SeqNum(5), submissions: 1, operations: 1 };
-        observer.note(Time(1_000_000), executed);
-        let mut computed = 0;
-        let mut ask = |observer: &mut Observer, at| {
-            let compute = || {
-                computed += 1;
-                (SeqNum(5), Digest([computed; 32]))
-            };
-            observer.executed_digest(Time(at), SeqNum(5), compute)
-        };
-        assert_eq!(ask(&mut observer, 1_100_000), None);
-        assert_eq!(ask(&mut observer, 1_300_000), Some((SeqNum(5), Digest([1; 32]))));
-        assert_eq!(ask(&mut observer, 1_400_000), Some((SeqNum(5), Digest([1; 32]))), "from memory");
-        observer.note(Time(1_500_000), Event::TransferDone { seq: SeqNum(5), leaves: 1, bytes: 1 });
-        assert_eq!(ask(&mut observer, 1_800_000), Some((SeqNum(5), Digest([2; 32]))), "another state");
-    }
-
-    #[test]
-    fn progress_of_single_slots_is_no_event() {
-        let mut observer = observer(true);
-        let (id, mut messages) = connect(&mut observer, Role::Observer);
-        assert!(matches!(messages.try_recv(), Ok(ConsoleMessage::Welcome(_))));
-        let (view, seq, digest) = (View(0), SeqNum(1), Digest::ZERO);
-        observer.note(Time(10), Event::PrePrepared { view, seq, digest });
-        observer.note(Time(25), Event::Prepared { view, seq });
-        observer.note(Time(30), Event::Rejoined);
-        observer.subscribe(Time(40), id, 100);
-        let status =
-            Status { view, asking_for: None, leader: ReplicaId(0), stable: seq, executed: seq, observing_until: None };
+        let (early, mut to_early) = connect(&mut observer, Role::Observer);
+        observer.note(Time(10), Event::Rejoined);
+        let (late, mut to_late) = connect(&mut observer, Role::Observer);
+        observer.note(Time(30), Event::Healed);
+        observer.subscribe(Time(40), early, 100);
+        observer.subscribe(Time(40), late, 100);
+        let (view, zero, leader) = (View(0), SeqNum(0), ReplicaId(0));
         let glimpse = Glimpse {
+            replica: leader,
             at: Time(40),
-            status,
-            stable_digest: digest,
+            status: Status { view, asking_for: None, leader, stable: zero, executed: zero, observing_until: None },
+            stable_digest: Digest::ZERO,
             executed_digest: None,
             counters: Counters::default(),
             attack: String::new(),
             slots: Vec::new(),
         };
         observer.send_frames(Time(40), &glimpse, |_| None);
-        let Ok(ConsoleMessage::Frame(frame)) = messages.try_recv() else { panic!("a frame is due") };
-        assert!(matches!(frame.events.as_slice(), [(_, Event::Rejoined)]), "{:?}", frame.events);
-        assert_eq!(frame.latencies[1].buckets, [(Micros(15), 1)]);
+        let at = |now| observer.clock.unix(Time(now));
+        let events = |messages: &mut mpsc::Receiver<ConsoleMessage>| {
+            assert!(matches!(messages.try_recv(), Ok(ConsoleMessage::Welcome(_))));
+            match messages.try_recv() {
+                Ok(ConsoleMessage::Frame(frame)) => frame.events,
+                other => panic!("a frame is due: {other:?}"),
+            }
+        };
+        assert_eq!(events(&mut to_early), [(at(10), Event::Rejoined), (at(30), Event::Healed)]);
+        assert_eq!(events(&mut to_late), [(at(30), Event::Healed)]);
     }
 }

@@ -13,14 +13,14 @@ use byztop_core::app::Application;
 use byztop_core::attack::{Byzantine, Forge};
 use byztop_core::protocol::Protocol;
 use byztop_core::replica::{Input, Output};
-use byztop_core::telemetry::ConsoleRequest;
+use byztop_core::telemetry::{ConsoleRequest, Glimpse};
 use byztop_core::types::Time;
 
 use self::input::{ClientInput, ConsoleInput, CoreInputs, PeerInput};
 use self::outbound::{Clients, Peers};
 use self::timers::Timers;
 use crate::clock::Clock;
-use crate::control::observer::{Glimpse, Observer, Permission};
+use crate::control::observer::{Observer, Permission};
 
 /// How many inputs of each kind are handled before timers are looked at again.
 const PEER_BATCH: usize = 256;
@@ -172,6 +172,7 @@ where
         replica.count(&mut counters);
         self.peers.count(&mut counters);
         Glimpse {
+            replica: self.observer.replica(),
             at: self.clock.unix(now),
             status,
             stable_digest: replica.stable_digest(),

@@ -2,6 +2,7 @@
 
 mod befall;
 mod settling;
+mod telling;
 mod traffic;
 
 use std::collections::VecDeque;
@@ -53,6 +54,8 @@ where
     is_over: bool,
     /// What replicas noted in the last event.
     notes: Vec<(ReplicaId, Event)>,
+    /// Which seat heard what in the last event.
+    heard: Option<(usize, Arc<Parcel<P::Message>>)>,
     /// The last event as a line, if lines are wanted.
     line: Option<String>,
 }
@@ -84,6 +87,7 @@ where
             violation: None,
             is_over: false,
             notes: Vec::new(),
+            heard: None,
             line: None,
         };
         if schedule.keys == Keys::Ed25519 {
@@ -114,6 +118,7 @@ where
     /// Lets the next event happen; false if the run is over.
     pub fn step(&mut self) -> bool {
         self.notes.clear();
+        self.heard = None;
         while !self.is_over {
             let Some((at, what)) = self.queue.pop() else {
                 self.is_over = true;
@@ -126,6 +131,10 @@ where
             }
             self.now = at;
             self.steps += 1;
+            if self.line.is_some() {
+                let event = self.describe(&what);
+                self.log(|line| line.write_str(&event));
+            }
             self.happen(what);
             if self.steps >= Self::MAX_EVENTS && self.violation.is_none() {
                 self.break_off("bounded run", format!("{} events, and the run goes on", self.steps));
@@ -147,7 +156,6 @@ where
             Happening::Resend { session, timestamp } => self.resend(session, timestamp),
             Happening::Action(index) => {
                 let action = self.schedule.actions[index].1.clone();
-                self.log(|line| write!(line, "{action}"));
                 self.act(&action);
             }
             Happening::Settling => self.settle(),
@@ -161,10 +169,10 @@ where
     fn arrive(&mut self, seat: usize, parcel: &Arc<Parcel<P::Message>>) {
         let (from, to) = (parcel.from, self.seats[seat].id);
         self.mix(&[1, seat as u64, u64::from(from.0)], parcel.message().name().as_bytes());
-        self.log(|line| write!(line, "{to} hears {from}: {parcel}"));
         if !self.seats[seat].is_running() {
             return self.log(|line| line.write_str(" (it is down)"));
         }
+        self.heard = Some((seat, parcel.clone()));
         match parcel.open() {
             Ok(verified) => self.input(seat, Some(parcel), Input::Peer(from, verified)),
             Err(why) => {
@@ -176,8 +184,6 @@ where
 
     fn wake(&mut self, seat: usize, timer: Timer) {
         self.mix(&[2, seat as u64, timer as u64], &[]);
-        let id = self.seats[seat].id;
-        self.log(|line| write!(line, "{id} wakes: {timer:?}"));
         if self.seats[seat].is_frozen {
             self.seats[seat].missed.push(timer);
         } else {
@@ -281,17 +287,6 @@ where
         if let Some(line) = &mut self.line {
             write(line).expect("a string takes what is written");
         }
-    }
-
-    /// From now on [`Simulation::line`] tells each event.
-    pub fn tell(&mut self) {
-        self.line = Some(String::new());
-    }
-
-    /// What was told since this was last asked: who heard what, and what it did. Empty unless [`Simulation::tell`] was
-    /// called.
-    pub fn take_line(&mut self) -> String {
-        self.line.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// The virtual time since the start.

@@ -1,7 +1,5 @@
 //! The end of a run: once the network has healed, everything settles within a bound.
 
-use std::fmt::Write as _;
-
 use super::Simulation;
 use crate::attack::Forge;
 use crate::protocol::Protocol;
@@ -18,7 +16,6 @@ where
 {
     /// Ends the run if all is well and it was long enough; goes on with one more request if it was not.
     pub(super) fn settle(&mut self) {
-        self.log(|line| line.write_str("is all settled?"));
         let unsettled = self.unsettled();
         let Some(deadline) = self.deadline.as_mut() else { return };
         if let Some(what) = unsettled {

@@ -23,9 +23,6 @@ where
     pub(super) fn hand_over(&mut self, seat: usize, request: &Request) {
         let Session { client, index } = request.body.session;
         self.mix(&[3, seat as u64, u64::from(client.0), u64::from(index), request.body.timestamp.0], &[]);
-        let id = self.seats[seat].id;
-        let (timestamp, digest) = (request.body.timestamp.0, request.body.digest());
-        self.log(|line| write!(line, "{id} hears {client}/{index}: request t{timestamp} {}", digest.short()));
         if !self.seats[seat].is_running() {
             return;
         }
@@ -39,7 +36,6 @@ where
         let Session { client, index } = reply.session;
         let timestamp = reply.timestamp.0;
         self.mix(&[4, u64::from(from.0), u64::from(client.0), u64::from(index), timestamp], &[]);
-        self.log(|line| write!(line, "{client}/{index} hears {from}: reply t{timestamp}"));
         if let Some(accepted) = self.clients.on_reply(from, reply) {
             self.log(|line| line.write_str(" (believed)"));
             let checked = self.checks.on_accepted(&accepted);
@@ -51,7 +47,7 @@ where
         let Some(request) = self.clients.resend(session, timestamp) else { return };
         let Session { client, index } = session;
         self.mix(&[5, u64::from(client.0), u64::from(index), timestamp.0], &[]);
-        self.log(|line| write!(line, "{client}/{index} sends t{} again", timestamp.0));
+        self.log(|line| line.write_str(" (sends it again)"));
         self.send_request(&request, self.schedule.committee.members().collect());
         self.enqueue(self.now.after(CLIENT_PATIENCE), Happening::Resend { session, timestamp });
     }

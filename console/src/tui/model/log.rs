@@ -36,6 +36,8 @@ pub(in crate::tui) enum Kind {
     Link,
     Process,
     Exit,
+    /// A simulation is over, and all was well.
+    End,
     Error,
 }
 
@@ -51,6 +53,7 @@ impl Kind {
             Kind::State | Kind::CatchUp => "state",
             Kind::Link => "link",
             Kind::Process | Kind::Exit => "process",
+            Kind::End => "end",
             Kind::Error => "error",
         }
     }
@@ -66,7 +69,7 @@ pub(super) enum Story {
     /// The link is up.
     Connected,
     /// An attack was set; nothing if all were ended.
-    Attacked(String),
+    Attacked { attack: String, by: Injector },
     /// A view is asked for.
     Asked { view: View, reasons: Vec<(Complaint, ReplicaSet)> },
     /// A view has begun.
@@ -81,6 +84,15 @@ pub(super) enum Story {
     Missing { from: SeqNum, count: u64 },
     /// A replica fetches the state, so many times in a row, or has got it: so many leaves and bytes.
     Transfer { target: SeqNum, count: u64, got: Option<(u32, u64)> },
+}
+
+/// Who sets attacks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Injector {
+    /// Somebody at a console.
+    Operator,
+    /// A simulation's scenario.
+    Scenario,
 }
 
 /// One line of the log.
@@ -189,7 +201,7 @@ impl Entry {
                 *count += more;
             }
             (Story::Started, Story::Started) | (Story::Connected, Story::Connected) if is_near => {}
-            (Story::Attacked(attack), Story::Attacked(other)) if attack == other && is_near => {}
+            (Story::Attacked { attack, .. }, Story::Attacked { attack: other, .. }) if attack == other && is_near => {}
             _ => return false,
         }
         self.who.insert(who);
@@ -203,7 +215,7 @@ impl Entry {
             Story::Told(kind, _) => *kind,
             Story::Started => Kind::Process,
             Story::Connected => Kind::Link,
-            Story::Attacked(_) => Kind::Attack,
+            Story::Attacked { .. } => Kind::Attack,
             Story::Asked { .. } | Story::Begun { .. } => Kind::View,
             Story::Stable { .. } => Kind::Checkpoint,
             Story::Proved { .. } => Kind::Proof,
@@ -221,8 +233,9 @@ impl Entry {
             Story::Told(_, text) => text.clone(),
             Story::Started => format!("{who} started"),
             Story::Connected => format!("{who} connected"),
-            Story::Attacked(attack) if attack.is_empty() => format!("{who} healed"),
-            Story::Attacked(attack) => format!("operator: {who} {attack}"),
+            Story::Attacked { attack, .. } if attack.is_empty() => format!("{who} healed"),
+            Story::Attacked { attack, by: Injector::Operator } => format!("operator: {who} {attack}"),
+            Story::Attacked { attack, by: Injector::Scenario } => format!("{who} {attack}"),
             Story::Asked { view, reasons } => {
                 let reason = |(why, set): &(Complaint, ReplicaSet)| match why {
                     Complaint::Joined => format!("{} joined", names(*set, size)),

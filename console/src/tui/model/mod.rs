@@ -19,7 +19,7 @@ pub(super) use log::{Entry, Kind, Log};
 pub(super) use replica::{Link, Process, Replica, SlotsThen};
 
 use super::text::clean;
-use super::{FeedEvent, LinkEvent, Roster};
+use super::{End, FeedEvent, LinkEvent, Roster, SimulatedTime};
 
 /// Without progress for so long while requests wait, the primary looks silent.
 const SILENT_AFTER: Micros = Micros::from_millis(600);
@@ -46,7 +46,9 @@ pub(super) struct Model {
     pub latencies: Vec<Recent>,
     /// What happened.
     pub log: Log,
-    /// The time of the last event or tick.
+    /// Where the simulation stands, if it is one.
+    pub simulation: Option<SimulatedTime>,
+    /// The time of the last event or tick; that of the simulation if it is one.
     pub now: Time,
     /// Feed events that were lost on their way here.
     pub feed_dropped: u64,
@@ -82,6 +84,7 @@ pub(super) struct Reign {
 impl Model {
     /// Before anything is connected.
     pub(super) fn new(roster: &Roster, now: Time) -> Model {
+        let now = roster.simulation.as_ref().map_or(now, |simulation| simulation.now);
         let size = roster.replicas.clamp(1, Committee::MAX_REPLICAS);
         let committee = Committee::new(size).expect("the size was clamped");
         Model {
@@ -93,6 +96,7 @@ impl Model {
             load: None,
             latencies: Vec::new(),
             log: Log::default(),
+            simulation: roster.simulation.clone(),
             now,
             feed_dropped: 0,
             complaints: Vec::new(),
@@ -102,26 +106,62 @@ impl Model {
 
     /// Takes in an event that was received now.
     pub(super) fn apply(&mut self, now: Time, event: FeedEvent) {
+        if let FeedEvent::Simulated(time) = event {
+            return self.follow_simulation(*time);
+        }
+        if let (FeedEvent::Passing(time), Some(simulation)) = (&event, &mut self.simulation) {
+            simulation.now = *time;
+        }
         self.tick(now);
         match event {
-            FeedEvent::Load(report) => self.load.get_or_insert_default().take(now, report),
+            FeedEvent::Load(report) => self.load.get_or_insert_default().take(self.now, report),
+            FeedEvent::Rewound(history) => {
+                self.forget();
+                history.into_iter().for_each(|event| self.apply(now, event));
+            }
             FeedEvent::Process(id, event) if self.committee.contains(id) => self.on_process(id, event),
             FeedEvent::Link(id, event) if self.committee.contains(id) => self.on_link(id, event),
-            FeedEvent::Process(..) | FeedEvent::Link(..) => {}
+            FeedEvent::Process(..) | FeedEvent::Link(..) | FeedEvent::Simulated(_) | FeedEvent::Passing(_) => {}
         }
     }
 
-    /// Time passes.
+    /// The simulation has come to another moment, or to its end.
+    fn follow_simulation(&mut self, time: SimulatedTime) {
+        let had_ended = self.simulation.as_ref().is_some_and(|before| before.end.is_some());
+        let (now, name) = (time.now, time.name.clone());
+        let end = time.end.clone().filter(|_| !had_ended);
+        self.simulation = Some(time);
+        self.tick(now);
+        match end {
+            Some(End::Clean) => self.log.push(now, Kind::End, format!("end of {name}: every invariant has held")),
+            Some(End::Violation(what)) => self.log.push(now, Kind::Error, format!("VIOLATION: {}", clean(&what))),
+            None => {}
+        }
+    }
+
+    /// Everything that was learned since the beginning is not known any more.
+    fn forget(&mut self) {
+        let roster = Roster {
+            protocol: std::mem::take(&mut self.protocol),
+            replicas: self.replicas.len(),
+            durability: std::mem::take(&mut self.durability),
+            simulation: self.simulation.take().map(|then| SimulatedTime { now: Time(0), end: None, ..then }),
+        };
+        *self = Model::new(&roster, self.now);
+    }
+
+    /// Time passes; a simulation has its own.
     pub(super) fn tick(&mut self, now: Time) {
+        let now = self.simulation.as_ref().map_or(now, |simulation| simulation.now);
         self.now = self.now.max(now);
         for replica in &mut self.replicas {
             if let Some(complaint) = replica.tick(self.now) {
                 self.complaints.push(complaint);
             }
         }
-        self.latencies.iter_mut().for_each(|recent| recent.advance(now));
+        self.latencies.iter_mut().for_each(|recent| recent.advance(self.now));
         if let Some(load) = &mut self.load {
-            load.latency.advance(now);
+            load.latency.advance(self.now);
         }
     }
 

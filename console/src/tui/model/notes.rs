@@ -4,7 +4,7 @@ use byztop_core::protocol::Event;
 use byztop_core::rejection::Rejection;
 use byztop_core::types::{ReplicaId, ReplicaSet, Time};
 
-use super::log::{Kind, Story};
+use super::log::{Injector, Kind, Story};
 use super::{Model, Process};
 use crate::tui::ProcessEvent;
 use crate::tui::text::clean;
@@ -16,6 +16,8 @@ impl Model {
     /// A replica's event becomes a line of the log, or a part of one.
     pub(super) fn note(&mut self, id: ReplicaId, at: Time, event: Event) {
         let told = |kind, text| Story::Told(kind, text);
+        let by = if self.simulation.is_some() { Injector::Scenario } else { Injector::Operator };
+        let attacked = |attack| Story::Attacked { attack, by };
         let story = match event {
             // The progress of single slots is in the frames' slots.
             Event::PrePrepared { .. } | Event::Prepared { .. } | Event::Committed { .. } | Event::Executed { .. } => {
@@ -51,9 +53,9 @@ impl Model {
                 Story::Rejected { from, why: reason(&why), is_harmless: is_harmless(&why), count: u64::from(count) }
             }
             Event::Proved { accused, summary } => Story::Proved { accused, summary: clean(&summary) },
-            Event::AttackSet { attack } => Story::Attacked(clean(&attack)),
-            Event::AttackEnded { name } => Story::Attacked(format!("ends {}", clean(&name))),
-            Event::Healed => Story::Attacked(String::new()),
+            Event::AttackSet { attack } => attacked(clean(&attack)),
+            Event::AttackEnded { name } => attacked(format!("ends {}", clean(&name))),
+            Event::Healed => attacked(String::new()),
         };
         self.log.tell(at, id, story);
     }

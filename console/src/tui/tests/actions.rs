@@ -151,7 +151,7 @@ fn the_palette_completes_and_remembers() {
 
 #[test]
 fn what_an_attack_takes_is_completed_where_it_is_known() {
-    let mut rig = Rig::running(4, 8);
+    let mut rig = Rig::running(10, 8);
     let text = |rig: &Rig| match &rig.ui.overlay {
         Overlay::Palette(line) => line.text.clone(),
         _ => String::new(),

@@ -2,6 +2,7 @@
 
 mod actions;
 mod screens;
+mod simulated;
 mod sizes;
 
 use byztop_core::types::Time;
@@ -60,7 +61,7 @@ impl Rig {
             self.do_all(commands);
         }
         for complaint in std::mem::take(&mut self.model.complaints) {
-            self.ui.complain(self.model.now, complaint);
+            self.ui.complain(complaint);
         }
         self.ui.tick(self.model.now);
     }

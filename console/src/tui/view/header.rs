@@ -112,6 +112,10 @@ fn pieces(model: &Model, ui: &Ui) -> Vec<Piece> {
 fn live(model: &Model, ui: &Ui, n: usize) -> (String, Style) {
     let live = model.live();
     let theme = &ui.theme;
+    if let Some(simulation) = &model.simulation {
+        let mark = if simulation.is_paused { '‖' } else { '▶' };
+        return (format!("{mark} SIM {live}/{n}"), if live == n { theme.accent } else { theme.warn });
+    }
     if ui.frozen.is_some() {
         return (format!("‖ FROZEN {live}/{n}"), theme.warn);
     }

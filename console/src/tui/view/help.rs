@@ -13,6 +13,7 @@ const GLOSSARY: &[(&str, &str)] = &[
     ("★", "the primary of the view that f+1 replicas are in"),
     ("faults k/f", "replicas with an attack set or a dead process, and how many the protocol bears"),
     ("LIVE k/n", "replicas that are connected and talk"),
+    ("‖ ▶ SIM k/n", "a simulation that is paused or runs, and how many of its replicas take part"),
     ("op/s", "operations that the client saw committed in the last second"),
     ("slot", "the last executed slot"),
     ("lag", "slots behind whoever was furthest when the replica spoke"),

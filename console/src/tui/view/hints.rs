@@ -1,7 +1,8 @@
 //! The last line: keys that do something now, or what the user is told.
 
-use super::super::action::Injection;
-use super::super::keys::BINDINGS;
+use super::super::action::{Action, Injection};
+use super::super::keys::{BINDINGS, Binding};
+use super::super::model::Model;
 use super::super::text::cut;
 use super::super::ui::{Context, Overlay, Ui};
 use super::canvas::Canvas;
@@ -9,7 +10,7 @@ use super::canvas::Canvas;
 /// The keys at the right end of the line, which stay when others have no room.
 const LAST: [&str; 2] = ["?", "q"];
 
-pub(super) fn draw(ui: &Ui, mut canvas: Canvas) {
+pub(super) fn draw(model: &Model, ui: &Ui, mut canvas: Canvas) {
     let theme = &ui.theme;
     if let Some(toast) = &ui.toast {
         let style = if toast.is_error { theme.bad } else { theme.accent };
@@ -25,7 +26,7 @@ pub(super) fn draw(ui: &Ui, mut canvas: Canvas) {
     let mut end = canvas.width().saturating_sub(last.saturating_sub(1));
     let mut x = 1;
     for binding in hints() {
-        let Some(hint) = hint_now(ui, binding.label, binding.hint) else { continue };
+        let Some(hint) = hint_now(model, ui, binding) else { continue };
         let needed = width(binding.label, hint);
         let at = if is_last(binding.label) { &mut end } else { &mut x };
         if !is_last(binding.label) && *at + needed + last > canvas.width() {
@@ -37,10 +38,15 @@ pub(super) fn draw(ui: &Ui, mut canvas: Canvas) {
 }
 
 /// The hint says what the key does now; nothing if it does nothing.
-fn hint_now<'a>(ui: &Ui, label: &str, hint: &'a str) -> Option<&'a str> {
-    match (&ui.overlay, label) {
+fn hint_now(model: &Model, ui: &Ui, binding: &Binding) -> Option<&'static str> {
+    match (&ui.overlay, binding.label) {
+        (Overlay::None, "space") if model.simulation.is_some() => {
+            let is_paused = model.simulation.as_ref().is_some_and(|simulation| simulation.is_paused);
+            Some(if is_paused { "go on" } else { "pause" })
+        }
         (Overlay::None, "space") if ui.frozen.is_some() => Some("go on"),
         (Overlay::Chooser(chooser), "m") if chooser.attack != Injection::Equivocate => None,
-        _ => Some(hint),
+        _ if matches!(binding.action, Action::Simulate(_)) && model.simulation.is_none() => None,
+        _ => Some(binding.hint),
     }
 }

@@ -66,7 +66,9 @@ fn rows<'a>(model: &'a Model, theme: &Theme) -> Vec<Row<'a>> {
     let names = model.phases.iter().map(String::as_str).chain(unnamed.iter().copied()).chain(["execution"]);
     let phases = names.enumerate().map(|(i, name)| Row { name, recent: model.latencies.get(i), style: theme.bars });
     let client = model.load.as_ref().map(|load| &load.latency);
-    phases.chain([Row { name: "client", recent: client, style: theme.client }]).collect()
+    // Nobody measures for the clients of a simulation.
+    let client = model.simulation.is_none().then_some(Row { name: "client", recent: client, style: theme.client });
+    phases.chain(client).collect()
 }
 
 /// Whole decades up to the longest of what is shown; what is shorter than the axis is in its first column.
@@ -129,9 +131,12 @@ fn numbers(summary: Option<Summary>, columns: &[usize], theme: &Theme, canvas: &
     }
 }
 
-/// Everything in one line: the client's histogram and its percentiles.
+/// Everything in one line: the client's histogram and its percentiles, or the last phase's in a simulation.
 fn brief(model: &Model, theme: &Theme, mut canvas: Canvas) {
-    let recent = model.load.as_ref().map(|load| &load.latency);
+    let recent = match model.simulation {
+        Some(_) => model.latencies.get(model.phases.len().saturating_sub(1)),
+        None => model.load.as_ref().map(|load| &load.latency),
+    };
     let summary = recent.and_then(Recent::summary);
     canvas.put(1, 0, "latency", theme.title);
     let text = |value: Option<Micros>| value.map_or("?".to_string(), millis);

@@ -15,11 +15,13 @@ const ROOMY: usize = 30;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Pane {
     Header,
+    Simulation,
     Replicas,
     Phases,
     Votes,
     Latency,
     Log,
+    Steps,
     Hints,
 }
 
@@ -31,7 +33,8 @@ impl Pane {
             Pane::Votes => Some("votes"),
             Pane::Latency => Some("latency"),
             Pane::Log => Some("events"),
-            Pane::Header | Pane::Hints => None,
+            Pane::Steps => Some("steps"),
+            Pane::Header | Pane::Simulation | Pane::Hints => None,
         }
     }
 }
@@ -50,6 +53,22 @@ pub(super) struct Plan {
     pub panes: Vec<Placed>,
     /// How many replicas are shown at once.
     rows: usize,
+}
+
+/// What a simulation takes of the screen.
+struct Simulated {
+    /// Below the header.
+    lines: usize,
+    /// At most, for the last events and a rule above them: those are known while time stands still.
+    steps: usize,
+}
+
+impl Simulated {
+    fn of(model: &Model) -> Simulated {
+        let recent = model.simulation.as_ref().map_or(0, |simulation| simulation.recent.len());
+        let steps = if recent > 0 { recent + 1 } else { 0 };
+        Simulated { lines: usize::from(model.simulation.is_some()), steps }
+    }
 }
 
 /// Collects panes from top to bottom.
@@ -74,18 +93,28 @@ impl Plan {
         let replicas = model.replicas.len();
         // Before a replica has named them, room is kept for three phases, the first of which has no votes of its own.
         let phases = if model.phases.is_empty() { 3 } else { model.phases.len() };
-        let (votes, latencies) = (phases.saturating_sub(1).clamp(1, 4), phases + 2);
+        // A row per phase, one for execution, and one for the load, which a simulation has not.
+        let rows = phases + 1 + usize::from(model.simulation.is_none());
+        let (votes, latencies) = (phases.saturating_sub(1).clamp(1, 4), rows);
+        let (size, simulated) = ((width, height), Simulated::of(model));
         if width >= WIDE.0 && height >= WIDE.1 {
-            Plan::side_by_side(width, height, replicas, votes, ui)
+            Plan::side_by_side(size, &simulated, replicas, votes, ui)
         } else {
-            Plan::stacked(width, height, replicas, votes, latencies, ui)
+            Plan::stacked(size, &simulated, replicas, votes, latencies, ui)
         }
     }
 
     /// One below the other. What is left after header, hints and replicas goes to votes, a few lines of log, phases,
     /// latencies, in this order; then to boxes and rules; then to the log.
-    fn stacked(width: usize, height: usize, replicas: usize, votes: usize, latencies: usize, ui: &Ui) -> Plan {
-        let mut left = height.saturating_sub(2);
+    fn stacked(
+        (width, height): (usize, usize),
+        simulated: &Simulated,
+        replicas: usize,
+        votes: usize,
+        latencies: usize,
+        ui: &Ui,
+    ) -> Plan {
+        let mut left = height.saturating_sub(2 + simulated.lines);
         // Few replicas are all shown even on a small screen; many leave room for the rest.
         let rows = replicas.min((left / 3).max(left.saturating_sub(votes + 5).min(8)));
         let mut take = |wish: usize| {
@@ -108,35 +137,48 @@ impl Plan {
         let log = few + take(1) + left;
         let mut stack = Stack { panes: Vec::new(), x: 0, y: 0, width };
         stack.add(Pane::Header, 1, false);
+        stack.add(Pane::Simulation, simulated.lines, false);
         stack.add(Pane::Replicas, table + border, border > 0);
         stack.add(Pane::Phases, phases, false);
         stack.add(Pane::Votes, votes_height, false);
         stack.add(Pane::Latency, latency, false);
-        stack.add(Pane::Log, log, false);
+        let steps = simulated.steps.min(log.div_ceil(2));
+        stack.add(Pane::Log, log - steps, false);
+        stack.add(Pane::Steps, steps, false);
         stack.add(Pane::Hints, 1, false);
         Plan { panes: stack.panes, rows }
     }
 
     /// Replicas and phases over the whole width; below them votes and latencies on the left, the log on the right.
-    fn side_by_side(width: usize, height: usize, replicas: usize, votes: usize, ui: &Ui) -> Plan {
+    fn side_by_side(
+        (width, height): (usize, usize),
+        simulated: &Simulated,
+        replicas: usize,
+        votes: usize,
+        ui: &Ui,
+    ) -> Plan {
         let rows = replicas.min((height / 4).max(4));
         let mut stack = Stack { panes: Vec::new(), x: 0, y: 0, width };
         stack.add(Pane::Header, 1, false);
+        stack.add(Pane::Simulation, simulated.lines, false);
         stack.add(Pane::Replicas, rows + 3, true);
         if !ui.is_log_large {
             stack.add(Pane::Phases, rows + 3, true);
         }
         let bottom = height.saturating_sub(stack.y + 1);
         let (y, half) = (stack.y, (width * 11 / 20).min(104).max(width / 2));
+        let steps = if simulated.steps > 0 { (simulated.steps + 1).min(bottom / 2) } else { 0 };
         if ui.is_log_large {
-            stack.add(Pane::Log, bottom, true);
+            stack.add(Pane::Log, bottom - steps, true);
+            stack.add(Pane::Steps, steps, true);
         } else {
             stack.width = half;
             let votes = (votes + 4).min(bottom);
             stack.add(Pane::Votes, votes, true);
             stack.add(Pane::Latency, bottom - votes, true);
             (stack.x, stack.y, stack.width) = (half, y, width - half);
-            stack.add(Pane::Log, bottom, true);
+            stack.add(Pane::Log, bottom - steps, true);
+            stack.add(Pane::Steps, steps, true);
         }
         (stack.x, stack.y, stack.width) = (0, y + bottom, width);
         stack.add(Pane::Hints, 1, false);

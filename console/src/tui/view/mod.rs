@@ -12,6 +12,7 @@ mod log;
 mod palette;
 mod phases;
 mod replicas;
+mod simulation;
 mod votes;
 
 use ratatui::Frame;
@@ -58,12 +59,14 @@ fn overview(model: &Model, ui: &Ui, mut canvas: Canvas) {
         };
         match pane.pane {
             Pane::Header => header::draw(model, ui, inner),
+            Pane::Simulation => simulation::draw(model, ui, inner),
             Pane::Replicas => replicas::draw(model, ui, rows.clone(), inner),
             Pane::Phases => phases::draw(model, ui, rows.clone(), pane.is_boxed, inner),
             Pane::Votes => votes::draw(model, ui, pane.is_boxed, inner),
             Pane::Latency => latency::draw(model, ui, pane.is_boxed, inner),
+            Pane::Steps => simulation::steps(model, ui, pane.is_boxed, inner),
             Pane::Log => log::draw(model, ui, pane.is_boxed, inner),
-            Pane::Hints => hints::draw(ui, inner),
+            Pane::Hints => hints::draw(model, ui, inner),
         }
     }
 }

@@ -60,10 +60,12 @@ fn is_text_after_number(column: Column) -> bool {
     matches!(column, Column::State | Column::Attack)
 }
 
-/// The columns that fit, with their widths. Each is followed by a gap of one or two cells.
-fn columns(width: usize) -> (Vec<(Column, &'static str, usize)>, usize) {
+/// The columns that fit, with their widths. Each is followed by a gap of one or two cells. Simulated replicas have no
+/// links and processes of their own.
+fn columns(width: usize, is_simulated: bool) -> (Vec<(Column, &'static str, usize)>, usize) {
     let gap = if width >= 130 { 2 } else { 1 };
     let mut chosen = COLUMNS.to_vec();
+    chosen.retain(|(column, ..)| !(is_simulated && matches!(column, Column::Rtt | Column::Cpu)));
     let sum = |chosen: &[(Column, &str, usize, u8)]| chosen.iter().map(|(_, _, width, _)| width + gap).sum::<usize>();
     while sum(&chosen) > width + gap {
         let Some(lightest) = (0..chosen.len()).min_by_key(|i| chosen[*i].3).filter(|i| chosen[*i].3 < 9) else { break };
@@ -86,7 +88,7 @@ fn columns(width: usize) -> (Vec<(Column, &'static str, usize)>, usize) {
 pub(super) fn draw(model: &Model, ui: &Ui, rows: Range<usize>, mut canvas: Canvas) {
     let theme = &ui.theme;
     // Two cells for the marks of selection and leader, and one at the end.
-    let (columns, gap) = columns(canvas.width().saturating_sub(4));
+    let (columns, gap) = columns(canvas.width().saturating_sub(4), model.simulation.is_some());
     let scale = scale(rows.clone().map(|row| &model.replicas[row]));
     let leader = model.reign().map(|reign| reign.leader);
     let mut x = 3;

@@ -2,12 +2,12 @@
 
 use std::mem::{Discriminant, discriminant};
 
-use byztop_core::rejection::Rejection;
-use byztop_core::types::{Micros, ReplicaId, Time};
+use crate::rejection::Rejection;
+use crate::types::{Micros, ReplicaId, Time};
 
 /// Lets a few rejections per second through for each peer and kind.
 #[derive(Debug, Default)]
-pub(crate) struct RejectionLimiter {
+pub(super) struct RejectionLimiter {
     /// One entry per peer and kind of rejection, so at most some two thousand.
     seen: Vec<Seen>,
 }
@@ -27,7 +27,7 @@ impl RejectionLimiter {
     const WINDOW: Micros = Micros::from_millis(1000);
 
     /// If this one is to be shown, for how many it stands: itself and those that were not shown before it.
-    pub(crate) fn admit(&mut self, now: Time, from: ReplicaId, why: &Rejection) -> Option<u32> {
+    pub(super) fn admit(&mut self, now: Time, from: ReplicaId, why: &Rejection) -> Option<u32> {
         let kind = discriminant(why);
         let Some(seen) = self.seen.iter_mut().find(|seen| seen.from == from && seen.kind == kind) else {
             self.seen.push(Seen { from, kind, since: now, shown: 1, hidden: 0 });
@@ -48,7 +48,7 @@ impl RejectionLimiter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use byztop_core::types::{SeqNum, View};
+    use crate::types::{SeqNum, View};
 
     #[test]
     fn two_per_second_peer_and_kind_are_shown_and_stand_for_all() {

@@ -3,7 +3,15 @@
 //! Observation costs the protocol nothing: a replica is looked at a few times a second, and what it noted meanwhile is
 //! batched into one [`Frame`]. Frames carry the state as it is rather than each step to it, so that a full load does
 //! not drown a console and a lost frame loses only detail; what was dropped is counted.
+//!
+//! This file has what is said; `recorder` makes frames of what a replica notes, whoever drives it: a node under the wall
+//! clock, or a simulator under virtual time. Times are arguments, and nothing here asks who may see a frame.
 
+mod latency;
+mod recorder;
+mod rejections;
+
+pub use recorder::{Glimpse, Notebook, Recorder};
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::{Event, SlotPhase, SlotVotes, Status};

@@ -7,14 +7,15 @@
 
 use std::collections::BTreeMap;
 
-use byztop_core::protocol::Event;
-use byztop_core::telemetry::PhaseLatencies;
-use byztop_core::types::{Micros, SeqNum, Time, View};
 use hdrhistogram::Histogram;
+
+use super::PhaseLatencies;
+use crate::protocol::Event;
+use crate::types::{Micros, SeqNum, Time, View};
 
 /// Where each unexecuted slot was when. Holds the newest slots of a window, older ones are forgotten.
 #[derive(Debug)]
-pub(crate) struct SlotTimes {
+pub(super) struct SlotTimes {
     phases: usize,
     slots: BTreeMap<SeqNum, Slot>,
 }
@@ -29,24 +30,24 @@ struct Slot {
     committed: Option<Time>,
 }
 
-/// A phase's place in [`byztop_core::telemetry::Frame::latencies`], and how long it took.
-pub(crate) type Sample = (usize, Micros);
+/// A phase's place in [`Frame::latencies`](super::Frame::latencies), and how long it took.
+pub(super) type Sample = (usize, Micros);
 
 impl SlotTimes {
     const MAX_SLOTS: usize = 4096;
 
     /// For a protocol with so many phases.
-    pub(crate) fn new(phases: usize) -> SlotTimes {
+    pub(super) fn new(phases: usize) -> SlotTimes {
         SlotTimes { phases, slots: BTreeMap::new() }
     }
 
     /// How many latencies there are: one per phase, and execution.
-    pub(crate) fn kinds(&self) -> usize {
+    pub(super) fn kinds(&self) -> usize {
         self.phases + 1
     }
 
     /// A proposal has come. Of two for one view, the first counts.
-    pub(crate) fn on_arrival(&mut self, arrived: Time, view: View, seq: SeqNum) {
+    pub(super) fn on_arrival(&mut self, arrived: Time, view: View, seq: SeqNum) {
         let slot = self.slots.entry(seq).or_default();
         if slot.arrived.is_none_or(|(seen, _)| seen < view) {
             slot.arrived = Some((view, arrived));
@@ -58,7 +59,7 @@ impl SlotTimes {
 
     /// Takes note of a slot's progress; the phase that ended with it, if its beginning is known. An event of another
     /// kind is `None`.
-    pub(crate) fn on_event(&mut self, now: Time, event: &Event) -> Option<Sample> {
+    pub(super) fn on_event(&mut self, now: Time, event: &Event) -> Option<Sample> {
         let commit = self.phases.checked_sub(1)?;
         let sample = match *event {
             Event::PrePrepared { view, seq, .. } => {
@@ -95,7 +96,7 @@ impl SlotTimes {
 
 /// One console's latencies since its last frame.
 #[derive(Debug)]
-pub(crate) struct Latencies {
+pub(super) struct Latencies {
     histograms: Vec<Histogram<u32>>,
 }
 
@@ -107,7 +108,7 @@ impl Latencies {
     const MAX_BUCKETS: usize = 8192;
 
     /// Empty, for so many kinds.
-    pub(crate) fn new(kinds: usize) -> Latencies {
+    pub(super) fn new(kinds: usize) -> Latencies {
         let histogram = || {
             Histogram::new_with_bounds(1, Self::LONGEST_US, Self::SIGNIFICANT_DIGITS).expect("the bounds are in order")
         };
@@ -115,14 +116,14 @@ impl Latencies {
     }
 
     /// Counts one.
-    pub(crate) fn record(&mut self, (kind, took): Sample) {
+    pub(super) fn record(&mut self, (kind, took): Sample) {
         if let Some(histogram) = self.histograms.get_mut(kind) {
             histogram.saturating_record(took.0.max(1));
         }
     }
 
     /// What was counted since the last time.
-    pub(crate) fn take(&mut self) -> Vec<PhaseLatencies> {
+    pub(super) fn take(&mut self) -> Vec<PhaseLatencies> {
         self.histograms
             .iter_mut()
             .map(|histogram| {
@@ -141,7 +142,7 @@ impl Latencies {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use byztop_core::types::Digest;
+    use crate::types::Digest;
 
     const SEQ: SeqNum = SeqNum(7);
 
