@@ -5,6 +5,7 @@
 
 use super::network::Dice;
 use super::schedule::{Action, EvilDeed, Keys, Schedule, Weather};
+use crate::attack;
 use crate::committee::Committee;
 use crate::protocol::Settings;
 use crate::types::{ClientId, Micros, ProtocolName, ReplicaId, ReplicaSet, Time};
@@ -219,6 +220,8 @@ impl Swarm {
         let (a, b) = (self.dice.pick(&others), self.dice.pick(&others));
         let victims = if a == b || self.dice.per_mille(500) { a.to_string() } else { format!("{a}, {b}") };
         let delay = self.dice.between(1, 600);
+        let (client, rate) = (ClientId(self.dice.below(u64::from(HONEST_CLIENTS)) as u16), self.dice.between(1, 200));
+        let message = self.dice.pick(&attack::message_names());
         let forms = [
             "sign".to_string(),
             "crash".to_string(),
@@ -227,6 +230,16 @@ impl Swarm {
             format!("equivocation({victims})"),
             format!("equivocation({victims}, offset=1)"),
             format!("equivocation({victims}, mode=digest)"),
+            format!("censor({client})"),
+            format!("withhold({message})"),
+            "replay".to_string(),
+            format!("flood({rate}/s)"),
+            format!("mutate(0.{})", self.dice.between(1, 9)),
+            "forge-view-change".to_string(),
+            "forge-new-view".to_string(),
+            "lie-checkpoint".to_string(),
+            "lie-state".to_string(),
+            "lie-reply".to_string(),
         ];
         let attack = forms[self.dice.below(forms.len() as u64) as usize].clone();
         match self.dice.below(8) {
