@@ -5,6 +5,7 @@
 
 use super::network::Dice;
 use super::schedule::{Action, EvilDeed, Keys, Schedule, Weather};
+use crate::attack;
 use crate::committee::Committee;
 use crate::protocol::Settings;
 use crate::types::{ClientId, Micros, ProtocolName, ReplicaId, ReplicaSet, Time};
@@ -48,10 +49,6 @@ impl Schedule {
         Schedule { seed, protocol, committee, settings, keys, min_events: MIN_EVENTS, actions }
     }
 }
-
-/// What a Byzantine replica may never send in a run.
-const WITHHELD: [&str; 9] =
-    ["pre-prepare", "prepare", "commit", "view-change", "new-view", "checkpoint", "reply", "status", "committed"];
 
 /// A schedule in the making.
 struct Swarm {
@@ -224,27 +221,28 @@ impl Swarm {
         let (a, b) = (self.dice.pick(&others), self.dice.pick(&others));
         let victims = if a == b || self.dice.per_mille(500) { a.to_string() } else { format!("{a}, {b}") };
         let delay = self.dice.between(1, 600);
-        let name = self.dice.pick(&WITHHELD);
-        let (client, rate, share) = (self.dice.between(1, 4), self.dice.between(10, 300), self.dice.between(1, 9));
-        let attack = match self.dice.below(17) {
-            0 => "sign".to_string(),
-            1 => "crash".to_string(),
-            2 => format!("time({delay}ms)"),
-            3 => format!("dark({victims})"),
-            4 => format!("equivocation({victims})"),
-            5 => format!("equivocation({victims}, offset=1)"),
-            6 => format!("equivocation({victims}, mode=digest)"),
-            7 => format!("censor(c{client})"),
-            8 => format!("withhold({name})"),
-            9 => "replay".to_string(),
-            10 => format!("flood({rate}/s)"),
-            11 => format!("mutate(0.{share})"),
-            12 => "forge-view-change".to_string(),
-            13 => "forge-new-view".to_string(),
-            14 => "lie-checkpoint".to_string(),
-            15 => "lie-state".to_string(),
-            _ => "lie-reply".to_string(),
-        };
+        let (client, rate) = (ClientId(self.dice.below(u64::from(HONEST_CLIENTS)) as u16), self.dice.between(1, 200));
+        let message = self.dice.pick(&attack::message_names());
+        let forms = [
+            "sign".to_string(),
+            "crash".to_string(),
+            format!("time({delay}ms)"),
+            format!("dark({victims})"),
+            format!("equivocation({victims})"),
+            format!("equivocation({victims}, offset=1)"),
+            format!("equivocation({victims}, mode=digest)"),
+            format!("censor({client})"),
+            format!("withhold({message})"),
+            "replay".to_string(),
+            format!("flood({rate}/s)"),
+            format!("mutate(0.{})", self.dice.between(1, 9)),
+            "forge-view-change".to_string(),
+            "forge-new-view".to_string(),
+            "lie-checkpoint".to_string(),
+            "lie-state".to_string(),
+            "lie-reply".to_string(),
+        ];
+        let attack = forms[self.dice.below(forms.len() as u64) as usize].clone();
         match self.dice.below(8) {
             0 => format!("{attack} @p=0.{}", self.dice.between(1, 9)),
             1 => format!("{attack} @leader"),
