@@ -168,7 +168,8 @@ impl Swarm {
         let faulty = self.committee.faulty();
         let count = if self.dice.per_mille(150) { 0 } else { self.dice.between(1, faulty.max(1) as u64) as usize };
         let mut candidates: Vec<ReplicaId> = self.committee.members().collect();
-        for _ in 0..count.min(faulty) {
+        let plotted = if count.min(faulty) > 0 { self.plot(&mut candidates) } else { 0 };
+        for _ in plotted..count.min(faulty) {
             // Whoever leads early has more to lie about.
             let most = if self.dice.per_mille(400) { candidates.len().min(faulty + 1) } else { candidates.len() };
             let replica = candidates.remove(self.dice.below(most as u64) as usize);
@@ -178,6 +179,60 @@ impl Swarm {
                 _ => self.attacker(replica),
             }
         }
+    }
+
+    /// Faults that are nothing by themselves and much together. Returns how many replicas are spent on it, one or none.
+    fn plot(&mut self, candidates: &mut Vec<ReplicaId>) -> usize {
+        match self.dice.below(10) {
+            0 => self.takeover(candidates.remove(1)),
+            1 => self.wrong_help(candidates),
+            2 => self.turncoat(candidates.remove(0)),
+            3 => self.starvation(candidates.remove(0)),
+            _ => return 0,
+        }
+        1
+    }
+
+    /// The first primary stops while slots are half done, and the second one lies about them.
+    fn takeover(&mut self, liar: ReplicaId) {
+        let (at, span) = (self.moment(), self.dice.between(300_000, 2_000_000));
+        let (all, some) = (self.committee.members().collect(), self.some());
+        self.at(Time(0), Action::Attack { replica: liar, attack: "forge-new-view".to_string() });
+        // Some hear nobody for a moment: they prepare, and never learn what was committed.
+        self.at(Time(at.0.saturating_sub(20_000)), Action::Cut { from: all, to: some });
+        self.at(at, Action::Freeze(ReplicaId(0)));
+        self.at(Time(at.0 + 5_000), Action::Join);
+        self.at(Time(at.0 + span), Action::Thaw(ReplicaId(0)));
+    }
+
+    /// A replica is cut off until the others have collected what it misses, and is then helped by a liar.
+    fn wrong_help(&mut self, candidates: &mut Vec<ReplicaId>) {
+        let last = candidates.len() as u64 - 1;
+        let liar = candidates.remove(self.dice.between(1, last) as usize);
+        let lost = self.dice.pick(candidates);
+        let (from, to) = ([lost].into_iter().collect(), self.others([lost].into_iter().collect()));
+        let start = Time(self.moment().0 / 4);
+        let span = self.end.0 / 2;
+        self.at(Time(0), Action::Attack { replica: liar, attack: "lie-state".to_string() });
+        self.at(start, Action::Cut { from, to });
+        self.at(start, Action::Cut { from: to, to: from });
+        self.at(Time(start.0 + span), Action::Join);
+    }
+
+    /// A primary leads two lives and keeps changing who sees which.
+    fn turncoat(&mut self, replica: ReplicaId) {
+        let mut at = Time(0);
+        for _ in 0..self.dice.between(5, 30) {
+            let first = self.some();
+            self.at(at, Action::Twin { replica, first });
+            at = Time(at.0 + self.dice.between(1_000, 100_000));
+        }
+    }
+
+    /// A primary serves everyone but one client, to the end.
+    fn starvation(&mut self, replica: ReplicaId) {
+        let client = self.dice.between(1, u64::from(HONEST_CLIENTS));
+        self.at(Time(0), Action::Attack { replica, attack: format!("censor(c{client})") });
     }
 
     fn amnesiac(&mut self, replica: ReplicaId) {

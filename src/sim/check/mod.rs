@@ -15,6 +15,7 @@ mod liveness;
 mod money;
 mod once;
 mod real_time;
+mod refusals;
 mod results;
 mod statements;
 mod validity;
@@ -27,6 +28,7 @@ use crate::app::smallbank::SmallBank;
 use crate::attack::{Byzantine, Forge};
 use crate::committee::Committee;
 use crate::protocol::{Protocol, Settings};
+use crate::rejection::Rejection;
 use crate::replica::{Output, Submission};
 use crate::types::{Digest, ReplicaId, ReplicaSet, Session, Timestamp};
 
@@ -79,6 +81,15 @@ where
         Ok(())
     }
 
+    /// A message is refused at a replica's door.
+    ///
+    /// # Errors
+    ///
+    /// What does not hold any more.
+    fn on_refused(&mut self, _by: ReplicaId, _from: ReplicaId, _why: &Rejection) -> Result<(), String> {
+        Ok(())
+    }
+
     /// A replica starts again and knows nothing of what it was.
     fn on_restart(&mut self, _seat: usize) {}
 }
@@ -113,6 +124,7 @@ where
                 Box::new(complaint::Complaints::default()),
                 Box::new(bounds::Bounds),
                 Box::new(accusation::Accusation { byzantine }),
+                Box::new(refusals::Refusals { byzantine }),
                 Box::new(evidence::Evidence::new(committee, byzantine, settings.window_slots)),
             ],
             history: History::new(settings),
@@ -139,6 +151,12 @@ where
         checkers
             .iter_mut()
             .try_for_each(|checker| checker.on_accepted(accepted, history).map_err(|what| (checker.name(), what)))
+    }
+
+    pub(super) fn on_refused(&mut self, by: ReplicaId, from: ReplicaId, why: &Rejection) -> Result<(), Broken> {
+        self.checkers
+            .iter_mut()
+            .try_for_each(|checker| checker.on_refused(by, from, why).map_err(|what| (checker.name(), what)))
     }
 
     pub(super) fn on_restart(&mut self, seat: usize) {

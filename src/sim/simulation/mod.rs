@@ -177,7 +177,9 @@ where
             Ok(verified) => self.input(seat, Some(parcel), Input::Peer(from, verified)),
             Err(why) => {
                 self.log(|line| write!(line, " (refused at the door: {why})"));
+                let checked = self.checks.on_refused(to, from, &why);
                 self.notes.push((to, Event::Rejected { from, why, count: 1 }));
+                self.judge(checked);
             }
         }
     }

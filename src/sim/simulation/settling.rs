@@ -4,11 +4,15 @@ use super::Simulation;
 use crate::attack::Forge;
 use crate::protocol::Protocol;
 use crate::sim::check::Deadline;
+use crate::sim::clients::Clients;
 use crate::sim::queue::Happening;
 use crate::types::{ClientId, Micros, Session};
 
 /// After the safety phase: how often it is looked whether all is settled.
 pub(super) const SETTLING: Micros = Micros::from_millis(20);
+
+/// A request that has waited for so long may be starved: others are served meanwhile, to see whether it is.
+const STARVING: Micros = Micros::from_millis(2000);
 
 impl<P: Protocol> Simulation<P>
 where
@@ -17,11 +21,16 @@ where
     /// Ends the run if all is well and it was long enough; goes on with one more request if it was not.
     pub(super) fn settle(&mut self) {
         let unsettled = self.unsettled();
+        let is_starving = self.clients.open().any(|(_, since)| self.now.since(since) > STARVING);
         let Some(deadline) = self.deadline.as_mut() else { return };
         if let Some(what) = unsettled {
             if deadline.has_passed(self.now) {
                 let bound = deadline.bound().as_millis();
                 return self.break_off(Deadline::NAME, format!("{what}, {bound} ms after the network healed"));
+            }
+            // Rule 17: that others are served helps nobody who is not. Whoever finds a pool full is refused by right.
+            if is_starving && self.schedule.settings.pool_submissions >= Clients::MAX_OPEN {
+                self.ask_for_more();
             }
         } else {
             deadline.extend(self.now);
@@ -29,10 +38,15 @@ where
                 self.is_over = true;
                 return;
             }
-            let (client, draw) = (ClientId(self.steps as u16 % 3), self.steps);
-            self.submit(client, 2, draw, self.schedule.committee.members().collect());
+            self.ask_for_more();
         }
         self.enqueue(self.now.after(SETTLING), Happening::Settling);
+    }
+
+    /// One more request, of the honest clients in turn.
+    fn ask_for_more(&mut self) {
+        let (client, draw) = (ClientId((self.steps % 3) as u16), self.steps);
+        self.submit(client, 2, draw, self.schedule.committee.members().collect());
     }
 
     /// What is not settled: an open request, or a replica that has not caught up.
