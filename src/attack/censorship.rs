@@ -71,3 +71,30 @@ pub(super) fn is_by(clients: &BTreeSet<ClientId>, submission: &Signed<Submission
 pub(super) fn late<M>(submission: Signed<Submission>) -> Input<M> {
     Input::Client(Verified::part(submission))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::Signature;
+    use crate::types::{Session, Timestamp};
+
+    fn submission(number: usize) -> Signed<Submission> {
+        let session = Session { client: ClientId(0), index: (number % 1000) as u16 };
+        let body = Submission { session, timestamp: Timestamp(1 + number as u64), operations: vec![] };
+        Signed { body, signature: Signature::BLANK }
+    }
+
+    #[test]
+    fn what_is_hidden_is_bounded_and_handed_over_once() {
+        let mut hidden = Hidden::default();
+        (0..MAX_HIDDEN + 3).for_each(|number| hidden.keep(submission(number)));
+        assert_eq!((hidden.submissions.len(), hidden.arrivals.len()), (MAX_HIDDEN, MAX_HIDDEN));
+        let digest = |number| submission(number).body.digest();
+        let mut wanted = vec![digest(0), digest(7)];
+        let found: Option<PeerMessage<()>> = hidden.hand_over(&mut wanted);
+        assert_eq!((found, &wanted), (Some(PeerMessage::Bodies(vec![submission(7)])), &vec![digest(0)]));
+        assert_eq!(hidden.hand_over::<()>(&mut vec![digest(7)]), None);
+        let rest = hidden.take_all();
+        assert_eq!((rest.len(), &rest[0]), (MAX_HIDDEN - 1, &submission(3)), "in the order in which they came");
+    }
+}

@@ -88,3 +88,28 @@ fn number_of(digest: Digest) -> u64 {
     let [a, b, c, d, e, f, g, h, ..] = digest.0;
     u64::from_le_bytes([a, b, c, d, e, f, g, h])
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::RngExt as _;
+
+    use super::*;
+
+    #[test]
+    fn the_same_throw_about_the_same_thing_falls_the_same_way() {
+        let subject = |view, seq, name| Subject { view: Some(View(view)), place: Place::Slot(SeqNum(seq)), name };
+        let throw = |subject: Subject, seed, attack, salt| subject.dice(seed, attack, salt).random::<u64>();
+        let first = throw(subject(1, 2, "commit"), 3, "mutate", 4);
+        assert_eq!(first, throw(subject(1, 2, "commit"), 3, "mutate", 4));
+        for (other, seed, attack, salt) in [
+            (subject(2, 2, "commit"), 3, "mutate", 4),
+            (subject(1, 3, "commit"), 3, "mutate", 4),
+            (subject(1, 2, "prepare"), 3, "mutate", 4),
+            (subject(1, 2, "commit"), 4, "mutate", 4),
+            (subject(1, 2, "commit"), 3, "lie-state", 4),
+            (subject(1, 2, "commit"), 3, "mutate", 5),
+        ] {
+            assert_ne!(first, throw(other, seed, attack, salt), "{other:?} {seed} {attack} {salt}");
+        }
+    }
+}

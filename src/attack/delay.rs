@@ -47,3 +47,20 @@ impl<M> Delayed<M> {
         self.outputs.first_key_value().map(|((at, _), _)| *at)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::Event;
+
+    #[test]
+    fn what_is_held_back_is_bounded_and_leaves_in_order() {
+        let mut delayed = Delayed::<()>::default();
+        let note = |name: u64| Output::Note(Event::AttackEnded { name: name.to_string() });
+        let early: Vec<_> = (0..MAX_DELAYED as u64 + 2).filter_map(|i| delayed.hold_back(Time(i), note(i))).collect();
+        assert_eq!(early, [note(0), note(1)]);
+        assert_eq!(delayed.release(Time(3)).collect::<Vec<_>>(), [note(2), note(3)]);
+        assert_eq!(delayed.next(), Some(Time(4)));
+        assert_eq!(delayed.release_all().count(), MAX_DELAYED - 2);
+    }
+}

@@ -93,3 +93,26 @@ fn with_content_of<M: Forge>(message: &PeerMessage<M>, earlier: &PeerMessage<M>)
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pbft::message::{Commit, Message};
+    use crate::protocol::Recipients;
+    use crate::types::{Digest, ReplicaId, View};
+
+    #[test]
+    fn the_slot_before_is_remembered_and_not_for_ever() {
+        let mut earlier = Earlier::default();
+        let commit = |seq| {
+            let body = Commit { view: View(0), seq: SeqNum(seq), digest: Digest::ZERO, replica: ReplicaId(0) };
+            PeerMessage::Protocol(Message::Commit(Signed::unsigned(body)))
+        };
+        let output = |seq| Output::Send(Recipients::All, commit(seq));
+        let subject = |seq| Subject::of(&output(seq)).expect("it has a slot");
+        (1..=1000).for_each(|seq| earlier.remember(&subject(seq), &output(seq)));
+        assert_eq!(earlier.by_name["commit"].len(), MAX_EARLIER);
+        assert_eq!(earlier.before(&subject(1000)), Some(&commit(999)));
+        assert_eq!(earlier.before(&subject(5)), None);
+    }
+}

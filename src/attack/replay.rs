@@ -74,3 +74,28 @@ fn may_be_relayed<M: Forge>(message: &PeerMessage<M>) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use rand::SeedableRng as _;
+
+    use super::*;
+    use crate::pbft::message::Message;
+    use crate::types::SeqNum;
+
+    #[test]
+    fn each_name_has_its_places_and_its_turn() {
+        let mut ring = Ring::default();
+        ring.keep(&PeerMessage::FetchBodies(vec![]));
+        let ask = |seq| PeerMessage::Protocol(Message::Ask { from: SeqNum(seq) });
+        (0..1000).for_each(|seq| ring.keep(&ask(seq)));
+        assert_eq!(ring.by_name.values().map(VecDeque::len).collect::<Vec<_>>(), [PER_NAME, 1]);
+        let mut dice = Dice::seed_from_u64(1);
+        let picked: Vec<_> = (0..400).filter_map(|_| ring.pick(&mut dice)).collect();
+        let rare = picked.iter().filter(|message| message.name() == "fetch").count();
+        assert!((150..250).contains(&rare), "votes do not crowd it out: {rare} of {}", picked.len());
+        assert!(!picked.contains(&ask(0)) && picked.contains(&ask(999)), "the oldest make room");
+        (0..10).for_each(|_| ring.keep(&PeerMessage::Bodies(vec![])));
+        assert_eq!(ring.by_name["bodies"].len(), BULKY_PER_NAME);
+    }
+}

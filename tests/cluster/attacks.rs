@@ -2,7 +2,7 @@
 //! nobody honest is accused. What an attack gives away convicts its attacker.
 
 use byztop_core::attack::parse;
-use byztop_core::protocol::Event;
+use byztop_core::protocol::{Event, QueueLevel};
 use byztop_core::rejection::Rejection;
 use byztop_core::telemetry::Counters;
 use byztop_core::types::{ReplicaId, View};
@@ -31,6 +31,9 @@ fn assert_unharmed(cluster: &mut Cluster, attackers: &[u8], asked: &Asked, what:
             |event: &Event| matches!(event, Event::Rejected { from, why, .. } if from == replica && !is_early(why));
         let refused = cluster.notes.iter().find(|(_, by, event)| honest.contains(by) && is_refused(event));
         assert_eq!(refused, None, "{what}: {replica} says nothing that honest replicas refuse");
+        cluster.node(*replica).replica().queues(&mut |QueueLevel { name, len, bound }| {
+            assert!(len <= bound, "{what}: {replica} has {len} of at most {bound} {name}");
+        });
     }
     for (believed, replies) in cluster.believed() {
         let is_true = honest.iter().filter_map(|replica| replies.get(replica)).all(|reply| reply == believed);
