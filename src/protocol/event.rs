@@ -159,3 +159,35 @@ impl std::fmt::Display for Complaint {
         }
     }
 }
+
+impl std::fmt::Display for Event {
+    /// A few words, as in a transcript: `prepared v1 s12`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Event::PrePrepared { view, seq, digest } => write!(f, "pre-prepared v{view} s{seq} {}", digest.short()),
+            Event::Prepared { view, seq } => write!(f, "prepared v{view} s{seq}"),
+            Event::Committed { view, seq } => write!(f, "committed v{view} s{seq}"),
+            Event::Executed { seq, submissions, .. } => write!(f, "executed s{seq}, ran {submissions}"),
+            Event::Asked { from } => write!(f, "asks for s{from} and on"),
+            Event::ViewChangeAsked { view, why } => write!(f, "asks for v{view}: {why}"),
+            Event::ViewEntered { view, primary, forced, nulls } => {
+                write!(f, "enters v{view} of {primary}, {forced} slots repeated, {nulls} of them null")
+            }
+            Event::CheckpointStable { seq, digest } => write!(f, "stable s{seq} {}", digest.short()),
+            Event::Diverged { seq, mine, certified } => {
+                write!(f, "diverged at s{seq}: {} here, {} certified", mine.short(), certified.short())
+            }
+            Event::TransferBegan { target } => write!(f, "fetches the state of s{target}"),
+            Event::TransferDone { seq, leaves, bytes } => {
+                write!(f, "installed the state of s{seq}, {leaves} leaves, {bytes} bytes")
+            }
+            Event::Observing { until } => write!(f, "lost its log, watches until s{until}"),
+            Event::Rejoined => f.write_str("takes part again"),
+            Event::Rejected { from, why, .. } => write!(f, "refuses {from}: {why}"),
+            Event::Proved { summary, .. } => write!(f, "proof: {summary}"),
+            Event::AttackSet { attack } => write!(f, "attacks: {attack}"),
+            Event::AttackEnded { name } => write!(f, "ends {name}"),
+            Event::Healed => f.write_str("healed"),
+        }
+    }
+}

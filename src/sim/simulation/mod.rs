@@ -235,7 +235,7 @@ where
                     self.mix(&[7, seat as u64, slot.seq.0, slot.ran.len() as u64], &slot.batch.digest().0);
                 }
                 Output::Note(event) => {
-                    self.log(|line| write!(line, " [{event:?}]"));
+                    self.log(|line| write!(line, " [{event}]"));
                     self.coverage.note(&event, !self.byzantine.is_empty());
                     self.notes.push((id, event));
                 }
