@@ -157,7 +157,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
                 Ok(()) => {}
             },
             Input::Client(submission) => {
-                if self.on_submission(now, submission.into_inner(), outputs) == Admission::Full {
+                if self.on_submission(now, None, submission.into_inner(), outputs) == Admission::Full {
                     // Refused work starts no timer: the client hears of it and comes again.
                     self.counters.submissions_refused += 1;
                 }
@@ -220,7 +220,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
             PeerMessage::Checkpoint(checkpoint) => self.on_checkpoint(now, from, &checkpoint, outputs),
             PeerMessage::Proof(proof) => self.on_proof(now, *proof, outputs),
             PeerMessage::Forward(submission) => {
-                self.on_submission(now, submission, outputs);
+                self.on_submission(now, Some(from), submission, outputs);
                 Ok(())
             }
             PeerMessage::FetchBodies(digests) => {
@@ -237,7 +237,13 @@ impl<P: Protocol, A: Application> Replica<P, A> {
     }
 
     /// A submission, from its client or passed on by a peer.
-    fn on_submission(&mut self, now: Time, submission: Signed<Submission>, outputs: &mut Outputs<P>) -> Admission {
+    fn on_submission(
+        &mut self,
+        now: Time,
+        source: Option<ReplicaId>,
+        submission: Signed<Submission>,
+        outputs: &mut Outputs<P>,
+    ) -> Admission {
         let Submission { session, timestamp, .. } = submission.body;
         let digest = submission.body.digest();
         if self.pool.wants(&digest) {
@@ -257,7 +263,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
             Freshness::New if !self.state.app.is_well_formed(&submission.body.operations) => return Admission::Known,
             Freshness::New => {}
         }
-        let admission = self.pool.admit(now, digest, submission);
+        let admission = self.pool.admit(now, digest, submission, source);
         match admission {
             Admission::Admitted => {
                 self.act(now, |protocol, cx| protocol.on_request(cx));

@@ -1,7 +1,7 @@
 //! The pool: submissions that wait to be ordered, and the bodies behind every digest that a replica may need.
 //!
-//! Bounds: one waiting submission per session, [`Settings::pool_submissions`] in all; what is refused is answered *busy*
-//! and starts no timer (rule 17). Other bodies are kept only if a proposal between the watermarks names them, until that
+//! Bounds: one waiting submission per session, [`Settings::pool_submissions`] from clients and as many from each replica
+//! that passes on what it admitted itself; what is refused is answered *busy* and starts no timer (rule 17). Other bodies are kept only if a proposal between the watermarks names them, until that
 //! slot is behind a stable checkpoint; once executed they are kept for another window, since a later slot may name them
 //! again and a replica that fetched the state in between has to get them from somebody.
 
@@ -28,6 +28,8 @@ struct Waiting {
     session: Session,
     timestamp: Timestamp,
     arrival: Arrival,
+    /// Who has passed it on; none if its client was here.
+    source: Option<ReplicaId>,
     /// Whether this view's primary, being us, has proposed it.
     is_proposed: bool,
     /// The last view whose primary was given the body (rule 24).
@@ -57,6 +59,8 @@ pub(super) struct RequestPool {
     window_slots: u64,
     bodies: BTreeMap<Digest, Body>,
     waiting: BTreeMap<Digest, Waiting>,
+    /// How many wait from each source.
+    by_source: BTreeMap<Option<ReplicaId>, usize>,
     by_session: BTreeMap<Session, Digest>,
     /// What each session waited for before, as long as its body may be asked for by a proposal that is late.
     superseded: BTreeMap<Session, Digest>,
@@ -77,6 +81,7 @@ impl RequestPool {
             window_slots: settings.window_slots,
             bodies: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            by_source: BTreeMap::new(),
             by_session: BTreeMap::new(),
             superseded: BTreeMap::new(),
             by_arrival: BTreeMap::new(),
@@ -88,20 +93,30 @@ impl RequestPool {
         }
     }
 
-    /// Takes in a submission that has not been executed.
-    pub(super) fn admit(&mut self, now: Time, digest: Digest, submission: Signed<Submission>) -> Admission {
+    /// Takes in a submission that has not been executed, from its client or from a replica that passes it on. What a
+    /// replica has admitted has room with the others too: were it refused there, its timer would depose a primary that
+    /// is merely busy.
+    pub(super) fn admit(
+        &mut self,
+        now: Time,
+        digest: Digest,
+        submission: Signed<Submission>,
+        source: Option<ReplicaId>,
+    ) -> Admission {
         let Submission { session, timestamp, .. } = submission.body;
         let waiting = self.by_session.get(&session).map(|earlier| (*earlier, self.waiting[earlier].timestamp));
         match waiting {
             Some((_, earlier)) if earlier >= timestamp => return Admission::Known,
             // The session has moved on: it holds one place, and its newest submission gets it.
             Some((superseded, _)) => self.supersede(session, superseded),
-            None if self.waiting.len() >= self.capacity => return Admission::Full,
+            None if self.by_source.get(&source).is_some_and(|count| *count >= self.capacity) => return Admission::Full,
             None => {}
         }
         self.arrivals += 1;
         let arrival = (now, self.arrivals);
-        self.waiting.insert(digest, Waiting { session, timestamp, arrival, is_proposed: false, forwarded_in: None });
+        *self.by_source.entry(source).or_default() += 1;
+        let waiting = Waiting { session, timestamp, arrival, source, is_proposed: false, forwarded_in: None };
+        self.waiting.insert(digest, waiting);
         self.by_session.insert(session, digest);
         self.by_arrival.insert(arrival, digest);
         self.queues.entry(session.client).or_default().push_back(digest);
@@ -222,8 +237,9 @@ impl RequestPool {
     pub(super) fn queues(&self, visit: &mut dyn FnMut(QueueLevel)) {
         let named = 3 * self.window_slots as usize * Batch::MAX_SUBMISSIONS;
         let mut level = |name, len, bound| visit(QueueLevel { name, len, bound });
-        level("waiting submissions", self.waiting.len(), self.capacity);
-        level("bodies", self.bodies.len(), self.capacity + self.superseded.len() + named);
+        let waiting = self.capacity * self.by_source.len().max(1);
+        level("waiting submissions", self.waiting.len(), waiting);
+        level("bodies", self.bodies.len(), waiting + self.superseded.len() + named);
         level("wanted bodies", self.wanted.len(), named);
     }
 
@@ -250,6 +266,9 @@ impl RequestPool {
 
     fn stop_waiting(&mut self, digest: Digest) {
         let Some(waiting) = self.waiting.remove(&digest) else { return };
+        if let Some(count) = self.by_source.get_mut(&waiting.source) {
+            *count -= 1;
+        }
         self.by_session.remove(&waiting.session);
         self.by_arrival.remove(&waiting.arrival);
         // The queue's entry goes when its turn comes, or with the queue.
@@ -348,7 +367,7 @@ mod tests {
     }
 
     fn admit(pool: &mut RequestPool, at: u64, (digest, signed): (Digest, Signed<Submission>)) -> Admission {
-        pool.admit(Time(at), digest, signed)
+        pool.admit(Time(at), digest, signed, None)
     }
 
     #[test]
@@ -406,7 +425,7 @@ mod tests {
         let mut pool = RequestPool::new(&settings);
         let (digest, signed) = submission(0, 0, 1);
         let batch = Batch { submissions: vec![digest] };
-        pool.admit(Time(1), digest, signed);
+        pool.admit(Time(1), digest, signed, None);
         pool.hold(&batch, SeqNum(7));
         admit(&mut pool, 2, submission(0, 0, 2));
         assert_eq!(pool.missing(&batch), [], "superseded, and needed to execute slot 7");
@@ -421,7 +440,7 @@ mod tests {
     fn a_session_that_the_others_have_answered_leaves_the_body_for_a_proposal_that_is_late() {
         let mut pool = RequestPool::new(&Settings::default());
         let (digest, signed) = submission(0, 0, 1);
-        pool.admit(Time(1), digest, signed);
+        pool.admit(Time(1), digest, signed, None);
         admit(&mut pool, 2, submission(0, 0, 2));
         let late = Batch { submissions: vec![digest] };
         assert_eq!(pool.missing(&late), []);

@@ -1,7 +1,7 @@
 //! What must not stop the cluster: a request timer under load, view changes that part ways, views that begin beyond a
 //! replica's window, messages that are lost once.
 
-use byztop_core::protocol::Event;
+use byztop_core::protocol::{Event, Settings};
 use byztop_core::types::{SeqNum, View};
 
 use crate::support::{Cluster, id};
@@ -78,4 +78,27 @@ fn rule_29_a_primary_that_lost_its_log_is_deposed_on_an_idle_cluster() {
     assert!(cluster.notes.iter().any(|(_, replica, event)| *replica == id(1) && *event == Event::Rejoined));
     let replicas = all(&cluster);
     cluster.assert_equal(&replicas);
+}
+
+#[test]
+fn rule_17_overload_deposes_nobody() {
+    let settings = Settings { pool_submissions: 1, batch_submissions: 1, request_timeout_ms: 400, ..settings() };
+    let mut cluster = Cluster::new(4, settings, 35);
+    // One request waits at the backups; the primary hears it too, but there another one was always faster.
+    let unlucky = cluster.signed(1, 1, 1, &[pay(1, 2)]);
+    for round in 1..=600 {
+        let lucky = cluster.signed(0, 0, round, &[pay(3, 4)]);
+        cluster.hand_over(id(1), lucky.clone());
+        for replica in [1, 2, 3, 4] {
+            cluster.hand_over(id(replica), unlucky.clone());
+        }
+        cluster.run_ms(5);
+    }
+    assert!(
+        cluster.is_answered((unlucky.body.session, unlucky.body.timestamp)),
+        "at half of its time it was passed on"
+    );
+    assert_eq!(cluster.view(id(2)), View(0));
+    assert!(!cluster.noted(|event| matches!(event, Event::ViewChangeAsked { .. })), "refused work starts no timer");
+    assert!(cluster.executed(id(1)) > SeqNum(100), "and the cluster works");
 }
