@@ -170,6 +170,15 @@ fn rule_12_a_new_view_whose_o_differs_by_one_entry_is_evidence() {
     );
 }
 
+/// Nobody needs a key to claim this: whoever looks at it must not make room for every slot in between.
+#[test]
+fn rule_12_a_new_view_about_slots_far_apart_costs_nothing() {
+    let lie = new_view(vec![view_change(0, vec![prepared(u64::MAX, 7, &[])])], &[]);
+    assert_eq!(lie.incriminates(), Some(ReplicaId(1)));
+    let proof = Proof::SelfIncriminating(Box::new(lie));
+    assert_eq!(proof.verify(&verifier()), Err(Rejection::BadCertificate(CertificateFault::TooFew)));
+}
+
 #[test]
 fn a_new_view_needs_a_quorum_of_distinct_view_changes() {
     let fault = |fault| Err(Rejection::BadCertificate(fault));
