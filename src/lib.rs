@@ -39,6 +39,7 @@
 
 pub mod app;
 pub mod attack;
+pub mod client;
 pub mod committee;
 pub mod crypto;
 pub mod evidence;
@@ -46,6 +47,7 @@ pub mod pbft;
 pub mod protocol;
 pub mod rejection;
 pub mod replica;
+pub mod sim;
 pub mod telemetry;
 pub mod types;
 pub mod wire;

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use super::proof::{Proof, shared_submission};
 use crate::committee::Committee;
 use crate::crypto::{Kind, Statement};
-use crate::protocol::{Claim, Message};
+use crate::protocol::{Batch, Claim, Message};
 use crate::types::{Digest, ReplicaId, ReplicaSet, SeqNum, View};
 
 const PER_AUTHOR_WINDOWS: u64 = 8;
@@ -236,6 +236,12 @@ impl Auditor {
             + self.strays.values().map(VecDeque::len).sum::<usize>()
     }
 
+    /// The most that [`Auditor::len`] can be: of each author so many statements, each with what a batch can name.
+    pub fn bound(&self) -> usize {
+        let statements = PER_AUTHOR_WINDOWS as usize * self.window_slots as usize + STRAY_HEADERS + 1;
+        self.committee.size() * statements * (Batch::MAX_SUBMISSIONS + 2)
+    }
+
     /// Whether it holds nothing.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -263,7 +269,6 @@ mod tests {
     use super::*;
     use crate::crypto::{Author, Signature};
     use crate::pbft;
-    use crate::protocol::Batch;
 
     const WINDOW: u64 = 4;
 

@@ -105,6 +105,11 @@ impl Log {
         self.slots.iter().rev().find(|(_, slot)| slot.proposal.is_some()).map(|(seq, _)| *seq)
     }
 
+    /// How many slots there are, and how many batches.
+    pub(super) fn len(&self) -> (usize, usize) {
+        (self.slots.len(), self.batches.len())
+    }
+
     /// Keeps a batch until no slot speaks of it.
     pub(super) fn keep_batch(&mut self, batch: Batch) {
         self.batches.insert(batch.digest(), batch);

@@ -473,4 +473,11 @@ impl crate::protocol::Message for Message {
             _ => None,
         }
     }
+
+    fn asks_for(&self) -> Option<(ReplicaId, View)> {
+        match self {
+            Message::ViewChange(signed) => Some((signed.body.replica, signed.body.view)),
+            _ => None,
+        }
+    }
 }

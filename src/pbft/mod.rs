@@ -25,8 +25,8 @@ use self::message::{NewView, ViewChange};
 use crate::committee::Committee;
 use crate::crypto::{Signed, Verified};
 use crate::protocol::{
-    CheckpointCertificate, Complaint, Context, Event, PhaseVotes, Protocol, Settings, SlotPhase, SlotVotes, Status,
-    Timer, Watermarks,
+    CheckpointCertificate, Complaint, Context, Event, PhaseVotes, Protocol, QueueLevel, Settings, SlotPhase, SlotVotes,
+    Status, Timer, Watermarks,
 };
 use crate::rejection::Rejection;
 use crate::types::{ProtocolName, ReplicaId, SeqNum, Time, View};
@@ -258,6 +258,18 @@ impl Protocol for Pbft {
 
     fn slots(&self) -> Vec<(SeqNum, SlotPhase)> {
         self.log.after(self.executed).map(|(seq, slot)| (seq, slot.phase(self.view))).collect()
+    }
+
+    fn queues(&self, visit: &mut dyn FnMut(QueueLevel)) {
+        let (n, window) = (self.committee.size(), self.settings.window_slots as usize);
+        let (slots, batches) = self.log.len();
+        let mut level = |name, len, bound| visit(QueueLevel { name, len, bound });
+        // The log reaches back to the checkpoint before the stable one.
+        level("slots", slots, 2 * window);
+        // A slot may know one batch each as proposed, prepared and committed.
+        level("batches", batches, 3 * 2 * window);
+        level("view changes", self.view_changes.len(), n);
+        level("peers", self.peers.len(), n);
     }
 
     fn votes(&self, seq: Option<SeqNum>) -> Option<SlotVotes> {

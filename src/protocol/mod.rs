@@ -115,6 +115,9 @@ pub trait Protocol: Send + 'static {
     /// The unexecuted slots it knows of, ascending, with the phase each has completed; at most one window.
     fn slots(&self) -> Vec<(SeqNum, SlotPhase)>;
 
+    /// How full each queue, map and log is that grows with what others send.
+    fn queues(&self, visit: &mut dyn FnMut(QueueLevel));
+
     /// The votes it holds for a slot that is still in its log, or else for the newest one with a proposal.
     fn votes(&self, seq: Option<SeqNum>) -> Option<SlotVotes>;
 }
@@ -143,6 +146,20 @@ pub trait Message:
 
     /// Whose guilt the message proves by itself, its signatures being good.
     fn incriminates(&self) -> Option<ReplicaId>;
+
+    /// Who asks for which view with it.
+    fn asks_for(&self) -> Option<(ReplicaId, View)>;
+}
+
+/// How full a queue is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct QueueLevel {
+    /// What is in it, for people: `unexecuted slots`.
+    pub name: &'static str,
+    /// How many there are.
+    pub len: usize,
+    /// How many there may be at most.
+    pub bound: usize,
 }
 
 impl Claim {
@@ -205,6 +222,20 @@ pub enum Timer {
     StateTransfer,
     /// The attack layer releases what it held back.
     Delayed,
+}
+
+impl Timer {
+    /// Every timer, in the order of its place.
+    pub const ALL: [Timer; 8] = [
+        Timer::Request,
+        Timer::Ask,
+        Timer::ViewChange,
+        Timer::Status,
+        Timer::Forward,
+        Timer::Bodies,
+        Timer::StateTransfer,
+        Timer::Delayed,
+    ];
 }
 
 /// What a protocol wants done, in order.

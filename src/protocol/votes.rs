@@ -66,6 +66,16 @@ impl Votes {
         tally.into_iter().collect()
     }
 
+    /// How many votes there are.
+    pub fn len(&self) -> usize {
+        self.by_voter.len()
+    }
+
+    /// Whether nobody has voted.
+    pub fn is_empty(&self) -> bool {
+        self.by_voter.is_empty()
+    }
+
     /// Forgets the votes of views below `view`.
     pub fn forget_before(&mut self, view: View) {
         self.by_voter = self.by_voter.split_off(&(view, ReplicaId(0)));

@@ -97,6 +97,16 @@ impl<A> Checkpoints<A> {
         Ok(quorum.map(|certificate| CheckpointCertificate::new(seq, digest, certificate.signatures)))
     }
 
+    /// How many votes it holds.
+    pub(super) fn vote_count(&self) -> usize {
+        self.votes.values().map(Votes::len).sum()
+    }
+
+    /// How many states it holds still.
+    pub(super) fn snapshot_count(&self) -> usize {
+        self.snapshots.len()
+    }
+
     /// Our newest checkpoint, while it is not stable.
     pub(super) fn unstable_own(&self) -> Option<&Signed<Checkpoint>> {
         self.newest_own.as_ref().filter(|own| own.body.seq > self.stable.seq())

@@ -32,8 +32,8 @@ use crate::committee::Committee;
 use crate::crypto::{Signed, Verified};
 use crate::evidence::{Auditor, Finding, Proof, Rule};
 use crate::protocol::{
-    self, Batch, CheckpointCertificate, Context, Event, Protocol, Recipients, Settings, SlotPhase, SlotVotes, Status,
-    Timer,
+    self, Batch, CheckpointCertificate, Context, Event, Protocol, QueueLevel, Recipients, Settings, SlotPhase,
+    SlotVotes, Status, Timer,
 };
 use crate::rejection::Rejection;
 use crate::telemetry::Counters;
@@ -358,6 +358,20 @@ impl<P: Protocol, A: Application> Replica<P, A> {
     /// The votes it holds for a slot, or for the newest one.
     pub fn votes(&self, seq: Option<SeqNum>) -> Option<SlotVotes> {
         self.protocol.votes(seq)
+    }
+
+    /// How full everything is that grows with what others send.
+    pub fn queues(&self, visit: &mut dyn FnMut(QueueLevel)) {
+        self.protocol.queues(visit);
+        self.pool.queues(visit);
+        let window = self.settings.window_slots as usize;
+        let n = self.committee.size();
+        let mut level = |name, len, bound| visit(QueueLevel { name, len, bound });
+        level("decided slots", self.decided.len(), 2 * window);
+        level("checkpoint votes", self.checkpoints.vote_count(), n * 2 * window);
+        level("snapshots", self.checkpoints.snapshot_count(), 2 * window + 2);
+        level("audited statements", self.auditor.len(), self.auditor.bound());
+        level("proofs", self.proved.len(), Self::MAX_PROVED);
     }
 
     /// Fills in the counters that the replica itself keeps; the driver fills in the others.

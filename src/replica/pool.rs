@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::submission::Submission;
 use crate::crypto::Signed;
-use crate::protocol::{self, Batch, Settings};
+use crate::protocol::{self, Batch, QueueLevel, Settings};
 use crate::types::{ClientId, Digest, ReplicaId, SeqNum, Session, Time, Timestamp, View};
 
 /// What became of a submission at the door.
@@ -215,6 +215,16 @@ impl RequestPool {
             self.waiting.get_mut(digest).expect("indexed by arrival").forwarded_in = Some(view);
         }
         overdue.iter().filter_map(|digest| self.body(digest).cloned()).collect()
+    }
+
+    /// How full it is. A session has one waiting submission and one that it waited for before; a slot up to three windows
+    /// above the stable checkpoint may name a full batch.
+    pub(super) fn queues(&self, visit: &mut dyn FnMut(QueueLevel)) {
+        let named = 3 * self.window_slots as usize * Batch::MAX_SUBMISSIONS;
+        let mut level = |name, len, bound| visit(QueueLevel { name, len, bound });
+        level("waiting submissions", self.waiting.len(), self.capacity);
+        level("bodies", self.bodies.len(), self.capacity + self.superseded.len() + named);
+        level("wanted bodies", self.wanted.len(), named);
     }
 
     /// How many submissions wait.

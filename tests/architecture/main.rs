@@ -36,6 +36,7 @@ const MAY_IMPORT: &[(&str, &[&[&str]])] = &[
     ("evidence", &[BASE, &["protocol"], MESSAGES]),
     ("replica", &[BASE, &["protocol", "app", "evidence", "telemetry"]]),
     ("attack", &[BASE, &["protocol", "replica", "app::Application"], MESSAGES]),
+    ("client", &[BASE, &["replica"]]),
     ("workload", &[TYPES, &["app"]]),
     ("scenario", &[BASE, &["app", "attack", "evidence", "workload"]]),
     ("sim", &[&["*"]]),

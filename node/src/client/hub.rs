@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use byztop_certs::{ClusterConfig, Identity};
+use byztop_core::client::{Tally, Verdict};
 use byztop_core::replica::Reply;
 use byztop_core::types::{ClientId, Digest, ReplicaId, Session, Timestamp};
 use quinn::Endpoint;
@@ -16,7 +17,6 @@ use tokio::time::Instant;
 
 use super::Counts;
 use super::link::{FromLink, Link};
-use super::tally::{Tally, Verdict};
 use crate::clock;
 use crate::transport::close;
 use crate::transport::endpoint::{self, Streams};

@@ -2,11 +2,10 @@
 //!
 //! A [`Client`] speaks for one client key. It keeps a link to every replica and repeats what is not answered, byte for
 //! byte, so that a submission is executed once however often it is sent. Within: `link` is one task per replica, `hub`
-//! the one task that knows what is outstanding, `tally` counts the answers to one submission.
+//! the one task that knows what is outstanding, [`byztop_core::client::Tally`] counts the answers to one submission.
 
 mod hub;
 mod link;
-mod tally;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

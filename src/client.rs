@@ -1,12 +1,15 @@
-//! Counts the answers to one submission (rule 25): f+1 distinct replicas must say the same of the same.
+//! The client's side of a submission: when it may believe an answer (Castro & Liskov, OSDI '99, §4.1; rule 25).
+//!
+//! f+1 distinct replicas must say the same of the same, so that one of them is honest. Sending, and sending again, is the
+//! driver's.
 
-use byztop_core::committee::Committee;
-use byztop_core::replica::{Reply, ReplyOutcome};
-use byztop_core::types::{Digest, ReplicaId, Timestamp};
+use crate::committee::Committee;
+use crate::replica::{Reply, ReplyOutcome};
+use crate::types::{Digest, ReplicaId, Timestamp};
 
 /// What the answers amount to.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Verdict {
+pub enum Verdict {
     /// Too few agree yet.
     Open,
     /// At least one honest replica has executed it, with this result.
@@ -16,8 +19,8 @@ pub(super) enum Verdict {
 }
 
 /// The answers to one submission: one per replica, so as many as the committee has members.
-#[derive(Debug)]
-pub(super) struct Tally {
+#[derive(Clone, Debug)]
+pub struct Tally {
     committee: Committee,
     timestamp: Timestamp,
     submission: Digest,
@@ -26,17 +29,17 @@ pub(super) struct Tally {
 
 impl Tally {
     /// No answers yet.
-    pub(super) fn new(committee: Committee, timestamp: Timestamp, submission: Digest) -> Tally {
+    pub fn new(committee: Committee, timestamp: Timestamp, submission: Digest) -> Tally {
         Tally { committee, timestamp, submission, answers: vec![None; committee.size()] }
     }
 
     /// Which submission is waited for.
-    pub(super) fn timestamp(&self) -> Timestamp {
+    pub fn timestamp(&self) -> Timestamp {
         self.timestamp
     }
 
     /// Counts a replica's answer. Its newest counts, but a result is not taken back by *busy*.
-    pub(super) fn count(&mut self, from: ReplicaId, reply: Reply) -> Verdict {
+    pub fn count(&mut self, from: ReplicaId, reply: Reply) -> Verdict {
         if reply.timestamp != self.timestamp || reply.submission != self.submission {
             return Verdict::Open;
         }
@@ -56,7 +59,7 @@ impl Tally {
     }
 
     /// The submission is sent anew: who was busy is asked again.
-    pub(super) fn forget_busy(&mut self) {
+    pub fn forget_busy(&mut self) {
         for answer in &mut self.answers {
             if *answer == Some(ReplyOutcome::Busy) {
                 *answer = None;
@@ -68,7 +71,7 @@ impl Tally {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use byztop_core::types::{ClientId, Session};
+    use crate::types::{ClientId, Session};
 
     fn reply(timestamp: u64, submission: u8, outcome: ReplyOutcome) -> Reply {
         Reply {

@@ -1,0 +1,31 @@
+//! No honest replica is ever accused.
+
+use super::{Checker, Scene};
+use crate::attack::Equivocate;
+use crate::protocol::{Event, Protocol};
+use crate::replica::Output;
+use crate::types::ReplicaSet;
+
+pub(super) struct Accusation {
+    pub(super) byzantine: ReplicaSet,
+}
+
+impl<P: Protocol> Checker<P> for Accusation
+where
+    P::Message: Equivocate,
+{
+    fn name(&self) -> &'static str {
+        "no false accusation"
+    }
+
+    fn after(&mut self, scene: &Scene<'_, P>) -> Result<(), String> {
+        for output in scene.outputs {
+            if let Output::Note(Event::Proved { accused, summary }) = output
+                && !self.byzantine.contains(*accused)
+            {
+                return Err(format!("{} accuses {accused}, who is honest: {summary}", scene.replica));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,31 @@
+//! Every queue is within its bound.
+
+use super::{Checker, Scene};
+use crate::attack::Equivocate;
+use crate::protocol::{Protocol, QueueLevel};
+
+pub(super) struct Bounds;
+
+impl<P: Protocol> Checker<P> for Bounds
+where
+    P::Message: Equivocate,
+{
+    fn name(&self) -> &'static str {
+        "bounded queues"
+    }
+
+    fn after(&mut self, scene: &Scene<'_, P>) -> Result<(), String> {
+        let mut over = None;
+        scene.node.replica().queues(&mut |level: QueueLevel| {
+            if level.len > level.bound {
+                over = Some(level);
+            }
+        });
+        match over {
+            None => Ok(()),
+            Some(QueueLevel { name, len, bound }) => {
+                Err(format!("{} holds {len} {name}, and {bound} are the most", scene.replica))
+            }
+        }
+    }
+}

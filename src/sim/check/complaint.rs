@@ -1,0 +1,59 @@
+//! Rule 15: who has asked for a view proposes and votes no more in a lower one.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Checker, Scene};
+use crate::attack::Equivocate;
+use crate::crypto::{Author, Kind};
+use crate::protocol::Protocol;
+use crate::replica::PeerMessage;
+use crate::types::{ReplicaId, SeqNum, View};
+
+/// What each replica asked for, and what it had voted: saying the same again is not voting.
+#[derive(Default)]
+pub(super) struct Complaints {
+    asked: BTreeMap<ReplicaId, View>,
+    voted: BTreeSet<(ReplicaId, View, SeqNum, Kind)>,
+}
+
+impl<P: Protocol> Checker<P> for Complaints
+where
+    P::Message: Equivocate,
+{
+    fn name(&self) -> &'static str {
+        "no vote after a complaint"
+    }
+
+    fn after(&mut self, scene: &Scene<'_, P>) -> Result<(), String> {
+        if !scene.is_honest {
+            return Ok(());
+        }
+        let me = scene.replica;
+        for parcel in scene.said {
+            if let PeerMessage::Protocol(message) = parcel.message()
+                && let Some(view) = asked_view(message, me)
+            {
+                let asked = self.asked.entry(me).or_default();
+                *asked = view.max(*asked);
+            }
+            for claim in &parcel.claims {
+                let statement = claim.statement;
+                let is_vote = matches!(statement.kind, Kind::PrePrepare | Kind::Prepare | Kind::Commit);
+                let vote = (me, statement.view, statement.seq, statement.kind);
+                if !is_vote || statement.author != Author::Replica(me) || !self.voted.insert(vote) {
+                    continue;
+                }
+                if let Some(asked) = self.asked.get(&me).filter(|asked| statement.view < **asked) {
+                    let (name, seq, view) = (statement.kind.name(), statement.seq, statement.view);
+                    return Err(format!("{me} signs a {name} for slot {seq} of view {view}, having asked for {asked}"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The view that a replica's own VIEW-CHANGE asks for.
+fn asked_view<M: crate::protocol::Message>(message: &M, me: ReplicaId) -> Option<View> {
+    message.asks_for().filter(|(asker, _)| *asker == me).map(|(_, view)| view)
+}

@@ -1,0 +1,173 @@
+//! What must hold after every event, whatever the adversary did: one file per invariant.
+//!
+//! A checker sees one event at a time, as a [`Scene`]: what reached a replica, what the replica did, and what it looks
+//! like now. It keeps its own, naive account of the run and shares nothing with the code that it checks but the
+//! messages. What holds for honest replicas is asked of honest ones only; those that lost their memory are honest.
+
+mod accusation;
+mod agreement;
+mod bounds;
+mod checkpoints;
+mod complaint;
+mod evidence;
+mod history;
+mod liveness;
+mod money;
+mod once;
+mod real_time;
+mod results;
+mod statements;
+mod validity;
+
+pub(super) use self::history::History;
+pub(super) use self::liveness::Deadline;
+use super::clients::Accepted;
+use super::parcel::Parcel;
+use crate::app::smallbank::SmallBank;
+use crate::attack::{Byzantine, Equivocate};
+use crate::committee::Committee;
+use crate::protocol::{Protocol, Settings};
+use crate::replica::{Output, Submission};
+use crate::types::{Digest, ReplicaId, ReplicaSet, Session, Timestamp};
+
+/// One event at one replica, and what it did.
+pub(super) struct Scene<'a, P: Protocol>
+where
+    P::Message: Equivocate,
+{
+    /// Which seat: a Byzantine replica that leads two lives has two.
+    pub(super) seat: usize,
+    pub(super) replica: ReplicaId,
+    /// Whether what honest replicas owe is owed by this one.
+    pub(super) is_honest: bool,
+    /// The message that reached it, its signatures being good.
+    pub(super) heard: Option<&'a Parcel<P::Message>>,
+    /// What it sent, with the statements in it.
+    pub(super) said: &'a [std::sync::Arc<Parcel<P::Message>>],
+    /// Everything that it did.
+    pub(super) outputs: &'a [Output<P::Message>],
+    /// How it is now.
+    pub(super) node: &'a Byzantine<P, SmallBank>,
+    /// What honest replicas have executed, this event included.
+    pub(super) history: &'a History,
+}
+
+/// An invariant.
+pub(super) trait Checker<P: Protocol>: Send
+where
+    P::Message: Equivocate,
+{
+    /// What it is called in reports.
+    fn name(&self) -> &'static str;
+
+    /// Looks at an event.
+    ///
+    /// # Errors
+    ///
+    /// What does not hold any more.
+    fn after(&mut self, scene: &Scene<'_, P>) -> Result<(), String>;
+
+    /// An honest client has submitted something.
+    fn on_submitted(&mut self, _session: Session, _timestamp: Timestamp, _history: &History) {}
+
+    /// An honest client believes a result.
+    ///
+    /// # Errors
+    ///
+    /// What does not hold any more.
+    fn on_accepted(&mut self, _accepted: &Accepted, _history: &History) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// A replica starts again and knows nothing of what it was.
+    fn on_restart(&mut self, _seat: usize) {}
+}
+
+/// Every invariant but liveness, which has a time of its own.
+pub(super) struct Checks<P: Protocol>
+where
+    P::Message: Equivocate,
+{
+    checkers: Vec<Box<dyn Checker<P>>>,
+    history: History,
+}
+
+/// Which invariant does not hold, and what is seen of that.
+pub(super) type Broken = (&'static str, String);
+
+impl<P: Protocol> Checks<P>
+where
+    P::Message: Equivocate,
+{
+    pub(super) fn new(committee: Committee, settings: &Settings, byzantine: ReplicaSet) -> Checks<P> {
+        Checks {
+            checkers: vec![
+                Box::new(agreement::Agreement::default()),
+                Box::new(validity::Validity),
+                Box::new(once::Once::default()),
+                Box::new(results::Results),
+                Box::new(real_time::RealTime::default()),
+                Box::new(money::Money::new(settings)),
+                Box::new(checkpoints::Checkpoints::default()),
+                Box::new(statements::Statements::default()),
+                Box::new(complaint::Complaints::default()),
+                Box::new(bounds::Bounds),
+                Box::new(accusation::Accusation { byzantine }),
+                Box::new(evidence::Evidence::new(committee, byzantine, settings.window_slots)),
+            ],
+            history: History::new(settings),
+        }
+    }
+
+    /// The names of all invariants.
+    pub(super) fn names(&self) -> Vec<&'static str> {
+        self.checkers.iter().map(|checker| checker.name()).chain([Deadline::NAME]).collect()
+    }
+
+    /// A client, honest or not, signed this: it may be executed.
+    pub(super) fn on_signed(&mut self, digest: Digest, submission: &Submission) {
+        self.history.on_signed(digest, submission);
+    }
+
+    pub(super) fn on_submitted(&mut self, session: Session, timestamp: Timestamp) {
+        let Checks { checkers, history } = self;
+        checkers.iter_mut().for_each(|checker| checker.on_submitted(session, timestamp, history));
+    }
+
+    pub(super) fn on_accepted(&mut self, accepted: &Accepted) -> Result<(), Broken> {
+        let Checks { checkers, history } = self;
+        checkers
+            .iter_mut()
+            .try_for_each(|checker| checker.on_accepted(accepted, history).map_err(|what| (checker.name(), what)))
+    }
+
+    pub(super) fn on_restart(&mut self, seat: usize) {
+        self.checkers.iter_mut().for_each(|checker| checker.on_restart(seat));
+    }
+
+    /// Looks at an event through every checker.
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "they are the fields of a scene, which borrows the history from here"
+    )]
+    pub(super) fn after(
+        &mut self,
+        seat: usize,
+        replica: ReplicaId,
+        is_honest: bool,
+        heard: Option<&Parcel<P::Message>>,
+        said: &[std::sync::Arc<Parcel<P::Message>>],
+        outputs: &[Output<P::Message>],
+        node: &Byzantine<P, SmallBank>,
+    ) -> Result<(), Broken> {
+        if is_honest {
+            for output in outputs {
+                if let Output::Executed(slot) = output {
+                    self.history.record(slot).map_err(|what| ("prefix order", what))?;
+                }
+            }
+        }
+        let scene = Scene { seat, replica, is_honest, heard, said, outputs, node, history: &self.history };
+        self.checkers.iter_mut().try_for_each(|checker| checker.after(&scene).map_err(|what| (checker.name(), what)))
+    }
+}

@@ -1,0 +1,44 @@
+//! No honest replica signs two statements that contradict each other, restarts included.
+
+use std::collections::BTreeMap;
+
+use super::{Checker, Scene};
+use crate::attack::Equivocate;
+use crate::crypto::{Author, Kind, Statement};
+use crate::protocol::{Protocol, contradict};
+use crate::types::{ReplicaId, SeqNum, View};
+
+/// The first statement of each kind that each replica made about each slot of each view.
+#[derive(Default)]
+pub(super) struct Statements {
+    made: BTreeMap<(ReplicaId, View, SeqNum, Kind), Statement>,
+}
+
+impl<P: Protocol> Checker<P> for Statements
+where
+    P::Message: Equivocate,
+{
+    fn name(&self) -> &'static str {
+        "no contradiction"
+    }
+
+    fn after(&mut self, scene: &Scene<'_, P>) -> Result<(), String> {
+        if !scene.is_honest {
+            return Ok(());
+        }
+        let claims = scene.said.iter().flat_map(|parcel| &parcel.claims);
+        let own = claims.map(|claim| claim.statement).filter(|s| s.author == Author::Replica(scene.replica));
+        for statement in own {
+            let Statement { kind, view, seq, .. } = statement;
+            // A proposal is one, of its primary's own accord or forced.
+            let kind = if kind == Kind::Forced { Kind::PrePrepare } else { kind };
+            let first = *self.made.entry((scene.replica, view, seq, kind)).or_insert(statement);
+            if contradict(&first, &statement) {
+                let (replica, name) = (scene.replica, statement.kind.name());
+                let (a, b) = (first.digest.short(), statement.digest.short());
+                return Err(format!("{replica} signed {name} {a} and {name} {b} for slot {seq} of view {view}"));
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,79 @@
+//! The rare paths that a run took: a sweep that never took one has proved nothing about it.
+
+use std::collections::BTreeMap;
+
+use crate::protocol::Event;
+
+/// How often each rare path was taken.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Coverage {
+    counts: BTreeMap<&'static str, u64>,
+}
+
+impl Default for Coverage {
+    fn default() -> Self {
+        Coverage { counts: Self::NAMES.iter().map(|name| (*name, 0)).collect() }
+    }
+}
+
+impl Coverage {
+    /// Every path that is counted.
+    pub const NAMES: [&'static str; 19] = [
+        "amnesia",
+        "attack",
+        "busy",
+        "checkpoint_stable",
+        "crash_recovery",
+        "equivocation_proved",
+        "evil_client",
+        "freeze",
+        "message_duplicated",
+        "message_lost",
+        "message_replayed",
+        "new_view_with_null_request",
+        "partition_healed",
+        "prepared_carried_over",
+        "real_keys",
+        "state_transfer",
+        "state_transfer_under_attack",
+        "twins",
+        "view_change",
+    ];
+
+    /// Counts a path once more.
+    ///
+    /// # Panics
+    ///
+    /// If it is not in [`Coverage::NAMES`]: what is counted is also there when the count is 0.
+    pub(super) fn add(&mut self, name: &'static str, count: u64) {
+        *self.counts.get_mut(name).expect("a path that is named in Coverage::NAMES") += count;
+    }
+
+    pub(super) fn note(&mut self, event: &Event, is_under_attack: bool) {
+        match event {
+            Event::ViewEntered { forced, nulls, .. } => {
+                self.add("view_change", 1);
+                self.add("new_view_with_null_request", u64::from(*nulls > 0));
+                self.add("prepared_carried_over", u64::from(forced > nulls));
+            }
+            Event::TransferDone { .. } => {
+                self.add("state_transfer", 1);
+                self.add("state_transfer_under_attack", u64::from(is_under_attack));
+            }
+            Event::CheckpointStable { .. } => self.add("checkpoint_stable", 1),
+            Event::Proved { .. } => self.add("equivocation_proved", 1),
+            Event::Rejoined => self.add("crash_recovery", 1),
+            _ => {}
+        }
+    }
+
+    /// Adds another run's counts.
+    pub fn merge(&mut self, other: &Coverage) {
+        other.counts.iter().for_each(|(name, count)| self.add(name, *count));
+    }
+
+    /// Each path and how often it was taken, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> + '_ {
+        self.counts.iter().map(|(name, count)| (*name, *count))
+    }
+}

@@ -1,0 +1,96 @@
+//! A message on its way between replicas. What depends on the message alone is worked out once per broadcast.
+
+use std::fmt;
+
+use crate::committee::Committee;
+use crate::crypto::{Author, Signable as _, Signed, Verified, Verifier};
+use crate::protocol::{Checkpoint, Claim, Message};
+use crate::rejection::Rejection;
+use crate::replica::PeerMessage;
+use crate::types::ReplicaId;
+use crate::wire;
+
+/// A message with what its recipients find out about it at their doors, which is the same for all of them.
+pub(super) struct Parcel<M> {
+    pub(super) from: ReplicaId,
+    /// The message as sent, and whether it passes a recipient's checks.
+    content: Content<M>,
+    /// The signed statements in it; none if it does not pass.
+    pub(super) claims: Vec<Claim>,
+}
+
+enum Content<M> {
+    Good(Verified<PeerMessage<M>>),
+    Bad(PeerMessage<M>, Rejection),
+}
+
+impl<M: Message> Parcel<M> {
+    /// Packs a message; `as_bytes` has it encoded and decoded on its way.
+    ///
+    /// # Panics
+    ///
+    /// If what we encode does not decode to itself.
+    pub(super) fn new(from: ReplicaId, message: PeerMessage<M>, verifier: &Verifier, as_bytes: bool) -> Parcel<M> {
+        let message = if as_bytes {
+            let bytes = wire::encode(&message);
+            let decoded = wire::decode(&bytes, wire::MAX_MESSAGE_BYTES).expect("what is encoded decodes");
+            assert!(decoded == message, "{} from {from} changed on the wire", message.name());
+            decoded
+        } else {
+            message
+        };
+        let verdict = Verified::check(message.clone(), Author::Replica(from), verifier);
+        let claims = if verdict.is_ok() { claims(&message, verifier.committee()) } else { Vec::new() };
+        let content = match verdict {
+            Ok(verified) => Content::Good(verified),
+            Err(why) => Content::Bad(message, why),
+        };
+        Parcel { from, content, claims }
+    }
+
+    pub(super) fn message(&self) -> &PeerMessage<M> {
+        match &self.content {
+            Content::Good(verified) => verified.get(),
+            Content::Bad(message, _) => message,
+        }
+    }
+
+    /// What a recipient's door makes of it.
+    pub(super) fn open(&self) -> Result<Verified<PeerMessage<M>>, Rejection> {
+        match &self.content {
+            Content::Good(verified) => Ok(verified.clone()),
+            Content::Bad(_, why) => Err(why.clone()),
+        }
+    }
+}
+
+fn claims<M: Message>(message: &PeerMessage<M>, committee: Committee) -> Vec<Claim> {
+    match message {
+        PeerMessage::Protocol(message) => message.claims(committee),
+        PeerMessage::Checkpoint(signed) => vec![claim(signed)],
+        _ => Vec::new(),
+    }
+}
+
+fn claim(signed: &Signed<Checkpoint>) -> Claim {
+    Claim { statement: signed.body.statement(), signature: signed.signature, batch: None }
+}
+
+impl<M: Message> fmt::Display for Parcel<M> {
+    /// The message's name, and view, slot and digest where it has them: `prepare v0 s12 ab12`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let message = self.message();
+        f.write_str(message.name())?;
+        if let PeerMessage::Protocol(message) = message
+            && let Some((view, seq)) = message.slot()
+        {
+            write!(f, " v{view} s{seq}")?;
+        } else if let PeerMessage::Checkpoint(signed) = message {
+            write!(f, " s{}", signed.body.seq)?;
+        }
+        match self.claims.first() {
+            Some(claim) => write!(f, " {}", claim.statement.digest.short()),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! A place in the cluster: a replica that runs, stands still or is gone, and its timers.
+
+use crate::app::smallbank::SmallBank;
+use crate::attack::{Byzantine, Equivocate};
+use crate::protocol::{Protocol, Timer};
+use crate::types::{ReplicaId, ReplicaSet};
+
+/// Which setting of a timer a wake belongs to: setting it again or cancelling it makes the earlier one void.
+pub(super) type Token = u64;
+
+/// One instance of a replica.
+pub(super) struct Seat<P: Protocol>
+where
+    P::Message: Equivocate,
+{
+    pub(super) id: ReplicaId,
+    /// None while its process is gone.
+    pub(super) node: Option<Byzantine<P, SmallBank>>,
+    /// It stands still: it hears nothing and its timers wait.
+    pub(super) is_frozen: bool,
+    /// The timers that ran out meanwhile.
+    pub(super) missed: Vec<Timer>,
+    /// Whom it talks to, if it is one of two instances of one replica.
+    pub(super) sees: Option<ReplicaSet>,
+    timers: [Option<Token>; TIMERS],
+    tokens: Token,
+}
+
+const TIMERS: usize = Timer::ALL.len();
+
+impl<P: Protocol> Seat<P>
+where
+    P::Message: Equivocate,
+{
+    pub(super) fn new(id: ReplicaId, node: Byzantine<P, SmallBank>) -> Seat<P> {
+        let (missed, timers) = (Vec::new(), [None; TIMERS]);
+        Seat { id, node: Some(node), is_frozen: false, missed, sees: None, timers, tokens: 0 }
+    }
+
+    /// The process ends; its timers go with it.
+    pub(super) fn crash(&mut self) {
+        self.node = None;
+        self.is_frozen = false;
+        self.missed.clear();
+        self.timers = [None; TIMERS];
+    }
+
+    /// Whether it hears what arrives.
+    pub(super) fn is_running(&self) -> bool {
+        self.node.is_some() && !self.is_frozen
+    }
+
+    pub(super) fn talks_to(&self, other: ReplicaId) -> bool {
+        self.sees.is_none_or(|seen| seen.contains(other))
+    }
+
+    pub(super) fn set(&mut self, timer: Timer) -> Token {
+        self.tokens += 1;
+        self.timers[timer as usize] = Some(self.tokens);
+        self.missed.retain(|missed| *missed != timer);
+        self.tokens
+    }
+
+    pub(super) fn cancel(&mut self, timer: Timer) {
+        self.timers[timer as usize] = None;
+        self.missed.retain(|missed| *missed != timer);
+    }
+
+    /// Whether a wake is the one that was asked for last; it is used up.
+    pub(super) fn is_due(&mut self, timer: Timer, token: Token) -> bool {
+        self.timers[timer as usize].take_if(|set| *set == token).is_some()
+    }
+}

@@ -1,0 +1,281 @@
+//! Swarm configuration: each seed draws a cluster and a mix of faults of its own.
+//!
+//! A run that has a little of everything finds less than many runs that each lack most things and have much of the rest
+//! (Groce et al., *Swarm Testing*, ISSTA '12). So every kind of fault is first switched on or off for the whole run.
+
+use super::network::Dice;
+use super::schedule::{Action, EvilDeed, Keys, Schedule, Weather};
+use crate::committee::Committee;
+use crate::protocol::Settings;
+use crate::types::{ClientId, Micros, ProtocolName, ReplicaId, ReplicaSet, Time};
+
+/// How many honest client keys there are; one more belongs to the evil client.
+pub(super) const HONEST_CLIENTS: u16 = 3;
+
+/// Every run has at least so many events.
+const MIN_EVENTS: u64 = 5000;
+
+/// One seed in so many signs with real keys.
+const REAL_KEYS_EVERY: u64 = 100;
+
+impl Schedule {
+    /// The schedule of a seed. At most f replicas are Byzantine or amnesiac in it.
+    pub fn of_seed(protocol: ProtocolName, seed: u64) -> Schedule {
+        let n = Dice::new([seed, 1, 0, 0]).between(4, 10) as usize;
+        Schedule::of_seed_with(protocol, seed, n)
+    }
+
+    /// The schedule of a seed for a cluster of `replicas`.
+    ///
+    /// # Panics
+    ///
+    /// If no committee has so many members.
+    pub fn of_seed_with(protocol: ProtocolName, seed: u64, replicas: usize) -> Schedule {
+        let committee = Committee::new(replicas).expect("a size that a committee can have");
+        let mut swarm = Swarm { dice: Dice::new([seed, 2, 0, 0]), committee, end: Time(0), actions: Vec::new() };
+        let settings = swarm.settings();
+        swarm.end = Time(swarm.dice.between(1_500_000, 5_000_000));
+        swarm.weather();
+        swarm.partitions();
+        swarm.freezes();
+        swarm.adversary();
+        swarm.load();
+        let end = swarm.end;
+        swarm.actions.push((end, Action::Calm));
+        let mut actions = swarm.actions;
+        actions.sort_by_key(|(at, _)| *at);
+        let keys = if seed.is_multiple_of(REAL_KEYS_EVERY) { Keys::Ed25519 } else { Keys::Tags };
+        Schedule { seed, protocol, committee, settings, keys, min_events: MIN_EVENTS, actions }
+    }
+}
+
+/// A schedule in the making.
+struct Swarm {
+    dice: Dice,
+    committee: Committee,
+    /// When the safety phase ends.
+    end: Time,
+    actions: Vec<(Time, Action)>,
+}
+
+impl Swarm {
+    fn settings(&mut self) -> Settings {
+        let dice = &mut self.dice;
+        let interval = dice.between(1, 8);
+        let request_timeout_ms = dice.between(100, 500);
+        Settings {
+            checkpoint_interval_slots: interval,
+            window_slots: interval * dice.between(2, 4),
+            depth_slots: dice.between(1, 4).min(2 * interval),
+            batch_submissions: dice.between(1, 6) as usize,
+            request_timeout_ms,
+            ask_timeout_ms: dice.between(20, 100),
+            view_change_timeout_ms: dice.between(100, 500),
+            max_timeout_ms: dice.between(1000, 4000),
+            status_interval_ms: dice.between(80, 300),
+            body_wait_ms: dice.between(0, 20),
+            pool_submissions: if dice.per_mille(100) { dice.between(1, 8) as usize } else { 8192 },
+            accounts: dice.between(2, 12) as u32,
+            initial_checking: dice.between(0, 200) as i64,
+            initial_savings: dice.between(0, 200) as i64,
+        }
+    }
+
+    fn any(&mut self) -> ReplicaId {
+        ReplicaId(self.dice.below(self.committee.size() as u64) as u8)
+    }
+
+    fn some(&mut self) -> ReplicaSet {
+        let dice = &mut self.dice;
+        let chance = dice.between(200, 800) as u16;
+        self.committee.members().filter(|_| dice.per_mille(chance)).collect()
+    }
+
+    fn others(&self, set: ReplicaSet) -> ReplicaSet {
+        self.committee.members().filter(|member| !set.contains(*member)).collect()
+    }
+
+    /// A moment of the safety phase.
+    fn moment(&mut self) -> Time {
+        Time(self.dice.below(self.end.0))
+    }
+
+    fn at(&mut self, at: Time, action: Action) {
+        // Nothing but the trickle of requests comes after the safety phase.
+        self.actions.push((at.min(Time(self.end.0 - 1)), action));
+    }
+
+    fn weather(&mut self) {
+        let changes = self.dice.below(4);
+        for change in 0..=changes {
+            let at = if change == 0 { Time(0) } else { self.moment() };
+            let dice = &mut self.dice;
+            let mut often = |chance, most| if dice.per_mille(chance) { dice.between(1, most) as u16 } else { 0 };
+            let (loss, duplicate, replay, slow) = (often(500, 250), often(300, 200), often(300, 100), often(400, 300));
+            let least = dice.between(50, 2000);
+            let most = least + dice.between(0, 8000);
+            let weather = Weather {
+                loss_per_mille: loss,
+                duplicate_per_mille: duplicate,
+                replay_per_mille: replay,
+                slow_per_mille: slow,
+                least: Micros(least),
+                most: Micros(most),
+            };
+            self.at(at, Action::Weather(weather));
+        }
+    }
+
+    /// Cuts of every shape: one way, around one replica, in halves, and flapping.
+    fn partitions(&mut self) {
+        if self.dice.per_mille(400) {
+            return;
+        }
+        for _ in 0..self.dice.between(1, 4) {
+            let start = self.moment();
+            let from = if self.dice.per_mille(400) { [self.any()].into_iter().collect() } else { self.some() };
+            let to = if self.dice.per_mille(500) { self.others(from) } else { self.some() };
+            let is_both_ways = self.dice.per_mille(600);
+            let flaps = if self.dice.per_mille(300) { self.dice.between(2, 6) } else { 1 };
+            let (up, down) = (self.dice.between(5_000, 300_000), self.dice.between(10_000, 800_000));
+            for flap in 0..flaps {
+                let at = Time(start.0 + flap * (up + down));
+                self.at(at, Action::Cut { from, to });
+                if is_both_ways {
+                    self.at(at, Action::Cut { from: to, to: from });
+                }
+                self.at(Time(at.0 + down), Action::Join);
+            }
+        }
+    }
+
+    /// Any number of replicas stop for a while and lose nothing.
+    fn freezes(&mut self) {
+        if self.dice.per_mille(600) {
+            return;
+        }
+        for _ in 0..self.dice.between(1, 6) {
+            let (replica, at) = (self.any(), self.moment());
+            let span = self.dice.between(10_000, 1_500_000);
+            self.at(at, Action::Freeze(replica));
+            self.at(Time(at.0 + span), Action::Thaw(replica));
+        }
+    }
+
+    /// At most f replicas lie, lead two lives or lose their memory.
+    fn adversary(&mut self) {
+        let faulty = self.committee.faulty();
+        let count = if self.dice.per_mille(150) { 0 } else { self.dice.between(1, faulty.max(1) as u64) as usize };
+        let mut candidates: Vec<ReplicaId> = self.committee.members().collect();
+        for _ in 0..count.min(faulty) {
+            let place = self.dice.below(candidates.len() as u64) as usize;
+            let replica = candidates.swap_remove(place);
+            match self.dice.below(10) {
+                0..=1 => self.amnesiac(replica),
+                2 => self.twins(replica),
+                _ => self.attacker(replica),
+            }
+        }
+    }
+
+    fn amnesiac(&mut self, replica: ReplicaId) {
+        let mut at = self.moment();
+        for _ in 0..self.dice.between(1, 2) {
+            self.at(at, Action::Crash(replica));
+            at = Time(at.0 + self.dice.between(1_000, 1_000_000));
+            self.at(at, Action::Restart(replica));
+            at = Time(at.0 + self.dice.between(1_000, 1_000_000));
+        }
+    }
+
+    fn twins(&mut self, replica: ReplicaId) {
+        let first = self.some();
+        self.at(Time(0), Action::Twin { replica, first });
+        for _ in 0..self.dice.below(4) {
+            let (at, first) = (self.moment(), self.some());
+            self.at(at, Action::Twin { replica, first });
+        }
+    }
+
+    fn attacker(&mut self, replica: ReplicaId) {
+        for _ in 0..self.dice.between(1, 4) {
+            let at = if self.dice.per_mille(400) { Time(0) } else { self.moment() };
+            let attack = self.attack(replica);
+            self.at(at, Action::Attack { replica, attack });
+            if self.dice.per_mille(300) {
+                let until = Time(at.0 + self.dice.between(10_000, 2_000_000));
+                self.at(until, Action::Heal(replica));
+            }
+        }
+        if self.dice.per_mille(400) {
+            let end = Time(self.end.0 - 1);
+            self.at(end, Action::Heal(replica));
+        }
+    }
+
+    /// One attack in the attack language.
+    fn attack(&mut self, me: ReplicaId) -> String {
+        let others: Vec<ReplicaId> = self.committee.others(me).collect();
+        let (a, b) = (self.dice.pick(&others), self.dice.pick(&others));
+        let victims = if a == b || self.dice.per_mille(500) { a.to_string() } else { format!("{a}, {b}") };
+        let delay = self.dice.between(1, 600);
+        let forms = [
+            "sign".to_string(),
+            "crash".to_string(),
+            format!("time({delay}ms)"),
+            format!("dark({victims})"),
+            format!("equivocation({victims})"),
+            format!("equivocation({victims}, offset=1)"),
+            format!("equivocation({victims}, mode=digest)"),
+        ];
+        let attack = forms[self.dice.below(forms.len() as u64) as usize].clone();
+        match self.dice.below(8) {
+            0 => format!("{attack} @p=0.{}", self.dice.between(1, 9)),
+            1 => format!("{attack} @leader"),
+            _ => attack,
+        }
+    }
+
+    /// Requests, by honest clients and an evil one, in bursts and trickles.
+    fn load(&mut self) {
+        let n = self.committee.size() as u64;
+        // A slot takes some 2n² events.
+        let slots = 3000 / (2 * n * n);
+        let count = slots * self.dice.between(1, 3);
+        let is_bursty = self.dice.per_mille(300);
+        let mut at = Time(0);
+        for _ in 0..count {
+            at = if is_bursty && self.dice.per_mille(800) { Time(at.0 + self.dice.below(2000)) } else { self.moment() };
+            let client = ClientId(self.dice.below(u64::from(HONEST_CLIENTS)) as u16);
+            let operations = self.dice.between(1, 3) as u8;
+            let draw = self.dice.next() % 1_000_000;
+            let to = if self.dice.per_mille(100) { self.some() } else { self.committee.members().collect() };
+            let to = if to.is_empty() { [self.any()].into_iter().collect() } else { to };
+            self.at(at, Action::Submit { client, operations, draw, to });
+        }
+        if self.dice.per_mille(300) {
+            for _ in 0..self.dice.between(1, 12) {
+                let (at, draw) = (self.moment(), self.dice.next() % 1_000_000);
+                let deed = EvilDeed::ALL[self.dice.below(EvilDeed::ALL.len() as u64) as usize].0;
+                self.at(at, Action::Evil { deed, draw });
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_seed_goes_beyond_the_budget_and_all_kinds_of_clusters_occur() {
+        let mut sizes = std::collections::BTreeSet::new();
+        for seed in 0..1000 {
+            let schedule = Schedule::of_seed(ProtocolName::Pbft, seed);
+            assert_eq!(schedule.settings.check(), Ok(()), "seed {seed}");
+            assert!(!schedule.is_beyond_budget(), "seed {seed}");
+            sizes.insert(schedule.committee.size());
+        }
+        assert_eq!(sizes.into_iter().collect::<Vec<_>>(), (4..=10).collect::<Vec<_>>());
+    }
+}
