@@ -245,9 +245,11 @@ impl Pbft {
         self.request_deadline(cx).is_some_and(|deadline| deadline <= cx.now)
     }
 
-    /// Rule 17: the oldest request that was admitted and not executed sets the deadline, whoever else is served.
+    /// Rule 17: the oldest request that was admitted and not executed sets the deadline, whoever else is served. That a
+    /// replica which lost its log needs the cluster to get on is a request too (rule 29): on an idle cluster nobody else
+    /// would notice that the primary proposes nothing, or that its view is short of a quorum.
     fn request_deadline(&self, cx: &Cx<'_>) -> Option<Time> {
-        let since = cx.pool.oldest_pending_since()?;
+        let since = cx.pool.oldest_pending_since().into_iter().chain(self.awaited_since).min()?;
         Some(since.max(self.view_entered_at).after(self.settings.request_timeout()))
     }
 
@@ -287,8 +289,14 @@ impl Pbft {
         }
         let reach = self.executed.plus(2 * self.settings.window_slots);
         let awaited = self.peers.values().filter_map(|peer| peer.report.and_then(|report| report.observing_until));
-        let Some(target) = awaited.filter(|until| *until <= reach).max() else { return };
-        if target > self.watermarks.low() && !cx.pool.has_unproposed() {
+        let target = awaited.filter(|until| *until <= reach).max();
+        if target.is_none_or(|target| target <= self.watermarks.low()) {
+            self.awaited_since = None;
+            return;
+        }
+        self.awaited_since.get_or_insert(cx.now);
+        self.arm_request_timer(cx);
+        if !cx.pool.has_unproposed() {
             for _ in 0..self.settings.depth_slots {
                 self.propose_null(cx);
             }

@@ -65,6 +65,8 @@ pub struct Pbft {
     behind: Option<(SeqNum, Time)>,
     asked_at: Option<Time>,
     patience: Patience,
+    /// Since when a replica that lost its log has waited for the cluster to get on, and it has not.
+    awaited_since: Option<Time>,
     /// Set while the replica may not vote, having lost its log.
     observing: Option<Observing>,
 }
@@ -164,6 +166,7 @@ impl Protocol for Pbft {
             behind: None,
             asked_at: None,
             patience: Patience::Idle,
+            awaited_since: None,
             observing: None,
         }
     }
@@ -217,6 +220,7 @@ impl Protocol for Pbft {
 
     fn on_executed(&mut self, cx: &mut Cx<'_>, seq: SeqNum) {
         self.executed = seq;
+        self.awaited_since = None;
         self.next_seq = self.next_seq.max(seq.next());
         if self.watermarks.contain(seq) {
             self.log.slot_mut(seq).is_executed = true;

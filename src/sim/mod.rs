@@ -8,7 +8,7 @@
 //! |---|---|
 //! | `schedule`, `text` | what can befall a cluster, and how it is written |
 //! | `swarm` | how a seed draws its own mix of that |
-//! | `simulation`, `seat`, `network`, `parcel` | how it happens |
+//! | `simulation`, `seat`, `network`, `parcel`, `queue` | how it happens |
 //! | `clients` | who asks, honestly or not |
 //! | `check` | what must hold |
 //! | `shrink` | how a failing schedule becomes a small one |
@@ -20,8 +20,10 @@
 mod check;
 mod clients;
 mod coverage;
+mod key_ring;
 mod network;
 mod parcel;
+mod queue;
 mod schedule;
 mod seat;
 mod shrink;

@@ -20,10 +20,20 @@ where
     pub(super) is_frozen: bool,
     /// The timers that ran out meanwhile.
     pub(super) missed: Vec<Timer>,
-    /// Whom it talks to, if it is one of two instances of one replica.
-    pub(super) sees: Option<ReplicaSet>,
+    pub(super) life: Life,
     timers: [Option<Token>; TIMERS],
     tokens: Token,
+}
+
+/// Whether it is the only instance of its replica.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Life {
+    /// It is.
+    Only,
+    /// It is the first of two and talks to these replicas, and to the first instances of others.
+    First { sees: ReplicaSet },
+    /// It is the second of two and talks to these replicas, and to the second instances of others.
+    Second { sees: ReplicaSet },
 }
 
 const TIMERS: usize = Timer::ALL.len();
@@ -34,7 +44,7 @@ where
 {
     pub(super) fn new(id: ReplicaId, node: Byzantine<P, SmallBank>) -> Seat<P> {
         let (missed, timers) = (Vec::new(), [None; TIMERS]);
-        Seat { id, node: Some(node), is_frozen: false, missed, sees: None, timers, tokens: 0 }
+        Seat { id, node: Some(node), is_frozen: false, missed, life: Life::Only, timers, tokens: 0 }
     }
 
     /// The process ends; its timers go with it.
@@ -50,8 +60,15 @@ where
         self.node.is_some() && !self.is_frozen
     }
 
-    pub(super) fn talks_to(&self, other: ReplicaId) -> bool {
-        self.sees.is_none_or(|seen| seen.contains(other))
+    /// Whether what one says can reach the other at all.
+    pub(super) fn talks_to(&self, other: &Seat<P>) -> bool {
+        match (self.life, other.life) {
+            (Life::Only, Life::Only) | (Life::First { .. }, Life::First { .. }) => true,
+            (Life::Second { .. }, Life::Second { .. }) => true,
+            (Life::First { .. }, Life::Second { .. }) | (Life::Second { .. }, Life::First { .. }) => false,
+            (Life::Only, Life::First { sees } | Life::Second { sees }) => sees.contains(self.id),
+            (Life::First { sees } | Life::Second { sees }, Life::Only) => sees.contains(other.id),
+        }
     }
 
     pub(super) fn set(&mut self, timer: Timer) -> Token {

@@ -51,6 +51,11 @@ where
         }
         Ok(())
     }
+
+    /// A complaint goes with the log: until replicas have a disk, who lost both counts against f.
+    fn on_restart(&mut self, seat: usize) {
+        self.asked.retain(|replica, _| replica.index() != seat);
+    }
 }
 
 /// The view that a replica's own VIEW-CHANGE asks for.

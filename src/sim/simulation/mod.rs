@@ -1,0 +1,357 @@
+//! One run: a cluster, its clients and its adversary, event by event under virtual time.
+
+mod befall;
+mod settling;
+mod traffic;
+
+use std::collections::VecDeque;
+use std::fmt::Write as _;
+use std::hash::Hasher as _;
+use std::sync::Arc;
+
+use siphasher::sip128::{Hasher128 as _, SipHasher13};
+
+use super::check::{Broken, Checks, Deadline};
+use super::clients::Clients;
+use super::coverage::Coverage;
+use super::key_ring::KeyRing;
+use super::network::{Dice, Network};
+use super::parcel::Parcel;
+use super::queue::{Happening, Queue};
+use super::schedule::{Keys, Schedule};
+use super::seat::Seat;
+use super::{Report, Violation};
+use crate::app::smallbank::SmallBank;
+use crate::attack::{Byzantine, Equivocate};
+use crate::crypto::{Author, Verifier};
+use crate::protocol::{Event, Protocol, Recipients, Timer};
+use crate::replica::{Input, Output, Replica};
+use crate::types::{ClientId, Micros, ReplicaId, ReplicaSet, Time};
+
+/// When a run starts on the replicas' clocks; an action's time counts from here.
+const START: Time = Time(1_000_000);
+
+/// A run under way. The same schedule gives the same run, event by event.
+pub struct Simulation<P: Protocol>
+where
+    P::Message: Equivocate,
+{
+    schedule: Schedule,
+    now: Time,
+    steps: u64,
+    queue: Queue<P::Message>,
+    seats: Vec<Seat<P>>,
+    network: Network<Parcel<P::Message>>,
+    clients: Clients,
+    verifier: Verifier,
+    byzantine: ReplicaSet,
+    checks: Checks<P>,
+    deadline: Option<Deadline>,
+    coverage: Coverage,
+    trace: SipHasher13,
+    violation: Option<Violation>,
+    is_over: bool,
+    /// What replicas noted in the last event.
+    notes: Vec<(ReplicaId, Event)>,
+    /// The last event as a line, if lines are wanted.
+    line: Option<String>,
+}
+
+impl<P: Protocol> Simulation<P>
+where
+    P::Message: Equivocate,
+{
+    /// A run at its beginning.
+    pub fn new(schedule: &Schedule) -> Self {
+        let (committee, settings) = (schedule.committee, &schedule.settings);
+        let ring = KeyRing::new(schedule);
+        let signers = (0..Clients::KEYS).map(|id| ring.signer(Author::Client(ClientId(id)))).collect();
+        let byzantine = schedule.byzantine();
+        let mut simulation = Simulation {
+            schedule: schedule.clone(),
+            now: START,
+            steps: 0,
+            queue: Queue::new(),
+            seats: Vec::new(),
+            network: Network::new(schedule.seed),
+            clients: Clients::new(committee, settings.accounts, signers),
+            verifier: ring.verifier(committee),
+            byzantine,
+            checks: Checks::new(committee, settings, byzantine),
+            deadline: None,
+            coverage: Coverage::default(),
+            trace: SipHasher13::new(),
+            violation: None,
+            is_over: false,
+            notes: Vec::new(),
+            line: None,
+        };
+        if schedule.keys == Keys::Ed25519 {
+            simulation.coverage.add("real_keys", 1);
+        }
+        for replica in committee.members() {
+            let node = simulation.fresh_node(replica);
+            simulation.seats.push(Seat::new(replica, node));
+        }
+        for index in 0..schedule.actions.len() {
+            simulation.enqueue(START.after(Micros(schedule.actions[index].0.0)), Happening::Action(index));
+        }
+        for seat in 0..simulation.seats.len() {
+            simulation.input(seat, None, Input::Start { has_lost_log: false });
+        }
+        simulation
+    }
+
+    fn fresh_node(&self, me: ReplicaId) -> Byzantine<P, SmallBank> {
+        let (committee, settings) = (self.schedule.committee, &self.schedule.settings);
+        let app = SmallBank::new(settings.accounts, settings.initial_checking, settings.initial_savings);
+        let replica = Replica::new(me, committee, settings, app);
+        let signer = KeyRing::new(&self.schedule).signer(Author::Replica(me));
+        let seed = Dice::new([self.schedule.seed, 3, u64::from(me.0), 0]).next();
+        Byzantine::new(me, committee, replica, signer, seed)
+    }
+
+    /// Lets the next event happen; false if the run is over.
+    pub fn step(&mut self) -> bool {
+        self.notes.clear();
+        while !self.is_over {
+            let Some((at, what)) = self.queue.pop() else {
+                self.is_over = true;
+                break;
+            };
+            if let Happening::Wake { seat, timer, token } = what
+                && !self.seats[seat].is_due(timer, token)
+            {
+                continue;
+            }
+            self.now = at;
+            self.steps += 1;
+            self.happen(what);
+            if self.steps >= Self::MAX_EVENTS && self.violation.is_none() {
+                self.break_off("bounded run", format!("{} events, and the run goes on", self.steps));
+            }
+            return true;
+        }
+        false
+    }
+
+    /// No run is longer, in events.
+    pub const MAX_EVENTS: u64 = 5_000_000;
+
+    fn happen(&mut self, what: Happening<P::Message>) {
+        match what {
+            Happening::Arrival { seat, parcel } => self.arrive(seat, &parcel),
+            Happening::Wake { seat, timer, .. } => self.wake(seat, timer),
+            Happening::Request { seat, request } => self.hand_over(seat, &request),
+            Happening::Reply { from, reply } => self.reply(from, &reply),
+            Happening::Resend { session, timestamp } => self.resend(session, timestamp),
+            Happening::Action(index) => {
+                let action = self.schedule.actions[index].1.clone();
+                self.log(|line| write!(line, "{action}"));
+                self.act(&action);
+            }
+            Happening::Settling => self.settle(),
+        }
+    }
+
+    fn enqueue(&mut self, at: Time, what: Happening<P::Message>) {
+        self.queue.push(at.max(self.now), what);
+    }
+
+    fn arrive(&mut self, seat: usize, parcel: &Arc<Parcel<P::Message>>) {
+        let (from, to) = (parcel.from, self.seats[seat].id);
+        self.mix(&[1, seat as u64, u64::from(from.0)], parcel.message().name().as_bytes());
+        self.log(|line| write!(line, "{to} hears {from}: {parcel}"));
+        if !self.seats[seat].is_running() {
+            return self.log(|line| line.write_str(" (it is down)"));
+        }
+        match parcel.open() {
+            Ok(verified) => self.input(seat, Some(parcel), Input::Peer(from, verified)),
+            Err(why) => {
+                self.log(|line| write!(line, " (refused at the door: {why})"));
+                self.notes.push((to, Event::Rejected { from, why, count: 1 }));
+            }
+        }
+    }
+
+    fn wake(&mut self, seat: usize, timer: Timer) {
+        self.mix(&[2, seat as u64, timer as u64], &[]);
+        let id = self.seats[seat].id;
+        self.log(|line| write!(line, "{id} wakes: {timer:?}"));
+        if self.seats[seat].is_frozen {
+            self.seats[seat].missed.push(timer);
+        } else {
+            self.input(seat, None, Input::Timeout(timer));
+        }
+    }
+
+    /// Gives a seat an input, looks at what it did, and does it.
+    fn input(&mut self, seat: usize, heard: Option<&Arc<Parcel<P::Message>>>, input: Input<P::Message>) {
+        let now = self.now;
+        let Some(node) = self.seats[seat].node.as_mut() else { return };
+        let mut outputs = Vec::new();
+        node.handle(now, input, &mut outputs);
+        self.perform(seat, heard, outputs);
+    }
+
+    fn perform(&mut self, seat: usize, heard: Option<&Arc<Parcel<P::Message>>>, outputs: Vec<Output<P::Message>>) {
+        let id = self.seats[seat].id;
+        let as_bytes = self.schedule.keys == Keys::Ed25519;
+        let mut said = VecDeque::new();
+        for output in &outputs {
+            if let Output::Send(to, message) = output {
+                let parcel = Arc::new(Parcel::new(id, message.clone(), &self.verifier, as_bytes));
+                said.push_back((*to, parcel));
+            }
+        }
+        let parcels: Vec<Arc<Parcel<P::Message>>> = said.iter().map(|(_, parcel)| parcel.clone()).collect();
+        if let Some(node) = &self.seats[seat].node {
+            let is_honest = !self.byzantine.contains(id);
+            let heard = heard.map(|parcel| &**parcel);
+            let checked = self.checks.after(seat, id, is_honest, heard, &parcels, &outputs, node);
+            self.judge(checked);
+        }
+        for output in outputs {
+            match output {
+                Output::Send(..) => {
+                    let (to, parcel) = said.pop_front().expect("one parcel for each message");
+                    self.send(seat, to, &parcel);
+                }
+                Output::Reply(_, reply) => self.answer(seat, reply),
+                Output::SetTimer(timer, at) => {
+                    let token = self.seats[seat].set(timer);
+                    self.enqueue(at, Happening::Wake { seat, timer, token });
+                }
+                Output::CancelTimer(timer) => self.seats[seat].cancel(timer),
+                Output::Executed(slot) => {
+                    self.mix(&[7, seat as u64, slot.seq.0, slot.ran.len() as u64], &slot.batch.digest().0);
+                }
+                Output::Note(event) => {
+                    self.log(|line| write!(line, " [{event:?}]"));
+                    self.coverage.note(&event, !self.byzantine.is_empty());
+                    self.notes.push((id, event));
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, from: usize, to: Recipients, parcel: &Arc<Parcel<P::Message>>) {
+        self.log(|line| match to {
+            Recipients::All => write!(line, " -> all: {parcel};"),
+            Recipients::One(one) => write!(line, " -> {one}: {parcel};"),
+        });
+        let from_id = self.seats[from].id;
+        for seat in 0..self.seats.len() {
+            let id = self.seats[seat].id;
+            let is_meant = id != from_id && matches!(to, Recipients::All) || to == Recipients::One(id);
+            if !is_meant || !self.seats[from].talks_to(&self.seats[seat]) {
+                continue;
+            }
+            let arrivals = self.network.carry((from, from_id), (seat, id), parcel);
+            for arrival in arrivals {
+                let at = self.now.after(arrival.after);
+                self.enqueue(at, Happening::Arrival { seat, parcel: arrival.message });
+            }
+        }
+    }
+
+    fn judge(&mut self, checked: Result<(), Broken>) {
+        if let Err((invariant, what)) = checked
+            && self.violation.is_none()
+        {
+            self.break_off(invariant, what);
+        }
+    }
+
+    fn break_off(&mut self, invariant: &'static str, what: String) {
+        let is_beyond_budget = self.schedule.is_beyond_budget();
+        self.log(|line| write!(line, " BROKEN {invariant}: {what}"));
+        self.violation = Some(Violation { invariant, step: self.steps, at: self.now(), what, is_beyond_budget });
+        self.is_over = true;
+    }
+
+    /// What happened goes into the trace's digest.
+    fn mix(&mut self, numbers: &[u64], bytes: &[u8]) {
+        self.trace.write_u64(self.now.0);
+        numbers.iter().for_each(|number| self.trace.write_u64(*number));
+        self.trace.write(bytes);
+    }
+
+    fn log(&mut self, write: impl FnOnce(&mut String) -> std::fmt::Result) {
+        if let Some(line) = &mut self.line {
+            write(line).expect("a string takes what is written");
+        }
+    }
+
+    /// From now on [`Simulation::line`] tells each event.
+    pub fn tell(&mut self) {
+        self.line = Some(String::new());
+    }
+
+    /// What was told since this was last asked: who heard what, and what it did. Empty unless [`Simulation::tell`] was
+    /// called.
+    pub fn take_line(&mut self) -> String {
+        self.line.as_mut().map(std::mem::take).unwrap_or_default()
+    }
+
+    /// The virtual time since the start.
+    pub fn now(&self) -> Time {
+        Time(self.now.since(START).0)
+    }
+
+    /// How many events have happened.
+    pub fn steps(&self) -> u64 {
+        self.steps
+    }
+
+    /// The schedule that is run.
+    pub fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    /// What replicas noted in the last event, refusals at the door included.
+    pub fn notes(&self) -> &[(ReplicaId, Event)] {
+        &self.notes
+    }
+
+    /// A replica, unless it is down; of one that leads two lives, the first.
+    pub fn node(&self, replica: ReplicaId) -> Option<&Byzantine<P, SmallBank>> {
+        self.seats.get(replica.index())?.node.as_ref()
+    }
+
+    /// Whether a replica is stopped or down.
+    pub fn is_down(&self, replica: ReplicaId) -> bool {
+        self.seats.get(replica.index()).is_none_or(|seat| !seat.is_running())
+    }
+
+    /// Whether no more events will happen.
+    pub fn is_over(&self) -> bool {
+        self.is_over
+    }
+
+    /// The invariant that does not hold, if one does not.
+    pub fn violation(&self) -> Option<&Violation> {
+        self.violation.as_ref()
+    }
+
+    /// The names of everything that is checked.
+    pub fn invariants(&self) -> Vec<&'static str> {
+        self.checks.names()
+    }
+
+    /// What the run has shown so far.
+    pub fn report(&self) -> Report {
+        let mut coverage = self.coverage.clone();
+        let deeds = self.network.deeds;
+        coverage.add("message_lost", deeds.lost + deeds.cut);
+        coverage.add("message_duplicated", deeds.duplicated);
+        coverage.add("message_replayed", deeds.replayed);
+        Report {
+            seed: self.schedule.seed,
+            events: self.steps,
+            violation: self.violation.clone(),
+            coverage,
+            trace_digest: self.trace.clone().finish128().as_u128(),
+        }
+    }
+}

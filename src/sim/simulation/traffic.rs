@@ -1,0 +1,92 @@
+//! What passes between clients and replicas in a run. Clients stand outside the cuts: what they send arrives.
+
+use std::fmt::Write as _;
+
+use super::Simulation;
+use crate::attack::Equivocate;
+use crate::crypto::{Author, Verified};
+use crate::protocol::Protocol;
+use crate::replica::{Input, Reply, ReplyOutcome};
+use crate::sim::clients::Request;
+use crate::sim::network::Dice;
+use crate::sim::queue::Happening;
+use crate::sim::schedule::Weather;
+use crate::types::{ClientId, Micros, ReplicaId, ReplicaSet, Session, Timestamp};
+
+/// How long a client waits for an answer before it sends again.
+const CLIENT_PATIENCE: Micros = Micros::from_millis(400);
+
+impl<P: Protocol> Simulation<P>
+where
+    P::Message: Equivocate,
+{
+    pub(super) fn hand_over(&mut self, seat: usize, request: &Request) {
+        let Session { client, index } = request.body.session;
+        self.mix(&[3, seat as u64, u64::from(client.0), u64::from(index), request.body.timestamp.0], &[]);
+        let id = self.seats[seat].id;
+        let (timestamp, digest) = (request.body.timestamp.0, request.body.digest());
+        self.log(|line| write!(line, "{id} hears {client}/{index}: request t{timestamp} {}", digest.short()));
+        if !self.seats[seat].is_running() {
+            return;
+        }
+        match Verified::check((**request).clone(), Author::Client(client), &self.verifier) {
+            Ok(verified) => self.input(seat, None, Input::Client(verified)),
+            Err(why) => self.log(|line| write!(line, " (refused at the door: {why})")),
+        }
+    }
+
+    pub(super) fn reply(&mut self, from: ReplicaId, reply: &Reply) {
+        let Session { client, index } = reply.session;
+        let timestamp = reply.timestamp.0;
+        self.mix(&[4, u64::from(from.0), u64::from(client.0), u64::from(index), timestamp], &[]);
+        self.log(|line| write!(line, "{client}/{index} hears {from}: reply t{timestamp}"));
+        if let Some(accepted) = self.clients.on_reply(from, reply) {
+            self.log(|line| line.write_str(" (believed)"));
+            let checked = self.checks.on_accepted(&accepted);
+            self.judge(checked);
+        }
+    }
+
+    pub(super) fn resend(&mut self, session: Session, timestamp: Timestamp) {
+        let Some(request) = self.clients.resend(session, timestamp) else { return };
+        let Session { client, index } = session;
+        self.mix(&[5, u64::from(client.0), u64::from(index), timestamp.0], &[]);
+        self.log(|line| write!(line, "{client}/{index} sends t{} again", timestamp.0));
+        self.send_request(&request, self.schedule.committee.members().collect());
+        self.enqueue(self.now.after(CLIENT_PATIENCE), Happening::Resend { session, timestamp });
+    }
+
+    /// A client's request is on its way; clients stand outside the cuts, and lose nothing.
+    pub(super) fn send_request(&mut self, request: &Request, to: ReplicaSet) {
+        let (session, digest) = (request.body.session, request.body.digest());
+        let occasion = u64::from_le_bytes(digest.0[..8].try_into().expect("eight of 32 bytes"));
+        for seat in 0..self.seats.len() {
+            let id = self.seats[seat].id;
+            if to.contains(id) {
+                let mut dice = Dice::new([occasion, seat as u64, self.now.0, u64::from(session.index)]);
+                let at = self.now.after(Weather::FAIR.delay(&mut dice).0);
+                self.enqueue(at, Happening::Request { seat, request: request.clone() });
+            }
+        }
+    }
+
+    pub(super) fn submit(&mut self, client: ClientId, operations: u8, draw: u64, to: ReplicaSet) {
+        let Some(request) = self.clients.submit(self.now, client, operations, draw) else { return };
+        let (session, timestamp) = (request.body.session, request.body.timestamp);
+        self.checks.on_signed(request.body.digest(), &request.body);
+        self.checks.on_submitted(session, timestamp);
+        self.send_request(&request, to);
+        self.enqueue(self.now.after(CLIENT_PATIENCE), Happening::Resend { session, timestamp });
+    }
+
+    pub(super) fn answer(&mut self, seat: usize, reply: Reply) {
+        if reply.outcome == ReplyOutcome::Busy {
+            self.coverage.add("busy", 1);
+        }
+        let Session { client, index } = reply.session;
+        let from = self.seats[seat].id;
+        let mut dice = Dice::new([reply.timestamp.0, seat as u64, u64::from(client.0), u64::from(index) ^ self.now.0]);
+        let at = self.now.after(Weather::FAIR.delay(&mut dice).0);
+        self.enqueue(at, Happening::Reply { from, reply });
+    }
+}
