@@ -43,6 +43,9 @@ pub enum Rejection {
     /// A batch with too many entries, or one that names a submission twice.
     #[error("malformed batch")]
     MalformedBatch,
+    /// A slot at or below the stable checkpoint: it is settled.
+    #[error("slot {0} is settled already")]
+    BehindWindow(SeqNum),
     /// A slot less than a window above the high watermark: the others have moved on, and this replica will follow.
     #[error("slot {0} is ahead of the window")]
     AheadOfWindow(SeqNum),
@@ -94,7 +97,11 @@ impl Rejection {
     pub fn is_a_matter_of_time(&self) -> bool {
         matches!(
             self,
-            Rejection::WrongView(_) | Rejection::Complaining(_) | Rejection::AheadOfWindow(_) | Rejection::Unsolicited
+            Rejection::WrongView(_)
+                | Rejection::Complaining(_)
+                | Rejection::BehindWindow(_)
+                | Rejection::AheadOfWindow(_)
+                | Rejection::Unsolicited
         )
     }
 }

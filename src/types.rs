@@ -38,6 +38,16 @@ impl fmt::Debug for ReplicaId {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ClientId(pub u16);
 
+impl ClientId {
+    /// Reads `c2`, as people write it; `None` unless it is `c` and a number from 1 to 65536 without zeros before it.
+    pub fn parse(text: &str) -> Option<ClientId> {
+        let digits = text.strip_prefix('c')?;
+        let is_plain = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
+        let number: u32 = if is_plain { digits.parse().ok()? } else { return None };
+        u16::try_from(number.checked_sub(1)?).ok().map(ClientId)
+    }
+}
+
 impl fmt::Display for ClientId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "c{}", u32::from(self.0) + 1)
@@ -279,6 +289,17 @@ mod tests {
         assert_eq!(ReplicaId::parse("n7"), Some(ReplicaId(6)));
         for bad in ["n0", "n129", "7", "n", "n-1", "N1", "n1 "] {
             assert_eq!(ReplicaId::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn clients_are_counted_from_one_too() {
+        assert_eq!(
+            [ClientId(0), ClientId(u16::MAX)].map(|id| ClientId::parse(&id.to_string())),
+            [Some(ClientId(0)), Some(ClientId(u16::MAX))]
+        );
+        for bad in ["c0", "c65537", "c", "c-1", "c+1", "c01", "1", "C1", "c1 "] {
+            assert_eq!(ClientId::parse(bad), None, "{bad}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! What is refused at the door, before any state is looked at: rules 2 to 5, 11 and 12.
 
+use byztop_core::attack::Forge as _;
 use byztop_core::committee::Committee;
 use byztop_core::crypto::{Author, Check as _, Kind, Realm, Signable as _, Signature, Signed, Signer, Verifier};
 use byztop_core::evidence::{Proof, Rule};
@@ -11,6 +12,8 @@ use byztop_core::protocol::{Batch, Certificate, CheckpointCertificate, Claim, Me
 use byztop_core::rejection::{CertificateFault, Rejection};
 use byztop_core::types::{Digest, ProtocolName, ReplicaId, SeqNum, View};
 use byztop_core::wire;
+use rand::SeedableRng as _;
+use rand_chacha::ChaCha8Rng;
 
 const SECRET: Digest = Digest([3; 32]);
 
@@ -177,6 +180,54 @@ fn rule_12_a_new_view_about_slots_far_apart_costs_nothing() {
     assert_eq!(lie.incriminates(), Some(ReplicaId(1)));
     let proof = Proof::SelfIncriminating(Box::new(lie));
     assert_eq!(proof.verify(&verifier()), Err(Rejection::BadCertificate(CertificateFault::TooFew)));
+}
+
+#[test]
+fn rule_12_a_forged_new_view_is_refused_or_convicts_or_contradicts_the_true_one() {
+    let changes = vec![view_change(0, vec![]), view_change(1, vec![prepared(2, 7, &[1, 2])]), view_change(2, vec![])];
+    let honest = new_view(changes, &[(1, Digest::ZERO), (2, batch(7).digest())]);
+    assert_eq!((check(&honest, 1), honest.incriminates()), (Ok(()), None));
+    let (mut refused, mut convicting, mut contradicting) = (0, 0, 0);
+    for seed in 0..200 {
+        let mut dice = ChaCha8Rng::seed_from_u64(seed);
+        let mut forged = honest.forge_new_view(&mut dice, &signer(1)).expect("it is the primary's own");
+        forged.fill_signatures(&signer(1));
+        match (check(&forged, 1), forged.incriminates()) {
+            (Err(why), _) => {
+                refused += 1;
+                assert_eq!(why, Rejection::BadCertificate(CertificateFault::TooFew), "seed {seed}");
+            }
+            (Ok(()), Some(accused)) => {
+                convicting += 1;
+                assert_eq!(accused, ReplicaId(1));
+            }
+            (Ok(()), None) => {
+                contradicting += 1;
+                let committee = verifier().committee();
+                let [first, second] = [&honest, &forged].map(|message| message.claims(committee).remove(0));
+                let verdict = Proof::<Message>::Contradiction(first, second).verify(&verifier()).unwrap();
+                assert_eq!((verdict.accused, verdict.rule), (ReplicaId(1), Rule::TwoNewViews));
+            }
+        }
+    }
+    assert!(refused > 5 && convicting > 5 && contradicting > 5, "{refused}, {convicting}, {contradicting}");
+    let mut dice = ChaCha8Rng::seed_from_u64(0);
+    assert_eq!(honest.forge_new_view(&mut dice, &signer(2)), None, "nobody has another's key");
+}
+
+#[test]
+fn a_forged_view_change_is_signed_and_says_something_else() {
+    let honest = Message::ViewChange(view_change(3, vec![prepared(1, 7, &[1, 2]), prepared(2, 8, &[1, 2])]));
+    let mut said = Vec::new();
+    for seed in 0..100 {
+        let mut forged = honest.forge_view_change(&mut ChaCha8Rng::seed_from_u64(seed)).expect("it is one");
+        forged.fill_signatures(&signer(3));
+        assert_eq!(check(&forged, 3), Ok(()), "seed {seed}: another history is no fault that can be seen");
+        if forged != honest && !said.contains(&forged) {
+            said.push(forged);
+        }
+    }
+    assert!(said.len() >= 4, "nothing, one half, the other half, and a later view: {}", said.len());
 }
 
 #[test]

@@ -10,7 +10,7 @@ use anyhow::Context as _;
 use byztop_certs::{ClusterDirectory, Door, Role};
 use byztop_core::app::Application;
 use byztop_core::app::smallbank::SmallBank;
-use byztop_core::attack::{Byzantine, Equivocate};
+use byztop_core::attack::{Byzantine, Forge};
 use byztop_core::crypto::Author;
 use byztop_core::pbft::Pbft;
 use byztop_core::protocol::Protocol;
@@ -62,7 +62,7 @@ async fn run<P: Protocol, A: Application>(
     until: impl Future<Output = ()>,
 ) -> anyhow::Result<()>
 where
-    P::Message: Equivocate,
+    P::Message: Forge,
 {
     let config = directory.config().clone();
     let identity = Arc::new(directory.identity(Role::Replica(me))?);

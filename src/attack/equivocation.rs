@@ -1,37 +1,24 @@
-//! What an equivocating primary tells its victims instead.
+//! `equivocation`: a primary that tells its victims something else.
 
+use super::forge::Forge;
 use super::language::EquivocationForm;
-use crate::crypto::Signed;
-use crate::pbft;
-use crate::protocol::{Batch, Message};
+use super::voice::Voice;
+use crate::replica::{Output, PeerMessage};
+use crate::types::ReplicaSet;
 
-/// A protocol's messages, as a primary would forge them with its own key.
-pub trait Equivocate: Message {
-    /// The same proposal as the victims get it, unsigned; `None` for what is not the sender's own proposal.
-    fn lie(&self, form: EquivocationForm) -> Option<Self>;
-}
-
-impl Equivocate for pbft::Message {
-    fn lie(&self, form: EquivocationForm) -> Option<Self> {
-        let pbft::Message::PrePrepare(Signed { body, .. }) = self else { return None };
-        let mut body = body.clone();
-        match form {
-            EquivocationForm::Offset(offset) => body.seq = body.seq.plus(offset),
-            EquivocationForm::Digest => {
-                body.batch = other_batch(&body.batch);
-                body.digest = body.batch.digest();
-            }
-        }
-        Some(pbft::Message::PrePrepare(Signed::unsigned(body)))
+impl Voice {
+    /// The victims hear one thing, the others another. It is a function of the proposal, so that a retransmission repeats
+    /// the lie.
+    pub(super) fn equivocate<M: Forge>(
+        &self,
+        outputs: Vec<Output<M>>,
+        victims: ReplicaSet,
+        form: EquivocationForm,
+    ) -> Vec<Output<M>> {
+        self.tell(outputs, |message, hearer| {
+            let PeerMessage::Protocol(message) = message else { return None };
+            let lie = message.equivocate(form).filter(|_| victims.contains(hearer))?;
+            Some(vec![PeerMessage::Protocol(lie)])
+        })
     }
-}
-
-/// Another batch that the victims can accept: the same submissions in another order, or none at all.
-fn other_batch(batch: &Batch) -> Batch {
-    let mut submissions = batch.submissions.clone();
-    submissions.reverse();
-    if submissions == batch.submissions {
-        submissions.clear();
-    }
-    Batch { submissions }
 }

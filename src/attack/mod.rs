@@ -4,110 +4,126 @@
 //! holds the signer. With no attack set it signs and passes on. Holding only its own key it can not forge another's
 //! signature: the adversary model holds by construction.
 //!
-//! `language` is what people write, `equivocation` alters proposals, and this file hides, delays and spoils.
+//! | read | for |
+//! |---|---|
+//! | `language` | what people write |
+//! | `active` | when an attack holds |
+//! | `chance`, `voice` | decisions that repeat themselves; telling each hearer something else |
+//! | `forge` | what can be made of a protocol's messages: one file per protocol |
+//! | the others | one attack each, or a family of them |
+//!
+//! This file is the door: what comes in, what goes out, and which attack has its hand on it.
 
+mod active;
+mod censorship;
+mod chance;
+mod delay;
 mod equivocation;
+mod flood;
+mod forge;
+mod forgery;
 mod language;
+mod lies;
+mod mutation;
+mod replay;
+mod voice;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
-use rand::{RngExt as _, SeedableRng as _};
+use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
-pub use equivocation::Equivocate;
+pub use forge::{Forge, Shift, message_names};
 pub use language::{Attack, Directive, EquivocationForm, ParseError, Trigger, Usage, parse};
 
+use self::active::Active;
+use self::censorship::Hidden;
+use self::chance::Subject;
+use self::delay::Delayed;
+use self::mutation::Earlier;
+use self::replay::Ring;
+use self::voice::Voice;
 use crate::app::Application;
 use crate::committee::Committee;
 use crate::crypto::{Signer, Verified};
-use crate::protocol::{Event, Message as _, Protocol, Recipients, Timer};
+use crate::protocol::{Event, Protocol, Recipients, Timer};
 use crate::replica::{Input, Output, PeerMessage, Replica, Reply};
-use crate::types::{Digest, Micros, ReplicaId, ReplicaSet, SeqNum, Time, View};
+use crate::types::{Digest, ReplicaId, Time};
 
 /// The outermost layer of a replica: signs what leaves, feeds its own messages back, and misbehaves if told to.
 pub struct Byzantine<P: Protocol, A: Application> {
     replica: Replica<P, A>,
-    me: ReplicaId,
-    committee: Committee,
-    signer: Signer,
+    voice: Voice,
     attacks: Vec<Active>,
-    seed: u64,
+    /// For what is about nothing that could decide it.
     chance: ChaCha8Rng,
-    /// Outputs of a slow replica, in the order in which they may leave. At most [`MAX_DELAYED`].
-    delayed: BTreeMap<(Time, u64), Output<P::Message>>,
-    delays: u64,
+    delayed: Delayed<P::Message>,
+    hidden: Hidden,
+    ring: Ring<P::Message>,
+    earlier: Earlier<P::Message>,
 }
 
-/// How many outputs a delaying replica holds back; beyond that the oldest leave early.
-const MAX_DELAYED: usize = 1 << 16;
-
-/// What a message is about. What is decided by chance for a subject is a function of it, so that a retransmission
-/// meets the same fate.
-#[derive(Clone, Copy)]
-struct Subject {
-    view: View,
-    seq: SeqNum,
-    name: &'static str,
-}
-
-impl Subject {
-    /// A number below 1000.
-    fn draw(&self, seed: u64, attack: &str) -> u16 {
-        let numbers = [seed, self.view.0, self.seq.0].map(u64::to_le_bytes).concat();
-        let drawn = Digest::of("chance", &[&numbers, self.name.as_bytes(), attack.as_bytes()]);
-        u16::from_le_bytes([drawn.0[0], drawn.0[1]]) % 1000
-    }
-}
-
-/// An attack that is set.
-struct Active {
-    directive: Directive,
-    since: Time,
-}
+/// What leaves a replica.
+type Outputs<P> = Vec<Output<<P as Protocol>::Message>>;
 
 impl<P: Protocol, A: Application> Byzantine<P, A>
 where
-    P::Message: Equivocate,
+    P::Message: Forge,
 {
     /// An honest replica, until an attack is set. `seed` feeds the attacks that leave something to chance.
     pub fn new(me: ReplicaId, committee: Committee, replica: Replica<P, A>, signer: Signer, seed: u64) -> Self {
-        let chance = ChaCha8Rng::seed_from_u64(seed);
         Byzantine {
             replica,
-            me,
-            committee,
-            signer,
-            seed,
+            voice: Voice { me, committee, signer, seed },
             attacks: Vec::new(),
-            chance,
-            delayed: BTreeMap::new(),
-            delays: 0,
+            chance: ChaCha8Rng::seed_from_u64(seed),
+            delayed: Delayed::default(),
+            hidden: Hidden::default(),
+            ring: Ring::default(),
+            earlier: Earlier::default(),
         }
     }
 
     /// Handles an input; appends what is to be performed. Messages in it are signed, and `Recipients::All` means all
     /// others: the replica has already heard itself.
-    pub fn handle(&mut self, now: Time, input: Input<P::Message>, outputs: &mut Vec<Output<P::Message>>) {
+    pub fn handle(&mut self, now: Time, input: Input<P::Message>, outputs: &mut Outputs<P>) {
         self.expire(now, outputs);
         if input == Input::Timeout(Timer::Delayed) {
-            return self.release(now, outputs);
+            outputs.extend(self.delayed.release(now));
+            self.act(now, outputs);
+            return self.set_alarm(outputs);
         }
+        if self.attacks.is_empty() || self.lets_in(now, &input) {
+            self.live(now, input, outputs);
+        }
+    }
+
+    /// The replica within handles an input, and whatever it says to itself.
+    fn live(&mut self, now: Time, input: Input<P::Message>, outputs: &mut Outputs<P>) {
         let mut inputs = VecDeque::from([input]);
         let mut wanted = Vec::new();
         while let Some(input) = inputs.pop_front() {
             self.replica.handle(now, input, &mut wanted);
             for mut output in wanted.drain(..) {
                 if let Output::Send(to, message) = &mut output {
-                    message.fill_signatures(&self.signer);
+                    message.fill_signatures(&self.voice.signer);
                     if *to == Recipients::All {
-                        inputs.push_back(Input::Peer(self.me, Verified::own(message.clone())));
+                        inputs.push_back(Input::Peer(self.voice.me, Verified::own(message.clone())));
                     }
                 }
                 if self.attacks.is_empty() {
                     outputs.push(output);
-                } else {
-                    self.corrupt(now, output, outputs);
+                    continue;
                 }
+                if let Output::Send(_, PeerMessage::FetchBodies(digests)) = &mut output
+                    && let Some(bodies) = self.hidden.hand_over(digests)
+                {
+                    inputs.push_back(Input::Peer(self.voice.me, Verified::own(bodies)));
+                    if digests.is_empty() {
+                        continue;
+                    }
+                }
+                self.corrupt(now, output, outputs);
             }
         }
     }
@@ -117,37 +133,36 @@ where
     /// # Errors
     ///
     /// What is wrong with the text, and where.
-    pub fn attack(&mut self, now: Time, text: &str, outputs: &mut Vec<Output<P::Message>>) -> Result<(), ParseError> {
+    pub fn attack(&mut self, now: Time, text: &str, outputs: &mut Outputs<P>) -> Result<(), ParseError> {
         for directive in parse(text)? {
-            if directive.attacker.is_some_and(|attacker| attacker != self.me) {
+            let Voice { me, committee, .. } = self.voice;
+            if directive.attacker.is_some_and(|attacker| attacker != me) {
                 continue;
             }
             let victims = directive.attack.victims();
-            if let Some(stranger) =
-                victims.iter().find(|victim| *victim == self.me || !self.committee.contains(*victim))
-            {
-                let why = if stranger == self.me { "can not be its own victim" } else { "is not in this cluster" };
+            if let Some(stranger) = victims.iter().find(|victim| *victim == me || !committee.contains(*victim)) {
+                let why = if stranger == me { "can not be its own victim" } else { "is not in this cluster" };
                 return Err(ParseError { column: 1, message: format!("{stranger} {why}") });
             }
-            self.attacks.retain(|active| active.directive.attack.name() != directive.attack.name());
+            self.attacks.retain(|active| active.name() != directive.attack.name());
             outputs.push(Output::Note(Event::AttackSet { attack: directive.to_string() }));
-            self.attacks.push(Active { directive, since: now });
+            self.attacks.push(Active::new(directive, now));
         }
+        self.set_alarm(outputs);
         Ok(())
     }
 
     /// Attacks whose time is over end by themselves.
-    fn expire(&mut self, now: Time, outputs: &mut Vec<Output<P::Message>>) {
-        let is_over = |active: &&Active| matches!(active.directive.trigger, Trigger::During { until, .. } if now.since(active.since) >= until);
-        while let Some(active) = self.attacks.iter().find(is_over) {
-            let name = active.directive.attack.name();
+    fn expire(&mut self, now: Time, outputs: &mut Outputs<P>) {
+        while let Some(active) = self.attacks.iter().find(|active| active.is_over(now)) {
+            let name = active.name();
             self.end(now, name, outputs);
         }
     }
 
     /// Ends the attack of this name, if it is set; what it held back leaves now.
-    pub fn end(&mut self, now: Time, name: &str, outputs: &mut Vec<Output<P::Message>>) {
-        let is_it = |active: &Active| active.directive.attack.name() == name;
+    pub fn end(&mut self, now: Time, name: &str, outputs: &mut Outputs<P>) {
+        let is_it = |active: &Active| active.name() == name;
         if self.attacks.iter().all(is_it) {
             return self.heal(now, outputs);
         }
@@ -159,7 +174,7 @@ where
     }
 
     /// Ends every attack; what was held back leaves now.
-    pub fn heal(&mut self, now: Time, outputs: &mut Vec<Output<P::Message>>) {
+    pub fn heal(&mut self, now: Time, outputs: &mut Outputs<P>) {
         if !self.attacks.is_empty() {
             self.attacks.clear();
             outputs.push(Output::Note(Event::Healed));
@@ -167,13 +182,30 @@ where
         self.let_go(now, outputs);
     }
 
-    /// What a delay holds back leaves at its time, or at once if no delay is set any more.
-    fn let_go(&mut self, now: Time, outputs: &mut Vec<Output<P::Message>>) {
-        if self.attacks.iter().any(|active| matches!(active.directive.attack, Attack::Time(_))) {
-            return self.release(now, outputs);
+    /// What no attack needs any more goes: out, in, or into oblivion.
+    fn let_go(&mut self, now: Time, outputs: &mut Outputs<P>) {
+        if self.is_set(|attack| matches!(attack, Attack::Time(_))) {
+            outputs.extend(self.delayed.release(now));
+        } else {
+            outputs.extend(self.delayed.release_all());
+            outputs.push(Output::CancelTimer(Timer::Delayed));
         }
-        outputs.extend(std::mem::take(&mut self.delayed).into_values());
-        outputs.push(Output::CancelTimer(Timer::Delayed));
+        if !self.is_set(|attack| *attack == Attack::Replay) {
+            self.ring = Ring::default();
+        }
+        if !self.is_set(|attack| matches!(attack, Attack::Mutate { .. })) {
+            self.earlier = Earlier::default();
+        }
+        if !self.is_set(|attack| matches!(attack, Attack::Censor(_))) {
+            for submission in self.hidden.take_all() {
+                self.live(now, censorship::late(submission), outputs);
+            }
+        }
+        self.set_alarm(outputs);
+    }
+
+    fn is_set(&self, attack: impl Fn(&Attack) -> bool) -> bool {
+        self.attacks.iter().any(|active| attack(active.attack()))
     }
 
     /// The attacks that are set, in the attack language; empty if none is.
@@ -192,141 +224,144 @@ where
         &mut self.replica
     }
 
-    /// What an output turns into under the attacks whose triggers hold.
-    fn corrupt(&mut self, now: Time, output: Output<P::Message>, outputs: &mut Vec<Output<P::Message>>) {
-        let subject = match &output {
-            Output::Send(_, PeerMessage::Protocol(message)) => {
-                message.slot().map(|(view, seq)| Subject { view, seq, name: message.name() })
-            }
-            Output::Send(..) | Output::Reply(..) => None,
-            // What a replica does with itself is nobody else's business.
-            Output::SetTimer(..) | Output::CancelTimer(_) | Output::Executed(_) | Output::Note(_) => {
-                return outputs.push(output);
-            }
-        };
-        let mut wanted = vec![output];
-        let mut delay = None;
-        for attack in self.triggered(now, subject) {
-            match attack {
-                Attack::Crash => return,
-                Attack::Dark(victims) => wanted = self.hide(wanted, victims),
-                Attack::Equivocation { victims, form } => wanted = self.equivocate(wanted, victims, form),
-                Attack::Sign => wanted = wanted.into_iter().map(spoil).collect(),
-                Attack::Time(span) => delay = Some(span),
+    /// Whether the replica within gets an input, under the attacks that look at what comes in.
+    fn lets_in(&mut self, now: Time, input: &Input<P::Message>) -> bool {
+        let status = self.replica.status();
+        for active in &self.attacks {
+            match active.attack() {
+                Attack::Replay => self.ring.overhear(input),
+                Attack::Censor(clients) => {
+                    let Some((submission, subject)) = censorship::submission_in(input) else { continue };
+                    let is_censored = censorship::is_by(clients, submission);
+                    if is_censored && active.holds(now, &status, Some(subject), &self.voice, &mut self.chance) {
+                        self.hidden.keep(submission.clone());
+                        return false;
+                    }
+                }
+                _ => {}
             }
         }
+        true
+    }
+
+    /// What an output turns into under the attacks whose triggers hold.
+    fn corrupt(&mut self, now: Time, output: Output<P::Message>, outputs: &mut Outputs<P>) {
+        // What a replica does with itself is nobody else's business.
+        if !matches!(output, Output::Send(..) | Output::Reply(..)) {
+            return outputs.push(output);
+        }
+        let subject = Subject::of(&output);
+        let attacks = self.triggered(now, subject);
+        let mut wanted = vec![output];
+        for attack in &attacks {
+            wanted = self.alter(attack, subject.as_ref(), wanted);
+        }
+        self.let_out(now, &attacks, wanted, outputs);
+    }
+
+    /// The attacks that apply.
+    fn triggered(&mut self, now: Time, subject: Option<Subject>) -> Vec<Attack> {
+        let status = self.replica.status();
+        let (voice, chance) = (&self.voice, &mut self.chance);
+        let holding = self.attacks.iter().filter(|active| active.holds(now, &status, subject, voice, chance));
+        holding.map(|active| active.attack().clone()).collect()
+    }
+
+    /// What an attack has to say instead.
+    fn alter(&mut self, attack: &Attack, subject: Option<&Subject>, wanted: Outputs<P>) -> Outputs<P> {
+        let voice = &self.voice;
+        match (attack, subject) {
+            (Attack::Equivocation { victims, form }, _) => voice.equivocate(wanted, *victims, *form),
+            (Attack::Mutate { per_mille }, Some(subject)) => {
+                wanted.iter().for_each(|output| self.earlier.remember(subject, output));
+                voice.mutate(wanted, *per_mille, subject, &self.earlier)
+            }
+            (Attack::ForgeViewChange, Some(subject)) => voice.forge_view_change(wanted, subject),
+            (Attack::ForgeNewView, Some(subject)) => voice.forge_new_view(wanted, subject),
+            (Attack::LieCheckpoint, Some(subject)) => {
+                voice.lie_checkpoint(wanted, subject, self.replica.status().stable)
+            }
+            (Attack::LieState, Some(subject)) => voice.lie_state(wanted, subject),
+            (Attack::LieReply, _) => wanted.into_iter().map(lies::lie_reply).collect(),
+            (Attack::Replay, _) => {
+                self.ring.keep_all(&wanted);
+                wanted
+            }
+            _ => wanted,
+        }
+    }
+
+    /// What is left of it when it leaves, and when: hidden, spoiled, late.
+    fn let_out(&mut self, now: Time, attacks: &[Attack], mut wanted: Outputs<P>, outputs: &mut Outputs<P>) {
+        let mut delay = None;
+        for attack in attacks {
+            match attack {
+                Attack::Crash => wanted.clear(),
+                Attack::Dark(victims) => {
+                    wanted = self.voice.tell(wanted, |_, hearer| victims.contains(hearer).then(Vec::new));
+                }
+                Attack::Withhold(message) => wanted.retain(|output| name_of(output) != Some(*message)),
+                Attack::Time(span) => delay = Some(*span),
+                _ => {}
+            }
+        }
+        if attacks.contains(&Attack::Sign) {
+            wanted = wanted.into_iter().map(spoil).collect();
+        }
         match delay {
-            Some(span) => wanted.into_iter().for_each(|output| self.hold_back(now, span, output, outputs)),
+            Some(span) => {
+                let until = now.after(span);
+                outputs.extend(wanted.into_iter().filter_map(|output| self.delayed.hold_back(until, output)));
+                self.set_alarm(outputs);
+            }
             None => outputs.append(&mut wanted),
         }
     }
 
-    /// The attacks that apply, those that alter before those that spoil.
-    fn triggered(&mut self, now: Time, subject: Option<Subject>) -> Vec<Attack> {
+    /// Attacks that do something of their own accord do it when it is time.
+    fn act(&mut self, now: Time, outputs: &mut Outputs<P>) {
         let status = self.replica.status();
-        let mut attacks: Vec<Attack> = Vec::new();
-        for active in &self.attacks {
-            let holds = match active.directive.trigger {
-                Trigger::Always => true,
-                Trigger::During { from, until } => (from..until).contains(&now.since(active.since)),
-                Trigger::Slots { first, last } => subject.is_some_and(|of| (first..=last).contains(&of.seq)),
-                Trigger::InView(view) => subject.map_or(status.view, |of| of.view) == view,
-                Trigger::WhileLeading => status.leader == self.me,
-                Trigger::WithProbability { per_mille } => {
-                    let draw = match subject {
-                        Some(subject) => subject.draw(self.seed, active.directive.attack.name()),
-                        None => self.chance.random_range(0..1000),
-                    };
-                    draw < per_mille
+        let mut wanted = Vec::new();
+        for active in &mut self.attacks {
+            let Some(number) = active.take_turn(now) else { continue };
+            if !active.holds(now, &status, None, &self.voice, &mut self.chance) {
+                continue;
+            }
+            let subject = Subject::of_own_accord(number);
+            match active.attack() {
+                Attack::Flood { messages_per_s } => {
+                    let mut dice = self.voice.dice("flood", &subject);
+                    let due = flood::due(*messages_per_s, number);
+                    wanted.extend((0..due).map(|_| self.voice.make_up(&status, &mut dice)));
                 }
-            };
-            if holds {
-                attacks.push(active.directive.attack.clone());
+                Attack::Replay => {
+                    let mut dice = self.voice.dice("replay", &subject);
+                    wanted.extend(self.ring.pick(&mut dice).map(|old| Output::Send(Recipients::All, old)));
+                }
+                Attack::ForgeViewChange => wanted.append(&mut self.voice.ask_for_views(&status, &subject)),
+                _ => {}
             }
         }
-        attacks.sort_by_key(|attack| matches!(attack, Attack::Sign));
-        attacks
-    }
-
-    /// Nothing reaches the victims.
-    fn hide(&self, outputs: Vec<Output<P::Message>>, victims: ReplicaSet) -> Vec<Output<P::Message>> {
-        let mut seen = Vec::new();
-        for output in outputs {
-            match output {
-                Output::Send(to, message) => {
-                    let (_, others) = self.split(to, victims);
-                    seen.extend(others.into_iter().map(|to| Output::Send(Recipients::One(to), message.clone())));
-                }
-                other => seen.push(other),
-            }
-        }
-        seen
-    }
-
-    /// The victims hear one thing, the others another. What was decided for a proposal is a function of it, so that a
-    /// retransmission repeats the lie.
-    fn equivocate(
-        &self,
-        outputs: Vec<Output<P::Message>>,
-        victims: ReplicaSet,
-        form: EquivocationForm,
-    ) -> Vec<Output<P::Message>> {
-        let mut told = Vec::new();
-        for output in outputs {
-            let Output::Send(to, PeerMessage::Protocol(message)) = &output else {
-                told.push(output);
-                continue;
-            };
-            let Some(mut lie) = message.lie(form) else {
-                told.push(output);
-                continue;
-            };
-            lie.fill_signatures(&self.signer);
-            let (deceived, others) = self.split(*to, victims);
-            let send =
-                |to, message: &P::Message| Output::Send(Recipients::One(to), PeerMessage::Protocol(message.clone()));
-            told.extend(deceived.into_iter().map(|to| send(to, &lie)));
-            told.extend(others.into_iter().map(|to| send(to, message)));
-        }
-        told
-    }
-
-    /// The recipients among the victims, and the others.
-    fn split(&self, to: Recipients, victims: ReplicaSet) -> (Vec<ReplicaId>, Vec<ReplicaId>) {
-        match to {
-            Recipients::All => self.committee.others(self.me).partition(|replica| victims.contains(*replica)),
-            Recipients::One(replica) => [replica].into_iter().partition(|replica| victims.contains(*replica)),
+        if !wanted.is_empty() {
+            let attacks = self.triggered(now, None);
+            self.let_out(now, &attacks, wanted, outputs);
         }
     }
 
-    fn hold_back(
-        &mut self,
-        now: Time,
-        span: Micros,
-        output: Output<P::Message>,
-        outputs: &mut Vec<Output<P::Message>>,
-    ) {
-        self.delays += 1;
-        self.delayed.insert((now.after(span), self.delays), output);
-        if self.delayed.len() > MAX_DELAYED
-            && let Some((_, oldest)) = self.delayed.pop_first()
-        {
-            outputs.push(oldest);
+    /// Wakes this layer when something that it holds back may leave, or an attack acts of its own accord.
+    fn set_alarm(&self, outputs: &mut Outputs<P>) {
+        let acts = self.attacks.iter().filter_map(|active| active.acts_at);
+        if let Some(at) = acts.chain(self.delayed.next()).min() {
+            outputs.push(Output::SetTimer(Timer::Delayed, at));
         }
-        self.set_delay_timer(outputs);
     }
+}
 
-    /// What was held back long enough leaves.
-    fn release(&mut self, now: Time, outputs: &mut Vec<Output<P::Message>>) {
-        let later = self.delayed.split_off(&(now, u64::MAX));
-        outputs.extend(std::mem::replace(&mut self.delayed, later).into_values());
-        self.set_delay_timer(outputs);
-    }
-
-    fn set_delay_timer(&self, outputs: &mut Vec<Output<P::Message>>) {
-        if let Some(((at, _), _)) = self.delayed.first_key_value() {
-            outputs.push(Output::SetTimer(Timer::Delayed, *at));
-        }
+fn name_of<M: crate::protocol::Message>(output: &Output<M>) -> Option<&'static str> {
+    match output {
+        Output::Send(_, message) => Some(message.name()),
+        Output::Reply(..) => Some("reply"),
+        _ => None,
     }
 }
 

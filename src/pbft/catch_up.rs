@@ -4,6 +4,8 @@
 //! help do so. We follow the thesis, and add commit certificates, so that a replica in the dark catches up although its
 //! primary never speaks to it.
 
+use std::collections::BTreeSet;
+
 use super::message::{CommittedHistory, CommittedSlot, Message, StatusReport};
 use super::{Cx, Observing, Patience, Pbft, Phase};
 use crate::protocol::{Batch, Complaint, Event, Output, Recipients, Timer};
@@ -11,6 +13,8 @@ use crate::types::{Digest, Micros, ReplicaId, ReplicaSet, SeqNum, Time};
 
 /// How many slots' messages one status report brings back at most.
 const RESEND_SLOTS: u64 = 16;
+/// How many submissions the batches of one answer name at most: a mebibyte of digests.
+const MAX_BATCHES_SUBMISSIONS: usize = 32 << 10;
 /// How long after a view change or new view was repeated to a peer it may be repeated again: they are large.
 const REPEAT_PAUSE: Micros = Micros::from_millis(500);
 
@@ -20,8 +24,10 @@ pub(super) struct Peer {
     report: Option<StatusReport>,
     /// When a view change or new view was last repeated to it.
     repeated_at: Option<Time>,
-    /// From which slot it was last told what was decided, and when.
+    /// Up to which slot it was last told what was decided, and when.
     answered: Option<(SeqNum, Time)>,
+    /// When votes were last sent to it again.
+    resent_at: Option<Time>,
 }
 
 impl Pbft {
@@ -87,13 +93,19 @@ impl Pbft {
         true
     }
 
-    /// Rule 20: what this replica signed for the slots on which the peer is stuck.
-    fn resend_votes(&self, cx: &mut Cx<'_>, to: ReplicaId, executed: SeqNum) {
+    /// Rule 20: what this replica signed for the slots on which the peer is stuck. Reports cost nothing to make: those that
+    /// come faster than honest ones draw no more votes.
+    fn resend_votes(&mut self, cx: &mut Cx<'_>, to: ReplicaId, executed: SeqNum) {
+        let peer = self.peers.entry(to).or_default();
+        let pause = Micros(self.settings.status_interval().0 / 2);
+        if peer.resent_at.is_some_and(|at| cx.now.since(at) < pause) {
+            return;
+        }
         let last = executed.plus(RESEND_SLOTS);
-        for (_, slot) in self.log.after(executed).take_while(|(seq, _)| *seq <= last) {
-            for message in &slot.signed {
-                cx.send(Recipients::One(to), message.clone());
-            }
+        let slots = self.log.after(executed).take_while(|(seq, _)| *seq <= last);
+        for message in slots.flat_map(|(_, slot)| &slot.signed) {
+            cx.send(Recipients::One(to), message.clone());
+            peer.resent_at = Some(cx.now);
         }
     }
 
@@ -129,16 +141,14 @@ impl Pbft {
         cx.send(to, Message::Ask { from });
     }
 
-    /// Answers with what was decided from a slot on. The same question again is answered when an answer could have been
-    /// lost, and not before: a few bytes draw many.
+    /// Answers with what was decided from a slot on. What the last answer held, or did not hold, is told again when that
+    /// answer could have been lost, and not before: a few bytes draw many.
     pub(super) fn answer(&mut self, cx: &mut Cx<'_>, to: ReplicaId, from: SeqNum) {
-        let peer = self.peers.entry(to).or_default();
         let pause = Micros(Micros::from_millis(self.settings.ask_timeout_ms).0 / 2);
-        let is_repetition = |(earlier, at): (SeqNum, Time)| from <= earlier && cx.now.since(at) < pause;
-        if peer.answered.is_some_and(is_repetition) {
+        let answered = self.peers.entry(to).or_default().answered.filter(|(_, at)| cx.now.since(*at) < pause);
+        if answered.is_some_and(|(last, _)| from <= last) {
             return;
         }
-        peer.answered = Some((from, cx.now));
         let mut slots = Vec::new();
         for (seq, slot) in self.log.after(from.previous()) {
             let is_next = seq == from.plus(slots.len() as u64);
@@ -149,6 +159,11 @@ impl Pbft {
                 break;
             }
         }
+        if slots.is_empty() && answered.is_some() {
+            return;
+        }
+        let last = slots.last().map_or(from, |slot| slot.certificate.seq);
+        self.peers.entry(to).or_default().answered = Some((last, cx.now));
         let newest = self.log.slot(self.executed).and_then(|slot| slot.committed.clone());
         let history = CommittedHistory { stable: self.stable.clone(), newest, slots };
         cx.send(Recipients::One(to), Message::Committed(history));
@@ -199,7 +214,14 @@ impl Pbft {
     }
 
     pub(super) fn on_fetch_batches(&self, cx: &mut Cx<'_>, from: ReplicaId, digests: &[Digest]) {
-        let known: Vec<Batch> = digests.iter().filter_map(|digest| self.log.batch(*digest)).collect();
+        let distinct: BTreeSet<&Digest> = digests.iter().collect();
+        let mut submissions = 0;
+        let fits = |batch: &Batch| {
+            submissions += batch.submissions.len();
+            submissions <= MAX_BATCHES_SUBMISSIONS
+        };
+        let known: Vec<Batch> =
+            distinct.into_iter().filter_map(|digest| self.log.batch(*digest)).take_while(fits).collect();
         if !known.is_empty() {
             cx.send(Recipients::One(from), Message::Batches(known));
         }

@@ -52,11 +52,9 @@ impl Pbft {
         message: &Verified<Signed<PrePrepare>>,
     ) -> Result<(), Rejection> {
         let Signed { body, signature } = message.get();
-        if !self.check_slot(body.seq)? {
-            return Ok(());
-        }
+        self.check_slot(body.seq)?;
         if body.view != self.view {
-            return if body.view < self.view { Ok(()) } else { Err(Rejection::WrongView(body.view)) };
+            return Err(Rejection::WrongView(body.view));
         }
         if self.is_changing_view() {
             return Err(Rejection::Complaining(body.view));
@@ -102,8 +100,9 @@ impl Pbft {
     /// §4.2: a backup's PREPARE.
     pub(super) fn on_prepare(&mut self, cx: &mut Cx<'_>, message: &Verified<Signed<Prepare>>) -> Result<(), Rejection> {
         let Signed { body: Prepare { view, seq, digest, replica, .. }, signature } = *message.get();
-        if !self.check_slot(seq)? || view < self.view || view.0 > self.view.0.saturating_add(VIEWS_AHEAD) {
-            return Ok(());
+        self.check_slot(seq)?;
+        if !(self.view.0..=self.view.0.saturating_add(VIEWS_AHEAD)).contains(&view.0) {
+            return Err(Rejection::WrongView(view));
         }
         self.cast(seq, Kind::Prepare, view, replica, digest, signature)?;
         if replica == self.me && view == self.view {
@@ -119,8 +118,9 @@ impl Pbft {
         let Signed { body: Commit { view, seq, digest, replica }, signature } = *message.get();
         let newest = self.view.0.saturating_add(VIEWS_AHEAD);
         let oldest = self.view.0.saturating_sub(VIEWS_BEHIND);
-        if !self.check_slot(seq)? || !(oldest..=newest).contains(&view.0) {
-            return Ok(());
+        self.check_slot(seq)?;
+        if !(oldest..=newest).contains(&view.0) {
+            return Err(Rejection::WrongView(view));
         }
         self.cast(seq, Kind::Commit, view, replica, digest, signature)?;
         if replica == self.me && view == self.view {
@@ -130,20 +130,22 @@ impl Pbft {
         Ok(())
     }
 
-    /// Rule 6: whether the slot is open. One at or below the stable checkpoint is settled and merely late; one above the
-    /// high watermark is refused.
+    /// Rule 6: only what lies between the watermarks is taken in; the rest is dropped and counted.
     ///
     /// # Errors
     ///
+    /// [`Rejection::BehindWindow`] at or below the stable checkpoint, where it is merely late,
     /// [`Rejection::AheadOfWindow`] where honest replicas may be already, [`Rejection::OutsideWatermarks`] beyond.
-    fn check_slot(&self, seq: SeqNum) -> Result<bool, Rejection> {
+    fn check_slot(&self, seq: SeqNum) -> Result<(), Rejection> {
         let high = self.watermarks.high();
-        if seq > high.plus(self.settings.window_slots) {
+        if self.watermarks.contain(seq) {
+            Ok(())
+        } else if seq > high.plus(self.settings.window_slots) {
             Err(Rejection::OutsideWatermarks(seq))
         } else if seq > high {
             Err(Rejection::AheadOfWindow(seq))
         } else {
-            Ok(self.watermarks.contain(seq))
+            Err(Rejection::BehindWindow(seq))
         }
     }
 

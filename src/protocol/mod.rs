@@ -220,7 +220,7 @@ pub enum Timer {
     Bodies,
     /// A part of the state should have arrived.
     StateTransfer,
-    /// The attack layer releases what it held back.
+    /// The attack layer releases what it held back, or does something of its own accord.
     Delayed,
 }
 

@@ -90,7 +90,7 @@ pub fn run(schedule: &Schedule) -> Report {
 
 fn run_with<P: crate::protocol::Protocol>(schedule: &Schedule) -> Report
 where
-    P::Message: crate::attack::Equivocate,
+    P::Message: crate::attack::Forge,
 {
     let mut simulation = Simulation::<P>::new(schedule);
     while simulation.step() {}

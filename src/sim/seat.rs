@@ -1,7 +1,7 @@
 //! A place in the cluster: a replica that runs, stands still or is gone, and its timers.
 
 use crate::app::smallbank::SmallBank;
-use crate::attack::{Byzantine, Equivocate};
+use crate::attack::{Byzantine, Forge};
 use crate::protocol::{Protocol, Timer};
 use crate::types::{ReplicaId, ReplicaSet};
 
@@ -11,7 +11,7 @@ pub(super) type Token = u64;
 /// One instance of a replica.
 pub(super) struct Seat<P: Protocol>
 where
-    P::Message: Equivocate,
+    P::Message: Forge,
 {
     pub(super) id: ReplicaId,
     /// None while its process is gone.
@@ -40,7 +40,7 @@ const TIMERS: usize = Timer::ALL.len();
 
 impl<P: Protocol> Seat<P>
 where
-    P::Message: Equivocate,
+    P::Message: Forge,
 {
     pub(super) fn new(id: ReplicaId, node: Byzantine<P, SmallBank>) -> Seat<P> {
         let (missed, timers) = (Vec::new(), [None; TIMERS]);

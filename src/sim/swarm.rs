@@ -49,6 +49,10 @@ impl Schedule {
     }
 }
 
+/// What a Byzantine replica may never send in a run.
+const WITHHELD: [&str; 9] =
+    ["pre-prepare", "prepare", "commit", "view-change", "new-view", "checkpoint", "reply", "status", "committed"];
+
 /// A schedule in the making.
 struct Swarm {
     dice: Dice,
@@ -168,8 +172,9 @@ impl Swarm {
         let count = if self.dice.per_mille(150) { 0 } else { self.dice.between(1, faulty.max(1) as u64) as usize };
         let mut candidates: Vec<ReplicaId> = self.committee.members().collect();
         for _ in 0..count.min(faulty) {
-            let place = self.dice.below(candidates.len() as u64) as usize;
-            let replica = candidates.swap_remove(place);
+            // Whoever leads early has more to lie about.
+            let most = if self.dice.per_mille(400) { candidates.len().min(faulty + 1) } else { candidates.len() };
+            let replica = candidates.remove(self.dice.below(most as u64) as usize);
             match self.dice.below(10) {
                 0..=1 => self.amnesiac(replica),
                 2 => self.twins(replica),
@@ -219,16 +224,27 @@ impl Swarm {
         let (a, b) = (self.dice.pick(&others), self.dice.pick(&others));
         let victims = if a == b || self.dice.per_mille(500) { a.to_string() } else { format!("{a}, {b}") };
         let delay = self.dice.between(1, 600);
-        let forms = [
-            "sign".to_string(),
-            "crash".to_string(),
-            format!("time({delay}ms)"),
-            format!("dark({victims})"),
-            format!("equivocation({victims})"),
-            format!("equivocation({victims}, offset=1)"),
-            format!("equivocation({victims}, mode=digest)"),
-        ];
-        let attack = forms[self.dice.below(forms.len() as u64) as usize].clone();
+        let name = self.dice.pick(&WITHHELD);
+        let (client, rate, share) = (self.dice.between(1, 4), self.dice.between(10, 300), self.dice.between(1, 9));
+        let attack = match self.dice.below(17) {
+            0 => "sign".to_string(),
+            1 => "crash".to_string(),
+            2 => format!("time({delay}ms)"),
+            3 => format!("dark({victims})"),
+            4 => format!("equivocation({victims})"),
+            5 => format!("equivocation({victims}, offset=1)"),
+            6 => format!("equivocation({victims}, mode=digest)"),
+            7 => format!("censor(c{client})"),
+            8 => format!("withhold({name})"),
+            9 => "replay".to_string(),
+            10 => format!("flood({rate}/s)"),
+            11 => format!("mutate(0.{share})"),
+            12 => "forge-view-change".to_string(),
+            13 => "forge-new-view".to_string(),
+            14 => "lie-checkpoint".to_string(),
+            15 => "lie-state".to_string(),
+            _ => "lie-reply".to_string(),
+        };
         match self.dice.below(8) {
             0 => format!("{attack} @p=0.{}", self.dice.between(1, 9)),
             1 => format!("{attack} @leader"),

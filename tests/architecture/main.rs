@@ -35,7 +35,7 @@ const MAY_IMPORT: &[(&str, &[&[&str]])] = &[
     ("telemetry", &[TYPES, &["protocol"]]),
     ("evidence", &[BASE, &["protocol"], MESSAGES]),
     ("replica", &[BASE, &["protocol", "app", "evidence", "telemetry"]]),
-    ("attack", &[BASE, &["protocol", "replica", "app::Application"], MESSAGES]),
+    ("attack", &[BASE, &["protocol", "replica", "app::Application", "pbft::new_view"], MESSAGES]),
     ("client", &[BASE, &["replica"]]),
     ("workload", &[TYPES, &["app"]]),
     ("scenario", &[BASE, &["app", "attack", "evidence", "workload"]]),

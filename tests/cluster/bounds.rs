@@ -3,10 +3,10 @@
 use byztop_core::crypto::{Author, Kind, Signed, Statement};
 use byztop_core::evidence::Proof;
 use byztop_core::pbft::Message;
-use byztop_core::pbft::message::{Commit, Origin, Prepare};
+use byztop_core::pbft::message::{Commit, Origin, Prepare, StatusReport};
 use byztop_core::protocol::{Batch, Claim, Event};
 use byztop_core::replica::PeerMessage;
-use byztop_core::types::{Digest, SeqNum, View};
+use byztop_core::types::{Digest, ReplicaSet, SeqNum, View};
 
 use crate::support::{Cluster, id};
 use crate::{load, pay, settings};
@@ -104,4 +104,78 @@ fn a_question_asked_a_thousand_times_is_answered_once() {
     cluster.run_ms(200);
     cluster.inject(id(2), id(3), PeerMessage::Protocol(Message::Ask { from: SeqNum(1) }));
     assert_eq!(answers(&cluster) - before, 2, "an answer may have been lost");
+}
+
+#[test]
+fn questions_that_go_on_and_on_are_not_all_answered() {
+    let mut cluster = Cluster::new(4, settings(), 45);
+    load(&mut cluster, 50, 5);
+    cluster.run_ms(500);
+    let answers = |cluster: &Cluster| cluster.sent.get("committed").copied().unwrap_or_default();
+    let before = answers(&cluster);
+    for from in 1..=1000 {
+        cluster.inject(id(2), id(3), PeerMessage::Protocol(Message::Ask { from: SeqNum(from) }));
+    }
+    assert_eq!(answers(&cluster) - before, 1, "the first answer holds all that there is");
+}
+
+#[test]
+fn whoever_asks_for_more_than_one_answer_holds_is_answered_step_by_step() {
+    let mut cluster = Cluster::new(4, settings(), 46);
+    load(&mut cluster, 200, 2);
+    cluster.run_ms(500);
+    let answers = |cluster: &Cluster| cluster.sent.get("committed").copied().unwrap_or_default();
+    let before = answers(&cluster);
+    for (from, answered) in [(1, 1), (129, 2), (129, 2), (150, 2), (201, 2), (1, 2)] {
+        cluster.inject(id(2), id(3), PeerMessage::Protocol(Message::Ask { from: SeqNum(from) }));
+        assert_eq!(answers(&cluster) - before, answered, "from slot {from}");
+    }
+}
+
+#[test]
+fn reports_that_come_faster_than_honest_ones_draw_no_more_votes() {
+    let mut cluster = Cluster::new(4, settings(), 47);
+    load(&mut cluster, 50, 5);
+    cluster.run_ms(500);
+    let votes = |cluster: &Cluster| ["prepare", "commit"].map(|name| cluster.sent[name]).iter().sum::<u64>();
+    let before = votes(&cluster);
+    let (view, executed) = (View(0), SeqNum(0));
+    let report = StatusReport {
+        view,
+        asking_for: None,
+        view_changes: ReplicaSet::default(),
+        stable: executed,
+        executed,
+        observing_until: None,
+    };
+    for _ in 0..1000 {
+        cluster.inject(id(2), id(3), PeerMessage::Protocol(Message::Status(report)));
+    }
+    let drawn = votes(&cluster) - before;
+    assert!((1..=2 * 16).contains(&drawn), "{drawn} votes, of 16 slots at most");
+    cluster.run_ms(100);
+    let before = votes(&cluster);
+    for _ in 0..2 {
+        cluster.inject(id(2), id(3), PeerMessage::Protocol(Message::Status(report)));
+    }
+    assert!(votes(&cluster) > before, "they may have been lost");
+}
+
+#[test]
+fn a_batch_that_is_asked_for_a_thousand_times_in_one_message_is_sent_once() {
+    let mut cluster = Cluster::new(4, settings(), 48);
+    load(&mut cluster, 3, 5);
+    let digests: Vec<Digest> = cluster.notes.iter().filter_map(|(_, _, event)| proposed(event)).collect();
+    let before = cluster.bytes_sent.clone();
+    let question = Message::FetchBatches(vec![digests[0]; 1000]);
+    cluster.inject(id(2), id(3), PeerMessage::Protocol(question));
+    let bytes = cluster.bytes_sent[&id(3)] - before[&id(3)];
+    assert!((32..100).contains(&bytes), "{bytes} bytes for a batch of one submission");
+}
+
+fn proposed(event: &Event) -> Option<Digest> {
+    match event {
+        Event::PrePrepared { digest, .. } => Some(*digest),
+        _ => None,
+    }
 }

@@ -1,8 +1,8 @@
 //! A cluster in memory: the normal case, every attack, and what comes back after it.
 
+mod attacks;
 mod bounds;
 mod liveness;
-mod storms;
 mod support;
 
 use std::collections::VecDeque;

@@ -49,6 +49,8 @@ pub(crate) struct Cluster {
     pub(crate) loss_per_mille: u32,
     /// Messages by name, as sent.
     pub(crate) sent: BTreeMap<&'static str, u64>,
+    /// Bytes by sender, as sent.
+    pub(crate) bytes_sent: BTreeMap<ReplicaId, u64>,
     /// Every input of every replica and what came of it, if recorded.
     pub(crate) recording: Option<Vec<Recorded>>,
     nodes: Vec<Option<Node>>,
@@ -59,6 +61,9 @@ pub(crate) struct Cluster {
     timers: BTreeMap<(ReplicaId, Timer), (Time, u64)>,
     count: u64,
     network: ChaCha8Rng,
+    seed: u64,
+    /// Whoever was ever told to attack.
+    attackers: BTreeSet<ReplicaId>,
 }
 
 /// When a cluster starts.
@@ -89,6 +94,7 @@ impl Cluster {
             lose_first: BTreeMap::new(),
             loss_per_mille: 0,
             sent: BTreeMap::new(),
+            bytes_sent: BTreeMap::new(),
             recording: None,
             nodes: Vec::new(),
             verifier: Verifier::tags(realm(), committee, 4, SECRET),
@@ -98,6 +104,8 @@ impl Cluster {
             timers: BTreeMap::new(),
             count: 0,
             network: ChaCha8Rng::seed_from_u64(seed),
+            seed,
+            attackers: BTreeSet::new(),
         };
         for replica in committee.members() {
             let node = cluster.fresh_node(replica);
@@ -110,7 +118,7 @@ impl Cluster {
     }
 
     fn fresh_node(&self, me: ReplicaId) -> Node {
-        Byzantine::new(me, self.committee, self.bare_replica(me), self.signer(me), 1)
+        Byzantine::new(me, self.committee, self.bare_replica(me), self.signer(me), self.seed)
     }
 
     /// A replica without the layer around it.
@@ -152,6 +160,7 @@ impl Cluster {
 
     pub(crate) fn try_attack(&mut self, replica: ReplicaId, text: &str) -> Result<(), ParseError> {
         let mut outputs = Vec::new();
+        self.attackers.insert(replica);
         let node = self.nodes[replica.index()].as_mut().expect("it lives");
         let set = node.attack(self.now, text, &mut outputs);
         self.perform(replica, outputs);
@@ -241,7 +250,9 @@ impl Cluster {
                     if reply.outcome != ReplyOutcome::Busy && reply.submission != Digest::ZERO {
                         let by_replica = self.replies.entry((session, reply.timestamp)).or_default();
                         let earlier = by_replica.insert(replica, reply.clone());
-                        assert!(earlier.is_none_or(|earlier| earlier == reply), "a replica changed its answer");
+                        let is_honest = !self.attackers.contains(&replica);
+                        let is_same = earlier.is_none_or(|earlier| earlier == reply);
+                        assert!(is_same || !is_honest, "an honest replica changed its answer");
                     }
                 }
                 Output::SetTimer(timer, at) => {
@@ -266,6 +277,8 @@ impl Cluster {
 
     fn post(&mut self, from: ReplicaId, to: ReplicaId, message: &PeerMessage<Message>) {
         *self.sent.entry(message.name()).or_default() += 1;
+        let bytes = wire::encode(message);
+        *self.bytes_sent.entry(from).or_default() += bytes.len() as u64;
         let is_lost = self.network.random_range(0..1000) < self.loss_per_mille;
         if is_lost || self.cut.contains(&(from, to)) || self.deaf_to.contains(&(to, message.name())) {
             return;
@@ -276,7 +289,6 @@ impl Cluster {
         }
         self.count += 1;
         let latency = Micros(self.network.random_range(200..800));
-        let bytes = wire::encode(message);
         self.parcels.insert((self.now.after(latency), self.count), Parcel::Message { from, to, bytes });
     }
 
@@ -316,6 +328,16 @@ impl Cluster {
         replies
             .values()
             .any(|reply| replies.values().filter(|other| *other == reply).count() >= self.committee.weak_quorum())
+    }
+
+    /// The answers that clients believe, since f+1 replicas gave them (rule 25).
+    pub(crate) fn believed(&self) -> impl Iterator<Item = (&Reply, &BTreeMap<ReplicaId, Reply>)> {
+        let is_believed = |reply: &&Reply, replies: &BTreeMap<ReplicaId, Reply>| {
+            replies.values().filter(|other| other == reply).count() >= self.committee.weak_quorum()
+        };
+        self.replies.values().flat_map(move |replies| {
+            replies.values().filter(move |reply| is_believed(reply, replies)).map(move |reply| (reply, replies))
+        })
     }
 
     pub(crate) fn executed(&self, replica: ReplicaId) -> SeqNum {

@@ -12,7 +12,11 @@ fn sweep(seeds: std::ops::Range<u64>) -> Coverage {
     for seed in seeds {
         let schedule = Schedule::of_seed(ProtocolName::Pbft, seed);
         let report = sim::run(&schedule);
-        assert!(report.events >= 5000 || report.violation.is_some(), "seed {seed} ended after {} events", report.events);
+        assert!(
+            report.events >= 5000 || report.violation.is_some(),
+            "seed {seed} ended after {} events",
+            report.events
+        );
         if let Some(violation) = report.violation {
             panic!("seed {seed}: {violation}\nbyztop sim --protocol pbft --seed {seed}");
         }

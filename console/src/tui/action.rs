@@ -99,14 +99,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_attack_of_the_language_has_a_key() {
-        let mut names: Vec<&str> = Attack::names().iter().map(|usage| usage.name).collect();
-        names.sort_unstable();
-        let mut keyed: Vec<&str> =
-            [Injection::Crash, Injection::Delay, Injection::Dark, Injection::Equivocate, Injection::Sign]
-                .map(Injection::name)
-                .to_vec();
-        keyed.sort_unstable();
-        assert_eq!(names, keyed);
+    fn every_key_of_an_attack_sets_one_that_the_language_has() {
+        let names: Vec<&str> = Attack::names().iter().map(|usage| usage.name).collect();
+        for keyed in [Injection::Crash, Injection::Delay, Injection::Dark, Injection::Equivocate, Injection::Sign] {
+            assert!(names.contains(&keyed.name()), "{}", keyed.name());
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! The command line: what can be typed, what it means, how it completes.
 
-use byztop_core::attack::{self, Attack, Directive, Usage};
+use byztop_core::attack::{self, Attack, Directive, Usage, message_names};
 use byztop_core::committee::Committee;
 use byztop_core::types::{ReplicaId, SeqNum};
 
@@ -93,6 +93,7 @@ impl Line {
             None => words().map(str::to_string).collect(),
             Some("attack") if before == "attack" || before.ends_with(';') => replicas().chain(attacks()).collect(),
             Some("attack") if names(before) && !has_open_victims(before) => attacks().collect(),
+            Some("attack") if is_withholding(before) => message_names().into_iter().map(str::to_string).collect(),
             Some("attack") => replicas().collect(),
             Some("heal") if before == "heal" => replicas().collect(),
             Some("rate") if before == "rate" => vec!["max".to_string()],
@@ -111,9 +112,9 @@ impl Line {
         self.text.replace_range(start.., &first[..common]);
         let takes_more = WORDS.iter().any(|word| word.name == self.text && word.usage != word.name);
         let is_attacker = self.text.starts_with("attack ") && !has_open_victims(&self.text) && first.starts_with('n');
-        let takes_victims = attack_usage(first).is_some_and(|usage| usage.form.contains("(n"));
+        let takes_more_inside = attack_usage(first).is_some_and(|usage| attack::parse(usage.name).is_err());
         match options.len() {
-            1 if takes_victims && self.text.starts_with("attack ") => self.text.push('('),
+            1 if takes_more_inside && self.text.starts_with("attack ") => self.text.push('('),
             1 if takes_more || is_attacker => self.text.push(' '),
             _ => {}
         }
@@ -128,6 +129,11 @@ pub(super) fn attack_usage(name: &str) -> Option<&'static Usage> {
 
 fn has_open_victims(text: &str) -> bool {
     text.rfind('(') > text.rfind(')')
+}
+
+/// Whether a kind of message comes next.
+fn is_withholding(before: &str) -> bool {
+    before.strip_suffix('(').is_some_and(|before| before.ends_with("withhold"))
 }
 
 fn words() -> impl Iterator<Item = &'static str> {

@@ -10,7 +10,7 @@ mod timers;
 use std::future::Future;
 
 use byztop_core::app::Application;
-use byztop_core::attack::{Byzantine, Equivocate};
+use byztop_core::attack::{Byzantine, Forge};
 use byztop_core::protocol::Protocol;
 use byztop_core::replica::{Input, Output};
 use byztop_core::telemetry::ConsoleRequest;
@@ -41,7 +41,7 @@ pub(crate) struct Core<P: Protocol, A: Application> {
 
 impl<P: Protocol, A: Application> Core<P, A>
 where
-    P::Message: Equivocate,
+    P::Message: Forge,
 {
     /// A driver that has not started its replica yet.
     pub(crate) fn new(byzantine: Byzantine<P, A>, clock: Clock, replicas: usize, observer: Observer) -> Self {

@@ -4,22 +4,25 @@
 //! ```text
 //! list      = [ "[" ] directive { ";" directive } [ "]" ]
 //! directive = [ attacker ] name [ "(" argument { "," argument } ")" ] [ "@" trigger ]
-//! argument  = victim | duration | key "=" value
+//! argument  = victim | client | message | duration | rate | probability | key "=" value
 //! trigger   = from ".." until | "slot" first ".." last | "view" view | "leader" | "p" "=" probability
 //! ```
 //!
 //! The attacker stands before the name, victims in parentheses, parameters after them: `n1 dark(n2, n6) @10s..20s`.
 //! Written out by [`Display`](fmt::Display), a directive reads back as itself.
 
+mod arguments;
 mod parser;
+mod suggestion;
 mod units;
 
 pub use parser::{ParseError, parse};
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use self::units::{Duration, PerMille};
-use crate::types::{Micros, ReplicaId, ReplicaSet, SeqNum, View};
+use crate::types::{ClientId, Micros, ReplicaId, ReplicaSet, SeqNum, View};
 
 /// What a Byzantine replica does.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -39,6 +42,32 @@ pub enum Attack {
         /// How it differs.
         form: EquivocationForm,
     },
+    /// As primary, it never proposes what these clients submit; at least one.
+    Censor(BTreeSet<ClientId>),
+    /// It takes part except in one kind of message: never sends what has this name.
+    Withhold(&'static str),
+    /// It sends old messages again, among the current ones.
+    Replay,
+    /// It sends everyone so many made-up messages a second; from 1 to [`Attack::MAX_FLOOD_PER_S`].
+    Flood {
+        /// How many to each replica.
+        messages_per_s: u32,
+    },
+    /// It changes view, slot or digest of some of its messages to some of the others.
+    Mutate {
+        /// How likely, in thousandths, for each message and recipient; 1 to 1000.
+        per_mille: u16,
+    },
+    /// It asks for views with histories that are not its own, and without a reason.
+    ForgeViewChange,
+    /// As primary of a new view, it begins it with what the view changes do not force.
+    ForgeNewView,
+    /// It signs states that it does not have.
+    LieCheckpoint,
+    /// It gives wrong parts of the state to whoever fetches it.
+    LieState,
+    /// It answers clients with what did not come of their submissions.
+    LieReply,
 }
 
 impl Attack {
@@ -48,6 +77,12 @@ impl Attack {
     pub const DEFAULT_OFFSET_SLOTS: u64 = 10_000;
     /// The longest span that can be written: a day.
     pub const MAX_SPAN: Micros = Micros::from_millis(24 * 3600 * 1000);
+    /// The rate of `flood` without a parameter.
+    pub const DEFAULT_FLOOD_PER_S: u32 = 1000;
+    /// The highest rate of a flood.
+    pub const MAX_FLOOD_PER_S: u32 = 100_000;
+    /// How likely `mutate` without a parameter changes a message, in thousandths.
+    pub const DEFAULT_MUTATED_PER_MILLE: u16 = 100;
 
     /// Its name, as it is written.
     pub fn name(&self) -> &'static str {
@@ -57,6 +92,16 @@ impl Attack {
             Attack::Time(_) => "time",
             Attack::Dark(_) => "dark",
             Attack::Equivocation { .. } => "equivocation",
+            Attack::Censor(_) => "censor",
+            Attack::Withhold(_) => "withhold",
+            Attack::Replay => "replay",
+            Attack::Flood { .. } => "flood",
+            Attack::Mutate { .. } => "mutate",
+            Attack::ForgeViewChange => "forge-view-change",
+            Attack::ForgeNewView => "forge-new-view",
+            Attack::LieCheckpoint => "lie-checkpoint",
+            Attack::LieState => "lie-state",
+            Attack::LieReply => "lie-reply",
         }
     }
 
@@ -64,7 +109,7 @@ impl Attack {
     pub fn victims(&self) -> ReplicaSet {
         match self {
             Attack::Dark(victims) | Attack::Equivocation { victims, .. } => *victims,
-            Attack::Sign | Attack::Crash | Attack::Time(_) => ReplicaSet::default(),
+            _ => ReplicaSet::default(),
         }
     }
 
@@ -153,7 +198,7 @@ pub struct Usage {
     pub description: &'static str,
 }
 
-const ATTACKS: [Usage; 5] = [
+const ATTACKS: [Usage; 15] = [
     Usage { name: "sign", form: "sign", description: "everything it sends bears an invalid signature" },
     Usage { name: "crash", form: "crash", description: "sends nothing to anyone, but listens" },
     Usage { name: "time", form: "time(500ms)", description: "delays everything it sends" },
@@ -163,6 +208,24 @@ const ATTACKS: [Usage; 5] = [
         form: "equivocation(n6, n7, offset=1)",
         description: "as primary, gives these the batch under another number, or with mode=digest another batch",
     },
+    Usage { name: "censor", form: "censor(c1)", description: "as primary, never proposes what these clients submit" },
+    Usage {
+        name: "withhold",
+        form: "withhold(commit)",
+        description: "takes part, but never sends this kind of message",
+    },
+    Usage { name: "replay", form: "replay", description: "sends old messages again, among the current ones" },
+    Usage { name: "flood", form: "flood(1000/s)", description: "sends everyone so many made-up messages" },
+    Usage { name: "mutate", form: "mutate(0.1)", description: "alters view, slot or digest of some of its messages" },
+    Usage {
+        name: "forge-view-change",
+        form: "forge-view-change",
+        description: "asks for views without reason, with false histories",
+    },
+    Usage { name: "forge-new-view", form: "forge-new-view", description: "begins its views with what nothing forces" },
+    Usage { name: "lie-checkpoint", form: "lie-checkpoint", description: "signs states that it does not have" },
+    Usage { name: "lie-state", form: "lie-state", description: "gives wrong parts of the state to whoever fetches it" },
+    Usage { name: "lie-reply", form: "lie-reply", description: "gives clients wrong answers" },
 ];
 
 const TRIGGERS: [Usage; 5] = [
@@ -177,7 +240,9 @@ impl fmt::Display for Attack {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())?;
         match self {
-            Attack::Sign | Attack::Crash => Ok(()),
+            Attack::Sign | Attack::Crash | Attack::Replay => Ok(()),
+            Attack::ForgeViewChange | Attack::ForgeNewView => Ok(()),
+            Attack::LieCheckpoint | Attack::LieState | Attack::LieReply => Ok(()),
             Attack::Time(delay) => write!(f, "({})", Duration(*delay)),
             Attack::Dark(victims) => write!(f, "({})", Victims(*victims)),
             Attack::Equivocation { victims, form } => match form {
@@ -185,6 +250,13 @@ impl fmt::Display for Attack {
                 EquivocationForm::Offset(slots) => write!(f, "({}, offset={slots})", Victims(*victims)),
                 EquivocationForm::Digest => write!(f, "({}, mode=digest)", Victims(*victims)),
             },
+            Attack::Censor(clients) => {
+                let names: Vec<String> = clients.iter().map(ClientId::to_string).collect();
+                write!(f, "({})", names.join(", "))
+            }
+            Attack::Withhold(message) => write!(f, "({message})"),
+            Attack::Flood { messages_per_s } => write!(f, "({messages_per_s}/s)"),
+            Attack::Mutate { per_mille } => write!(f, "({})", PerMille(*per_mille)),
         }
     }
 }

@@ -3,8 +3,8 @@
 use thiserror::Error;
 
 use super::units::{parse_duration, parse_per_mille};
-use super::{Attack, Directive, EquivocationForm, Trigger};
-use crate::types::{Micros, ReplicaId, ReplicaSet, SeqNum, View};
+use super::{Directive, Trigger};
+use crate::types::{Micros, ReplicaId, SeqNum, View};
 
 /// The longest text that is read, in bytes.
 const MAX_TEXT_BYTES: usize = 4096;
@@ -54,18 +54,18 @@ pub fn parse(text: &str) -> Result<Vec<Directive>, ParseError> {
 
 /// A word and the byte at which it starts.
 #[derive(Clone, Copy)]
-struct Word<'a> {
-    text: &'a str,
-    at: usize,
+pub(super) struct Word<'a> {
+    pub(super) text: &'a str,
+    pub(super) at: usize,
 }
 
 /// What stands between two commas: `n6`, `500ms` or `offset=1`.
-struct Argument<'a> {
-    key: Option<Word<'a>>,
-    value: Word<'a>,
+pub(super) struct Argument<'a> {
+    pub(super) key: Option<Word<'a>>,
+    pub(super) value: Word<'a>,
 }
 
-struct Parser<'a> {
+pub(super) struct Parser<'a> {
     text: &'a str,
     /// The byte to read next; always between two characters.
     at: usize,
@@ -82,82 +82,6 @@ impl<'a> Parser<'a> {
         let attack = self.attack(name, &arguments)?;
         let trigger = if self.eat('@') { self.trigger()? } else { Trigger::Always };
         Ok(Directive { attacker, attack, trigger })
-    }
-
-    fn attack(&self, name: Word<'a>, arguments: &[Argument<'a>]) -> Result<Attack, ParseError> {
-        match name.text.to_ascii_lowercase().as_str() {
-            known @ ("sign" | "crash") => match arguments.first() {
-                Some(argument) => {
-                    Err(self.error_at(argument.value.at, format!("`{known}` takes nothing in parentheses")))
-                }
-                None => Ok(if known == "sign" { Attack::Sign } else { Attack::Crash }),
-            },
-            "time" => self.delay(arguments).map(Attack::Time),
-            "dark" => {
-                if let Some(Argument { key: Some(key), .. }) = arguments.iter().find(|argument| argument.key.is_some())
-                {
-                    return Err(self.error_at(key.at, format!("`dark` has no `{}`: write dark(n2, n6)", key.text)));
-                }
-                self.victims(name, arguments).map(Attack::Dark)
-            }
-            "equivocation" => {
-                let victims = self.victims(name, arguments)?;
-                Ok(Attack::Equivocation { victims, form: self.equivocation_form(arguments)? })
-            }
-            unknown => Err(self.error_at(name.at, unknown_attack(unknown))),
-        }
-    }
-
-    fn delay(&self, arguments: &[Argument<'a>]) -> Result<Micros, ParseError> {
-        match arguments {
-            [] => Ok(Attack::DEFAULT_DELAY),
-            [Argument { key: None, value }] => match self.duration(*value)? {
-                Micros(0) => Err(self.error_at(value.at, "a delay of nothing is none: write time(500ms)")),
-                delay => Ok(delay),
-            },
-            [Argument { key: Some(key), .. }] => {
-                Err(self.error_at(key.at, "only a delay is expected: write time(500ms)"))
-            }
-            [_, second, ..] => Err(self.error_at(second.value.at, "one delay is enough: write time(500ms)")),
-        }
-    }
-
-    fn victims(&self, name: Word<'a>, arguments: &[Argument<'a>]) -> Result<ReplicaSet, ParseError> {
-        let mut victims = ReplicaSet::default();
-        for Argument { value, .. } in arguments.iter().filter(|argument| argument.key.is_none()) {
-            let Some(victim) = parse_replica(value.text) else {
-                return Err(self.error_at(value.at, format!("`{}` is no replica; write n1, n2, …", value.text)));
-            };
-            victims.insert(victim);
-        }
-        if victims.is_empty() {
-            let name_end = name.at + name.text.len();
-            let known = name.text.to_ascii_lowercase();
-            return Err(
-                self.error_at(name_end, format!("`{known}` needs victims: write {known}(n6) or {known}(n2, n6)"))
-            );
-        }
-        Ok(victims)
-    }
-
-    fn equivocation_form(&self, arguments: &[Argument<'a>]) -> Result<EquivocationForm, ParseError> {
-        const FORMS: &str = "write offset=1 (or another number of slots) or mode=digest";
-        let mut form = None;
-        for Argument { key, value } in arguments {
-            let Some(key) = key else { continue };
-            let read = match key.text.to_ascii_lowercase().as_str() {
-                "offset" => self.number(*value).ok().filter(|slots| *slots > 0).map(EquivocationForm::Offset),
-                "mode" if value.text.eq_ignore_ascii_case("digest") => Some(EquivocationForm::Digest),
-                "mode" => None,
-                other => return Err(self.error_at(key.at, format!("`equivocation` has no `{other}`; {FORMS}"))),
-            };
-            let read =
-                read.ok_or_else(|| self.error_at(value.at, format!("`{}` is not possible; {FORMS}", value.text)))?;
-            if form.replace(read).is_some() {
-                return Err(self.error_at(key.at, "one of offset and mode, and once"));
-            }
-        }
-        Ok(form.unwrap_or(EquivocationForm::Offset(Attack::DEFAULT_OFFSET_SLOTS)))
     }
 
     fn trigger(&mut self) -> Result<Trigger, ParseError> {
@@ -214,14 +138,14 @@ impl<'a> Parser<'a> {
         }
     }
 
-    fn number(&self, word: Word<'a>) -> Result<u64, ParseError> {
+    pub(super) fn number(&self, word: Word<'a>) -> Result<u64, ParseError> {
         // A sign would be read by the standard library, and is not the language's.
         let digits = word.text.bytes().all(|byte| byte.is_ascii_digit()).then_some(word.text);
         let number = digits.and_then(|digits| digits.parse().ok());
         number.ok_or_else(|| self.error_at(word.at, format!("`{}` is no whole number below 2^64", word.text)))
     }
 
-    fn duration(&self, word: Word<'a>) -> Result<Micros, ParseError> {
+    pub(super) fn duration(&self, word: Word<'a>) -> Result<Micros, ParseError> {
         parse_duration(word.text).map_err(|message| self.error_at(word.at, message))
     }
 
@@ -291,49 +215,14 @@ impl<'a> Parser<'a> {
         self.error_at(self.at, message)
     }
 
-    fn error_at(&self, at: usize, message: impl Into<String>) -> ParseError {
+    pub(super) fn error_at(&self, at: usize, message: impl Into<String>) -> ParseError {
         ParseError { column: self.text[..at].chars().count() + 1, message: message.into() }
     }
 }
 
 /// `n3`, and as test cases have it `N3`, `S3`, `s3` or `3`.
-fn parse_replica(text: &str) -> Option<ReplicaId> {
+pub(super) fn parse_replica(text: &str) -> Option<ReplicaId> {
     let number = text.strip_prefix(['n', 'N', 's', 'S']).unwrap_or(text);
     let is_plain = number.bytes().all(|byte| byte.is_ascii_digit()) && !number.starts_with('0');
     if is_plain { ReplicaId::parse(&format!("n{number}")) } else { None }
-}
-
-fn unknown_attack(name: &str) -> String {
-    let known: Vec<&str> = Attack::names().iter().map(|usage| usage.name).collect();
-    let suggestion = match closest(name, &known) {
-        Some(close) => format!("; did you mean `{close}`?"),
-        None => String::new(),
-    };
-    format!("unknown attack `{name}`{suggestion} (there are {})", known.join(", "))
-}
-
-/// The word that somebody who wrote `name` may have meant: one that begins so, or is a few letters away.
-fn closest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
-    let is_begun = |word: &&&str| name.len() >= 2 && word.starts_with(name);
-    let nearest = || {
-        let far = known.iter().map(|word| (distance(name, word), word));
-        far.min_by_key(|(letters, _)| *letters).filter(|(letters, word)| *letters <= word.len().div_ceil(3).max(2))
-    };
-    known.iter().find(is_begun).or_else(|| nearest().map(|(_, word)| word)).copied()
-}
-
-/// How many letters must be added, removed or replaced to make one word of the other (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, letter) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, other) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(letter != *other);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(row[j + 1] + 1);
-        }
-    }
-    row[b.len()]
 }

@@ -46,6 +46,26 @@ fn attacks_are_read_in_all_their_forms() {
 }
 
 #[test]
+fn attacks_that_name_no_victims_are_read_in_all_their_forms() {
+    let clients = |numbers: &[u16]| Attack::Censor(numbers.iter().map(|number| ClientId(number - 1)).collect());
+    check("censor(c1)", clients(&[1]), "censor(c1)");
+    check("censor( c12,C3, c3 )", clients(&[3, 12]), "censor(c3, c12)");
+    check("withhold(Commit)", Attack::Withhold("commit"), "withhold(commit)");
+    check("withhold(view-change)", Attack::Withhold("view-change"), "withhold(view-change)");
+    check("withhold(reply)", Attack::Withhold("reply"), "withhold(reply)");
+    check("replay", Attack::Replay, "replay");
+    check("flood", Attack::Flood { messages_per_s: 1000 }, "flood(1000/s)");
+    check("flood(7/s)", Attack::Flood { messages_per_s: 7 }, "flood(7/s)");
+    check("mutate", Attack::Mutate { per_mille: 100 }, "mutate(0.1)");
+    check("mutate(0.25)", Attack::Mutate { per_mille: 250 }, "mutate(0.25)");
+    check("forge-view-change", Attack::ForgeViewChange, "forge-view-change");
+    check("Forge-New-View()", Attack::ForgeNewView, "forge-new-view");
+    check("lie-checkpoint", Attack::LieCheckpoint, "lie-checkpoint");
+    check("lie-state", Attack::LieState, "lie-state");
+    check("lie-reply", Attack::LieReply, "lie-reply");
+}
+
+#[test]
 fn triggers_are_read_in_all_their_forms() {
     let during = Trigger::During { from: Micros::from_millis(10_000), until: Micros::from_millis(20_000) };
     check_trigger("@10s..20s", during);
@@ -87,6 +107,26 @@ fn missing_victims_are_asked_for() {
     check_error("dark", 5, "write dark(n6)");
     check_error("n1 dark()", 8, "needs victims");
     check_error("equivocation(offset=1)", 13, "write equivocation(n6)");
+    check_error("censor", 7, "write censor(c1)");
+    check_error("n1 withhold()", 12, "needs a kind of message (there are pre-prepare");
+}
+
+#[test]
+fn what_a_parameter_can_not_be_is_said_and_what_it_can_be() {
+    check_error("censor(n1)", 8, "write c1");
+    check_error("censor(c0)", 8, "no client");
+    check_error("censor(c1, x=c2)", 12, "no `x`");
+    check_error("withhold(comit)", 10, "did you mean `commit`");
+    check_error("withhold(n6)", 10, "unknown message `n6`");
+    check_error("withhold(prepare, commit)", 19, "one kind of message is enough");
+    check_error("flood(1000)", 7, "write 1/s");
+    check_error("flood(0/s)", 7, "no rate");
+    check_error("flood(+5/s)", 7, "no rate");
+    check_error("flood(100001/s)", 7, "to 100000/s");
+    check_error("mutate(2)", 8, "probability");
+    check_error("mutate(p=0.1)", 8, "write mutate(0.1)");
+    check_error("replay(n1)", 8, "takes nothing");
+    check_error("lie-replay", 1, "did you mean `lie-reply`");
 }
 
 #[test]
@@ -130,8 +170,11 @@ fn every_usage_is_an_example() {
     for usage in Attack::names() {
         let directives = parse(usage.form).expect(usage.form);
         assert_eq!((directives.len(), directives[0].attack.name()), (1, usage.name));
-        assert_eq!(parse(usage.name).is_err(), !directives[0].attack.victims().is_empty());
+        let needs = matches!(directives[0].attack, Attack::Censor(_) | Attack::Withhold(_));
+        assert_eq!(parse(usage.name).is_err(), needs || !directives[0].attack.victims().is_empty());
     }
+    let names: std::collections::BTreeSet<&str> = Attack::names().iter().map(|usage| usage.name).collect();
+    assert_eq!(names.len(), Attack::names().len(), "each once");
     for usage in Trigger::names() {
         let directives = parse(&format!("sign {}", usage.form)).expect(usage.form);
         assert_eq!(directives[0].trigger.to_string(), usage.form);
@@ -152,6 +195,18 @@ fn any_directive() -> impl Strategy<Value = Directive> {
         span().prop_map(|span_us| Attack::Time(Micros(span_us.max(1)))),
         victims().prop_map(Attack::Dark),
         (victims(), form).prop_map(|(victims, form)| Attack::Equivocation { victims, form }),
+        proptest::collection::btree_set(any::<u16>().prop_map(ClientId), 1..5).prop_map(Attack::Censor),
+        proptest::sample::select(crate::attack::forge::message_names()).prop_map(Attack::Withhold),
+        (1..=Attack::MAX_FLOOD_PER_S).prop_map(|messages_per_s| Attack::Flood { messages_per_s }),
+        (1u16..=1000).prop_map(|per_mille| Attack::Mutate { per_mille }),
+        proptest::sample::select(vec![
+            Attack::Replay,
+            Attack::ForgeViewChange,
+            Attack::ForgeNewView,
+            Attack::LieCheckpoint,
+            Attack::LieState,
+            Attack::LieReply,
+        ]),
     ];
     let during = (span(), span()).prop_filter("a span has two ends", |(a, b)| a != b);
     let trigger = prop_oneof![
@@ -176,6 +231,13 @@ fn any_jumble() -> impl Strategy<Value = String> {
         "time",
         "sign",
         "equivocation",
+        "censor",
+        "c1",
+        "withhold",
+        "commit",
+        "flood",
+        "10/s",
+        "mutate",
         "(",
         ")",
         ",",

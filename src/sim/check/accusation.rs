@@ -1,7 +1,7 @@
 //! No honest replica is ever accused.
 
 use super::{Checker, Scene};
-use crate::attack::Equivocate;
+use crate::attack::Forge;
 use crate::protocol::{Event, Protocol};
 use crate::replica::Output;
 use crate::types::ReplicaSet;
@@ -12,7 +12,7 @@ pub(super) struct Accusation {
 
 impl<P: Protocol> Checker<P> for Accusation
 where
-    P::Message: Equivocate,
+    P::Message: Forge,
 {
     fn name(&self) -> &'static str {
         "no false accusation"

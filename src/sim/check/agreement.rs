@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Checker, Scene};
-use crate::attack::Equivocate;
+use crate::attack::Forge;
 use crate::protocol::{Event, Protocol};
 use crate::replica::Output;
 use crate::types::SeqNum;
@@ -16,7 +16,7 @@ pub(super) struct Agreement {
 
 impl<P: Protocol> Checker<P> for Agreement
 where
-    P::Message: Equivocate,
+    P::Message: Forge,
 {
     fn name(&self) -> &'static str {
         "agreement"

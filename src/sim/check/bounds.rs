@@ -1,14 +1,14 @@
 //! Every queue is within its bound.
 
 use super::{Checker, Scene};
-use crate::attack::Equivocate;
+use crate::attack::Forge;
 use crate::protocol::{Protocol, QueueLevel};
 
 pub(super) struct Bounds;
 
 impl<P: Protocol> Checker<P> for Bounds
 where
-    P::Message: Equivocate,
+    P::Message: Forge,
 {
     fn name(&self) -> &'static str {
         "bounded queues"

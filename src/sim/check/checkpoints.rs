@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Checker, Scene};
-use crate::attack::Equivocate;
+use crate::attack::Forge;
 use crate::protocol::{Event, Protocol};
 use crate::replica::{Output, PeerMessage};
 use crate::types::{Digest, SeqNum};
@@ -16,7 +16,7 @@ pub(super) struct Checkpoints {
 
 impl<P: Protocol> Checker<P> for Checkpoints
 where
-    P::Message: Equivocate,
+    P::Message: Forge,
 {
     fn name(&self) -> &'static str {
         "equal checkpoints"

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Checker, Scene};
-use crate::attack::Equivocate;
+use crate::attack::Forge;
 use crate::crypto::{Author, Kind};
 use crate::protocol::Protocol;
 use crate::replica::PeerMessage;
@@ -18,7 +18,7 @@ pub(super) struct Complaints {
 
 impl<P: Protocol> Checker<P> for Complaints
 where
-    P::Message: Equivocate,
+    P::Message: Forge,
 {
     fn name(&self) -> &'static str {
         "no vote after a complaint"

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Checker, Scene};
-use crate::attack::Equivocate;
+use crate::attack::Forge;
 use crate::committee::Committee;
 use crate::crypto::{Kind, Statement};
 use crate::protocol::{Event, Protocol, contradict};
@@ -35,7 +35,7 @@ impl Evidence {
 
 impl<P: Protocol> Checker<P> for Evidence
 where
-    P::Message: Equivocate,
+    P::Message: Forge,
 {
     fn name(&self) -> &'static str {
         "contradictions become evidence"

@@ -24,7 +24,7 @@ pub(super) use self::liveness::Deadline;
 use super::clients::Accepted;
 use super::parcel::Parcel;
 use crate::app::smallbank::SmallBank;
-use crate::attack::{Byzantine, Equivocate};
+use crate::attack::{Byzantine, Forge};
 use crate::committee::Committee;
 use crate::protocol::{Protocol, Settings};
 use crate::replica::{Output, Submission};
@@ -33,7 +33,7 @@ use crate::types::{Digest, ReplicaId, ReplicaSet, Session, Timestamp};
 /// One event at one replica, and what it did.
 pub(super) struct Scene<'a, P: Protocol>
 where
-    P::Message: Equivocate,
+    P::Message: Forge,
 {
     /// Which seat: a Byzantine replica that leads two lives has two.
     pub(super) seat: usize,
@@ -55,7 +55,7 @@ where
 /// An invariant.
 pub(super) trait Checker<P: Protocol>: Send
 where
-    P::Message: Equivocate,
+    P::Message: Forge,
 {
     /// What it is called in reports.
     fn name(&self) -> &'static str;
@@ -86,7 +86,7 @@ where
 /// Every invariant but liveness, which has a time of its own.
 pub(super) struct Checks<P: Protocol>
 where
-    P::Message: Equivocate,
+    P::Message: Forge,
 {
     checkers: Vec<Box<dyn Checker<P>>>,
     history: History,
@@ -97,7 +97,7 @@ pub(super) type Broken = (&'static str, String);
 
 impl<P: Protocol> Checks<P>
 where
-    P::Message: Equivocate,
+    P::Message: Forge,
 {
     pub(super) fn new(committee: Committee, settings: &Settings, byzantine: ReplicaSet) -> Checks<P> {
         Checks {

@@ -1,7 +1,7 @@
 //! Money changes by accepted deposits and withdrawals only.
 
 use super::{Checker, Scene};
-use crate::attack::Equivocate;
+use crate::attack::Forge;
 use crate::protocol::{Protocol, Settings};
 use crate::replica::Output;
 use crate::types::SeqNum;
@@ -20,7 +20,7 @@ impl Money {
 
 impl<P: Protocol> Checker<P> for Money
 where
-    P::Message: Equivocate,
+    P::Message: Forge,
 {
     fn name(&self) -> &'static str {
         "money"

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Checker, Scene};
-use crate::attack::Equivocate;
+use crate::attack::Forge;
 use crate::protocol::Protocol;
 use crate::replica::Output;
 use crate::types::Digest;
@@ -16,7 +16,7 @@ pub(super) struct Once {
 
 impl<P: Protocol> Checker<P> for Once
 where
-    P::Message: Equivocate,
+    P::Message: Forge,
 {
     fn name(&self) -> &'static str {
         "at most once"

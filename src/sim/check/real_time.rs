@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::super::clients::Accepted;
 use super::history::Position;
 use super::{Checker, History, Scene};
-use crate::attack::Equivocate;
+use crate::attack::Forge;
 use crate::protocol::Protocol;
 use crate::types::{SeqNum, Session, Timestamp};
 
@@ -19,7 +19,7 @@ pub(super) struct RealTime {
 
 impl<P: Protocol> Checker<P> for RealTime
 where
-    P::Message: Equivocate,
+    P::Message: Forge,
 {
     fn name(&self) -> &'static str {
         "real time"

@@ -2,7 +2,7 @@
 
 use super::super::clients::Accepted;
 use super::{Checker, History, Scene};
-use crate::attack::Equivocate;
+use crate::attack::Forge;
 use crate::protocol::Protocol;
 use crate::replica::{Output, ReplyOutcome};
 
@@ -10,7 +10,7 @@ pub(super) struct Results;
 
 impl<P: Protocol> Checker<P> for Results
 where
-    P::Message: Equivocate,
+    P::Message: Forge,
 {
     fn name(&self) -> &'static str {
         "results"

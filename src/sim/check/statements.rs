@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Checker, Scene};
-use crate::attack::Equivocate;
+use crate::attack::Forge;
 use crate::crypto::{Author, Kind, Statement};
 use crate::protocol::{Protocol, contradict};
 use crate::types::{ReplicaId, SeqNum, View};
@@ -16,7 +16,7 @@ pub(super) struct Statements {
 
 impl<P: Protocol> Checker<P> for Statements
 where
-    P::Message: Equivocate,
+    P::Message: Forge,
 {
     fn name(&self) -> &'static str {
         "no contradiction"

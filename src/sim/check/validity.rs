@@ -1,7 +1,7 @@
 //! Validity: only what a client signed, or the null request, is ever executed.
 
 use super::{Checker, Scene};
-use crate::attack::Equivocate;
+use crate::attack::Forge;
 use crate::protocol::Protocol;
 use crate::replica::Output;
 
@@ -9,7 +9,7 @@ pub(super) struct Validity;
 
 impl<P: Protocol> Checker<P> for Validity
 where
-    P::Message: Equivocate,
+    P::Message: Forge,
 {
     fn name(&self) -> &'static str {
         "validity"

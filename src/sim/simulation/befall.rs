@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::Simulation;
 use super::settling::SETTLING;
-use crate::attack::Equivocate;
+use crate::attack::Forge;
 use crate::protocol::Protocol;
 use crate::replica::Input;
 use crate::sim::check::Deadline;
@@ -15,7 +15,7 @@ use crate::types::{ReplicaId, ReplicaSet};
 
 impl<P: Protocol> Simulation<P>
 where
-    P::Message: Equivocate,
+    P::Message: Forge,
 {
     pub(super) fn act(&mut self, action: &Action) {
         self.mix(&[6, self.now.0], &[]);

@@ -22,7 +22,7 @@ use super::schedule::{Keys, Schedule};
 use super::seat::Seat;
 use super::{Report, Violation};
 use crate::app::smallbank::SmallBank;
-use crate::attack::{Byzantine, Equivocate};
+use crate::attack::{Byzantine, Forge};
 use crate::crypto::{Author, Verifier};
 use crate::protocol::{Event, Protocol, Recipients, Timer};
 use crate::replica::{Input, Output, Replica};
@@ -34,7 +34,7 @@ const START: Time = Time(1_000_000);
 /// A run under way. The same schedule gives the same run, event by event.
 pub struct Simulation<P: Protocol>
 where
-    P::Message: Equivocate,
+    P::Message: Forge,
 {
     schedule: Schedule,
     now: Time,
@@ -59,7 +59,7 @@ where
 
 impl<P: Protocol> Simulation<P>
 where
-    P::Message: Equivocate,
+    P::Message: Forge,
 {
     /// A run at its beginning.
     pub fn new(schedule: &Schedule) -> Self {

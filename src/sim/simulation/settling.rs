@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Simulation;
-use crate::attack::Equivocate;
+use crate::attack::Forge;
 use crate::protocol::Protocol;
 use crate::sim::check::Deadline;
 use crate::sim::queue::Happening;
@@ -14,7 +14,7 @@ pub(super) const SETTLING: Micros = Micros::from_millis(20);
 
 impl<P: Protocol> Simulation<P>
 where
-    P::Message: Equivocate,
+    P::Message: Forge,
 {
     /// Ends the run if all is well and it was long enough; goes on with one more request if it was not.
     pub(super) fn settle(&mut self) {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::Simulation;
-use crate::attack::Equivocate;
+use crate::attack::Forge;
 use crate::crypto::{Author, Verified};
 use crate::protocol::Protocol;
 use crate::replica::{Input, Reply, ReplyOutcome};
@@ -18,7 +18,7 @@ const CLIENT_PATIENCE: Micros = Micros::from_millis(400);
 
 impl<P: Protocol> Simulation<P>
 where
-    P::Message: Equivocate,
+    P::Message: Forge,
 {
     pub(super) fn hand_over(&mut self, seat: usize, request: &Request) {
         let Session { client, index } = request.body.session;

@@ -150,6 +150,25 @@ fn the_palette_completes_and_remembers() {
 }
 
 #[test]
+fn what_an_attack_takes_is_completed_where_it_is_known() {
+    let mut rig = Rig::running(4, 8);
+    let text = |rig: &Rig| match &rig.ui.overlay {
+        Overlay::Palette(line) => line.text.clone(),
+        _ => String::new(),
+    };
+    rig.press(":attack_n3_with Tab");
+    assert_eq!(text(&rig), "attack n3 withhold(");
+    rig.press("com Tab");
+    assert_eq!(text(&rig), "attack n3 withhold(commit", "`committed` is possible too");
+    rig.press(")_ Enter");
+    assert_eq!(attack_of(&rig, 2), "withhold(commit)");
+    rig.press(":attack_n2_cen Tab");
+    assert_eq!(text(&rig), "attack n2 censor(");
+    rig.press("c3) Enter :attack_n4_rep Tab Enter");
+    assert_eq!([attack_of(&rig, 1), attack_of(&rig, 3)], ["censor(c3)", "replay"]);
+}
+
+#[test]
 fn the_load_and_the_watched_slot_are_commanded() {
     let mut rig = Rig::running(4, 8);
     assert_eq!(rig.sent(":rate_5000 Enter"), ["SetRate(Some(5000.0))"]);

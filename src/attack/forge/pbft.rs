@@ -1,0 +1,234 @@
+//! PBFT's messages, forged.
+
+use rand::RngExt as _;
+
+use super::{Forge, Shift};
+use crate::attack::chance::Dice;
+use crate::attack::language::EquivocationForm;
+use crate::committee::Committee;
+use crate::crypto::{Author, Signature, Signed, Signer};
+use crate::pbft::message::{
+    Commit, ForcedProposal, Message, NewView, Origin, PrePrepare, Prepare, StatusReport, ViewChange,
+};
+use crate::pbft::new_view;
+use crate::protocol::{Batch, CheckpointCertificate, Status};
+use crate::types::{Digest, ReplicaId, ReplicaSet, SeqNum, View};
+
+impl Forge for Message {
+    const NAMES: &'static [&'static str] = &[
+        "pre-prepare",
+        "prepare",
+        "commit",
+        "view-change",
+        "new-view",
+        "status",
+        "ask",
+        "committed",
+        "fetch-batches",
+        "batches",
+    ];
+
+    fn equivocate(&self, form: EquivocationForm) -> Option<Self> {
+        let Message::PrePrepare(Signed { body, .. }) = self else { return None };
+        let mut body = body.clone();
+        match form {
+            EquivocationForm::Offset(offset) => body.seq = body.seq.plus(offset),
+            EquivocationForm::Digest => {
+                body.batch = other_batch(&body.batch);
+                body.digest = body.batch.digest();
+            }
+        }
+        Some(Message::PrePrepare(Signed::unsigned(body)))
+    }
+
+    /// A shifted PREPARE bears a header that does not fit: nobody but the primary can sign another one.
+    fn shifted(&self, shift: Shift) -> Option<Self> {
+        Some(match self {
+            Message::PrePrepare(Signed { body, .. }) => {
+                let (view, seq) = shifted(body.view, body.seq, shift)?;
+                Message::PrePrepare(Signed::unsigned(PrePrepare { view, seq, ..body.clone() }))
+            }
+            Message::Prepare(Signed { body, .. }) => {
+                let (view, seq) = shifted(body.view, body.seq, shift)?;
+                Message::Prepare(Signed::unsigned(Prepare { view, seq, ..*body }))
+            }
+            Message::Commit(Signed { body, .. }) => {
+                let (view, seq) = shifted(body.view, body.seq, shift)?;
+                Message::Commit(Signed::unsigned(Commit { view, seq, ..*body }))
+            }
+            Message::ViewChange(Signed { body, .. }) if matches!(shift, Shift::NextView | Shift::PreviousView) => {
+                let (view, _) = shifted(body.view, SeqNum(0), shift)?;
+                Message::ViewChange(Signed::unsigned(ViewChange { view, ..body.clone() }))
+            }
+            _ => return None,
+        })
+    }
+
+    fn with_content_of(&self, earlier: &Self) -> Option<Self> {
+        Some(match (self, earlier) {
+            (Message::PrePrepare(Signed { body, .. }), Message::PrePrepare(Signed { body: earlier, .. })) => {
+                let (digest, batch) = (earlier.digest, earlier.batch.clone());
+                Message::PrePrepare(Signed::unsigned(PrePrepare { digest, batch, ..body.clone() }))
+            }
+            (Message::Prepare(Signed { body, .. }), Message::Prepare(Signed { body: earlier, .. })) => {
+                let Prepare { digest, origin, header, .. } = *earlier;
+                Message::Prepare(Signed::unsigned(Prepare { digest, origin, header, ..*body }))
+            }
+            (Message::Commit(Signed { body, .. }), Message::Commit(Signed { body: earlier, .. })) => {
+                Message::Commit(Signed::unsigned(Commit { digest: earlier.digest, ..*body }))
+            }
+            _ => return None,
+        })
+    }
+
+    fn may_be_relayed(&self) -> bool {
+        matches!(self, Message::NewView(_) | Message::Committed(_) | Message::Batches(_))
+    }
+
+    fn forge_view_change(&self, dice: &mut Dice) -> Option<Self> {
+        let Message::ViewChange(Signed { body, .. }) = self else { return None };
+        let mut body = body.clone();
+        match dice.random_range(0..5) {
+            0 => body.prepared.clear(),
+            1 => body.prepared.retain(|_| dice.random_bool(0.5)),
+            2 => body.stable = CheckpointCertificate::genesis(),
+            3 => {
+                body.stable = CheckpointCertificate::genesis();
+                body.prepared.clear();
+            }
+            _ => body.view = body.view.next(),
+        }
+        Some(Message::ViewChange(Signed::unsigned(body)))
+    }
+
+    fn ask_for(me: ReplicaId, view: View) -> Self {
+        let body = ViewChange { view, replica: me, stable: CheckpointCertificate::genesis(), prepared: Vec::new() };
+        Message::ViewChange(Signed::unsigned(body))
+    }
+
+    fn forge_new_view(&self, dice: &mut Dice, signer: &Signer) -> Option<Self> {
+        let Message::NewView(Signed { body, .. }) = self else { return None };
+        if Author::Replica(body.primary) != signer.author() {
+            return None;
+        }
+        let mut body = body.clone();
+        match dice.random_range(0..8) {
+            // V is another one and O follows from it: nothing is wrong with this one alone.
+            0 if forget_history(&mut body, signer) => {
+                let forced = new_view::forced(body.view_changes.iter().map(|signed| &signed.body)).slots;
+                body.forced = forced.into_iter().map(|(seq, digest)| entry(seq, digest)).collect();
+            }
+            1 if forget_history(&mut body, signer) => {}
+            2 => drop(body.view_changes.pop()),
+            _ => force_something_else(&mut body, dice),
+        }
+        body.forced.iter_mut().for_each(|entry| entry.signature = Signature::BLANK);
+        Some(Message::NewView(Signed::unsigned(body)))
+    }
+
+    fn make_up(me: ReplicaId, committee: Committee, status: &Status, dice: &mut Dice) -> Self {
+        let (view, seq) = (any_view(status, dice), any_slot(status, dice));
+        let digest = any_digest(dice);
+        match dice.random_range(0..9) {
+            0..3 => Message::Commit(Signed::unsigned(Commit { view, seq, digest, replica: me })),
+            3 => {
+                let (origin, header) = (Origin::OwnAccord, Signature::from([7; 64]));
+                Message::Prepare(Signed::unsigned(Prepare { view, seq, digest, replica: me, origin, header }))
+            }
+            4 => {
+                let batch = Batch { submissions: vec![digest] };
+                let (view, digest) = (next_reign(me, committee, status.view), batch.digest());
+                Message::PrePrepare(Signed::unsigned(PrePrepare { view, seq, digest, primary: me, batch }))
+            }
+            5 => Self::ask_for(me, view),
+            6 => Message::Status(StatusReport {
+                view,
+                asking_for: Some(view).filter(|_| dice.random_bool(0.5)),
+                view_changes: ReplicaSet::default(),
+                stable: SeqNum(status.stable.0.saturating_sub(1)),
+                executed: seq,
+                observing_until: None,
+            }),
+            7 => Message::Ask { from: seq },
+            _ => Message::FetchBatches((0..dice.random_range(1..64)).map(|_| any_digest(dice)).collect()),
+        }
+    }
+}
+
+/// Another batch that the victims can accept: the same submissions in another order, or none at all.
+fn other_batch(batch: &Batch) -> Batch {
+    let mut submissions = batch.submissions.clone();
+    submissions.reverse();
+    if submissions == batch.submissions {
+        submissions.clear();
+    }
+    Batch { submissions }
+}
+
+/// View and slot after a shift; `None` where there is nothing before.
+fn shifted(view: View, seq: SeqNum, shift: Shift) -> Option<(View, SeqNum)> {
+    match shift {
+        Shift::NextView => Some((view.next(), seq)),
+        Shift::PreviousView => Some((view.previous(), seq)).filter(|_| view > View(0)),
+        Shift::NextSlot => Some((view, seq.next())),
+        Shift::PreviousSlot => Some((view, seq.previous())).filter(|_| seq > SeqNum(1)),
+    }
+}
+
+/// The signer's own view change among those that begin a view forgets what it had prepared; false if there is none, or
+/// nothing in it.
+fn forget_history(body: &mut NewView, signer: &Signer) -> bool {
+    let is_own = |signed: &&mut Signed<ViewChange>| Author::Replica(signed.body.replica) == signer.author();
+    let Some(own) = body.view_changes.iter_mut().find(is_own).filter(|own| !own.body.prepared.is_empty()) else {
+        return false;
+    };
+    *own = Signed::by(signer, ViewChange { prepared: Vec::new(), ..own.body.clone() });
+    true
+}
+
+/// One entry of O is another, or missing, or one too many.
+fn force_something_else(body: &mut NewView, dice: &mut Dice) {
+    let min_s = body.view_changes.iter().map(|signed| signed.body.stable.seq()).max().unwrap_or_default();
+    let after = body.forced.last().map_or(min_s, |entry| entry.seq).next();
+    if body.forced.is_empty() || dice.random_bool(0.25) {
+        return body.forced.push(entry(after, any_digest(dice)));
+    }
+    let at = dice.random_range(0..body.forced.len());
+    match dice.random_range(0..3) {
+        0 => drop(body.forced.remove(at)),
+        1 if body.forced[at].digest != Digest::ZERO => body.forced[at].digest = Digest::ZERO,
+        _ => body.forced[at].digest = any_digest(dice),
+    }
+}
+
+fn entry(seq: SeqNum, digest: Digest) -> ForcedProposal {
+    ForcedProposal { seq, digest, signature: Signature::BLANK }
+}
+
+fn any_digest(dice: &mut Dice) -> Digest {
+    Digest(dice.random())
+}
+
+/// The current view, one near it, or one that nobody will ever see.
+fn any_view(status: &Status, dice: &mut Dice) -> View {
+    let ahead = [0, 0, 1, 4, 5, 8, 1 << 63, u64::MAX];
+    View(status.view.0.saturating_add(ahead[dice.random_range(0..ahead.len())]))
+}
+
+/// A slot around the window's edges, in it, or far beyond.
+fn any_slot(status: &Status, dice: &mut Dice) -> SeqNum {
+    let executed = status.executed;
+    match dice.random_range(0..6) {
+        0 => status.stable,
+        1 => status.stable.next(),
+        2 => executed.plus(10_000),
+        3 => SeqNum(u64::MAX),
+        _ => executed.plus(dice.random_range(1..600)),
+    }
+}
+
+/// The next view after this one that the replica leads.
+fn next_reign(me: ReplicaId, committee: Committee, view: View) -> View {
+    let leads = |view: &View| committee.primary(*view) == me;
+    (1..=committee.size() as u64).map(|ahead| View(view.0.saturating_add(ahead))).find(leads).unwrap_or(view)
+}
