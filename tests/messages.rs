@@ -173,6 +173,15 @@ fn rule_12_a_new_view_whose_o_differs_by_one_entry_is_evidence() {
     );
 }
 
+/// Nobody needs a key to claim this: whoever looks at it must not make room for every slot in between.
+#[test]
+fn rule_12_a_new_view_about_slots_far_apart_costs_nothing() {
+    let lie = new_view(vec![view_change(0, vec![prepared(u64::MAX, 7, &[])])], &[]);
+    assert_eq!(lie.incriminates(), Some(ReplicaId(1)));
+    let proof = Proof::SelfIncriminating(Box::new(lie));
+    assert_eq!(proof.verify(&verifier()), Err(Rejection::BadCertificate(CertificateFault::TooFew)));
+}
+
 #[test]
 fn rule_12_a_forged_new_view_is_refused_or_convicts_or_contradicts_the_true_one() {
     let changes = vec![view_change(0, vec![]), view_change(1, vec![prepared(2, 7, &[1, 2])]), view_change(2, vec![])];

@@ -15,7 +15,7 @@ pub struct Forced {
     pub slots: Vec<(SeqNum, Digest)>,
 }
 
-/// Computes min-s, max-s and O. The caller has checked every certificate within.
+/// Computes min-s, max-s and O. The caller has checked every certificate within, and that they lie within windows.
 ///
 /// Rule 12: for each slot the prepared certificate of the highest view wins; a slot without one gets the null request.
 ///
@@ -23,6 +23,14 @@ pub struct Forced {
 ///
 /// If there is no view change at all.
 pub fn forced<'a>(view_changes: impl Iterator<Item = &'a ViewChange> + Clone) -> Forced {
+    let (stable, slots) = derive(view_changes);
+    Forced { stable: stable.clone(), slots: slots.collect() }
+}
+
+/// Min-s with its proof, and O slot by slot.
+fn derive<'a>(
+    view_changes: impl Iterator<Item = &'a ViewChange> + Clone,
+) -> (&'a CheckpointCertificate, impl Iterator<Item = (SeqNum, Digest)>) {
     let stable = view_changes.clone().map(|vc| &vc.stable).max_by_key(|c| c.seq()).expect("a quorum is not empty");
     let min_s = stable.seq();
     let mut winners: BTreeMap<SeqNum, &PreparedCertificate> = BTreeMap::new();
@@ -33,16 +41,19 @@ pub fn forced<'a>(view_changes: impl Iterator<Item = &'a ViewChange> + Clone) ->
         }
     }
     let max_s = winners.last_key_value().map_or(min_s, |(seq, _)| *seq);
-    let slots = min_s.until(max_s).map(|seq| (seq, winners.get(&seq).map_or(Digest::ZERO, |c| c.prepares.digest)));
-    Forced { stable: stable.clone(), slots: slots.collect() }
+    let digest = move |seq| winners.get(&seq).map_or(Digest::ZERO, |c| c.prepares.digest);
+    (stable, min_s.until(max_s).map(move |seq| (seq, digest(seq))))
 }
 
 /// Whether a new view's O is exactly what its view changes force.
+///
+/// It compares slot by slot, so it costs no more than O is long, whatever is claimed: evidence is judged before its
+/// signatures are checked.
 pub fn is_justified(new_view: &NewView) -> bool {
     if new_view.view_changes.is_empty() {
         return false;
     }
-    let expected = forced(new_view.view_changes.iter().map(|signed| &signed.body)).slots;
+    let (_, expected) = derive(new_view.view_changes.iter().map(|signed| &signed.body));
     new_view.forced.iter().map(|entry| (entry.seq, entry.digest)).eq(expected)
 }
 

@@ -1,0 +1,465 @@
+//! Any message at all: every variant of whatever crosses the wire, valid in shape and in nothing else.
+
+use byztop_core::crypto::{Author, Kind, Signature, Signed, Statement};
+use byztop_core::evidence::Proof;
+use byztop_core::pbft::Message;
+use byztop_core::pbft::message::{
+    Commit, CommittedHistory, CommittedSlot, ForcedProposal, NewView, Origin, PrePrepare, Prepare, PreparedCertificate,
+    StatusReport, ViewChange,
+};
+use byztop_core::protocol::{
+    Batch, Certificate, Checkpoint, CheckpointCertificate, Claim, Complaint, Event, PhaseVotes, SlotPhase, SlotVotes,
+    Status,
+};
+use byztop_core::rejection::{CertificateFault, Rejection};
+use byztop_core::replica::{Leaf, PeerMessage, Reply, ReplyOutcome, StatePart, StateRequest, Submission};
+use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest, Counters, Frame, PhaseLatencies, Welcome};
+use byztop_core::types::{
+    ClientId, Digest, Micros, ProtocolName, ReplicaId, ReplicaSet, SeqNum, Session, Time, Timestamp, View,
+};
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+/// Small numbers, and those at which encodings grow and counters end.
+fn number() -> impl Strategy<Value = u64> + Clone {
+    prop_oneof![4 => 0u64..300, 1 => any::<u64>(), 1 => Just(u64::MAX)]
+}
+
+fn view() -> impl Strategy<Value = View> + Clone {
+    number().prop_map(View)
+}
+
+fn seq() -> impl Strategy<Value = SeqNum> + Clone {
+    number().prop_map(SeqNum)
+}
+
+fn time() -> impl Strategy<Value = Time> {
+    number().prop_map(Time)
+}
+
+fn micros() -> impl Strategy<Value = Micros> {
+    number().prop_map(Micros)
+}
+
+fn replica() -> impl Strategy<Value = ReplicaId> + Clone {
+    any::<u8>().prop_map(ReplicaId)
+}
+
+fn replicas() -> impl Strategy<Value = ReplicaSet> {
+    vec(replica(), 0..5).prop_map(ReplicaSet::from_iter)
+}
+
+fn session() -> impl Strategy<Value = Session> {
+    (any::<u16>(), any::<u16>()).prop_map(|(client, index)| Session { client: ClientId(client), index })
+}
+
+fn timestamp() -> impl Strategy<Value = Timestamp> {
+    number().prop_map(Timestamp)
+}
+
+fn digest() -> impl Strategy<Value = Digest> + Clone {
+    prop_oneof![1 => Just(Digest::ZERO), 3 => any::<[u8; 32]>().prop_map(Digest)]
+}
+
+fn signature() -> impl Strategy<Value = Signature> + Clone {
+    let halves = (any::<[u8; 32]>(), any::<[u8; 32]>());
+    let signature = |(r, s): ([u8; 32], [u8; 32])| {
+        let mut bytes = [0; 64];
+        bytes[..32].copy_from_slice(&r);
+        bytes[32..].copy_from_slice(&s);
+        Signature::from(bytes)
+    };
+    prop_oneof![1 => Just(Signature::BLANK), 3 => halves.prop_map(signature)]
+}
+
+fn signed<T: std::fmt::Debug>(body: impl Strategy<Value = T>) -> impl Strategy<Value = Signed<T>> {
+    (body, signature()).prop_map(|(body, signature)| Signed { body, signature })
+}
+
+fn bytes(most: usize) -> impl Strategy<Value = Vec<u8>> {
+    vec(any::<u8>(), 0..most)
+}
+
+fn text() -> impl Strategy<Value = String> {
+    ".{0,12}"
+}
+
+fn kind() -> impl Strategy<Value = Kind> {
+    prop::sample::select(vec![
+        Kind::Submission,
+        Kind::PrePrepare,
+        Kind::Forced,
+        Kind::Prepare,
+        Kind::Commit,
+        Kind::Checkpoint,
+        Kind::ViewChange,
+        Kind::NewView,
+    ])
+}
+
+fn origin() -> impl Strategy<Value = Origin> + Clone {
+    prop::sample::select(vec![Origin::OwnAccord, Origin::NewView])
+}
+
+fn batch() -> impl Strategy<Value = Batch> {
+    vec(digest(), 0..4).prop_map(|submissions| Batch { submissions })
+}
+
+fn certificate() -> impl Strategy<Value = Certificate> {
+    (kind(), view(), seq(), digest(), vec((replica(), signature()), 0..5))
+        .prop_map(|(kind, view, seq, digest, signatures)| Certificate { kind, view, seq, digest, signatures })
+}
+
+fn checkpoint_certificate() -> impl Strategy<Value = CheckpointCertificate> {
+    let some = (seq(), digest(), vec((replica(), signature()), 0..5));
+    prop_oneof![
+        Just(CheckpointCertificate::genesis()),
+        some.prop_map(|(seq, digest, signatures)| CheckpointCertificate::new(seq, digest, signatures)),
+    ]
+}
+
+fn pre_prepare() -> impl Strategy<Value = PrePrepare> {
+    (view(), seq(), digest(), replica(), batch()).prop_map(|(view, seq, digest, primary, batch)| PrePrepare {
+        view,
+        seq,
+        digest,
+        primary,
+        batch,
+    })
+}
+
+fn prepare() -> impl Strategy<Value = Prepare> {
+    (view(), seq(), digest(), replica(), origin(), signature())
+        .prop_map(|(view, seq, digest, replica, origin, header)| Prepare { view, seq, digest, replica, origin, header })
+}
+
+fn commit() -> impl Strategy<Value = Commit> {
+    (view(), seq(), digest(), replica()).prop_map(|(view, seq, digest, replica)| Commit { view, seq, digest, replica })
+}
+
+fn prepared() -> impl Strategy<Value = PreparedCertificate> {
+    (origin(), signature(), certificate()).prop_map(|(origin, header, prepares)| PreparedCertificate {
+        origin,
+        header,
+        prepares,
+    })
+}
+
+fn view_change() -> impl Strategy<Value = ViewChange> {
+    (view(), replica(), checkpoint_certificate(), vec(prepared(), 0..4))
+        .prop_map(|(view, replica, stable, prepared)| ViewChange { view, replica, stable, prepared })
+}
+
+fn new_view() -> impl Strategy<Value = NewView> {
+    let entry = (seq(), digest(), signature());
+    let entry = entry.prop_map(|(seq, digest, signature)| ForcedProposal { seq, digest, signature });
+    (view(), replica(), vec(signed(view_change()), 0..4), vec(entry, 0..5))
+        .prop_map(|(view, primary, view_changes, forced)| NewView { view, primary, view_changes, forced })
+}
+
+fn status_report() -> impl Strategy<Value = StatusReport> {
+    (view(), option::of(view()), replicas(), seq(), seq(), option::of(seq())).prop_map(
+        |(view, asking_for, view_changes, stable, executed, observing_until)| StatusReport {
+            view,
+            asking_for,
+            view_changes,
+            stable,
+            executed,
+            observing_until,
+        },
+    )
+}
+
+fn history() -> impl Strategy<Value = CommittedHistory> {
+    let slot = (certificate(), batch()).prop_map(|(certificate, batch)| CommittedSlot { certificate, batch });
+    (checkpoint_certificate(), option::of(certificate()), vec(slot, 0..4))
+        .prop_map(|(stable, newest, slots)| CommittedHistory { stable, newest, slots })
+}
+
+/// Any message of PBFT.
+pub(super) fn message() -> impl Strategy<Value = Message> {
+    prop_oneof![
+        signed(pre_prepare()).prop_map(Message::PrePrepare),
+        signed(prepare()).prop_map(Message::Prepare),
+        signed(commit()).prop_map(Message::Commit),
+        signed(view_change()).prop_map(Message::ViewChange),
+        signed(new_view()).prop_map(Message::NewView),
+        status_report().prop_map(Message::Status),
+        seq().prop_map(|from| Message::Ask { from }),
+        history().prop_map(Message::Committed),
+        vec(digest(), 0..5).prop_map(Message::FetchBatches),
+        vec(batch(), 0..5).prop_map(Message::Batches),
+    ]
+}
+
+/// Any submission.
+pub(super) fn submission() -> impl Strategy<Value = Signed<Submission>> {
+    signed((session(), timestamp(), bytes(200)).prop_map(|(session, timestamp, operations)| Submission {
+        session,
+        timestamp,
+        operations,
+    }))
+}
+
+/// Any answer to a client.
+pub(super) fn reply() -> impl Strategy<Value = Reply> {
+    let outcome = prop_oneof![Just(ReplyOutcome::Busy), bytes(100).prop_map(ReplyOutcome::Executed)];
+    (session(), timestamp(), digest(), outcome).prop_map(|(session, timestamp, submission, outcome)| Reply {
+        session,
+        timestamp,
+        submission,
+        outcome,
+    })
+}
+
+fn checkpoint() -> impl Strategy<Value = Checkpoint> {
+    (seq(), digest(), replica()).prop_map(|(seq, digest, replica)| Checkpoint { seq, digest, replica })
+}
+
+fn state_request() -> impl Strategy<Value = StateRequest> {
+    prop_oneof![
+        (seq(), any::<u32>()).prop_map(|(seq, from)| StateRequest::LeafDigests { seq, from }),
+        (seq(), vec(any::<u32>(), 0..9)).prop_map(|(seq, leaves)| StateRequest::Leaves { seq, leaves }),
+    ]
+}
+
+fn state_part() -> impl Strategy<Value = StatePart> {
+    let leaf = (any::<u32>(), bytes(50).prop_map(Leaf));
+    prop_oneof![
+        (seq(), any::<u32>(), vec(digest(), 0..5)).prop_map(|(seq, from, digests)| StatePart::LeafDigests {
+            seq,
+            from,
+            digests
+        }),
+        (seq(), vec(leaf, 0..5)).prop_map(|(seq, leaves)| StatePart::Leaves { seq, leaves }),
+    ]
+}
+
+fn claim() -> impl Strategy<Value = Claim> {
+    let author =
+        prop_oneof![replica().prop_map(Author::Replica), any::<u16>().prop_map(|id| Author::Client(ClientId(id)))];
+    let statement = (kind(), view(), seq(), digest(), author).prop_map(|(kind, view, seq, digest, author)| Statement {
+        kind,
+        view,
+        seq,
+        digest,
+        author,
+    });
+    (statement, signature(), option::of(batch())).prop_map(|(statement, signature, batch)| Claim {
+        statement,
+        signature,
+        batch,
+    })
+}
+
+fn proof() -> impl Strategy<Value = Proof<Message>> {
+    prop_oneof![
+        (claim(), claim()).prop_map(|(a, b)| Proof::Contradiction(a, b)),
+        (claim(), claim()).prop_map(|(a, b)| Proof::DoubleAssignment(a, b)),
+        message().prop_map(|message| Proof::SelfIncriminating(Box::new(message))),
+    ]
+}
+
+/// Any message between replicas.
+pub(super) fn peer_message() -> impl Strategy<Value = PeerMessage<Message>> {
+    prop_oneof![
+        8 => message().prop_map(PeerMessage::Protocol),
+        1 => submission().prop_map(PeerMessage::Forward),
+        1 => vec(digest(), 0..5).prop_map(PeerMessage::FetchBodies),
+        1 => vec(submission(), 0..4).prop_map(PeerMessage::Bodies),
+        1 => signed(checkpoint()).prop_map(PeerMessage::Checkpoint),
+        1 => state_request().prop_map(PeerMessage::StateRequest),
+        1 => state_part().prop_map(PeerMessage::StatePart),
+        1 => proof().prop_map(|proof| PeerMessage::Proof(Box::new(proof))),
+    ]
+}
+
+/// Any request of a console.
+pub(super) fn console_request() -> impl Strategy<Value = ConsoleRequest> {
+    prop_oneof![
+        any::<u32>().prop_map(|interval_ms| ConsoleRequest::Subscribe { interval_ms }),
+        option::of(seq()).prop_map(ConsoleRequest::WatchSlot),
+        text().prop_map(ConsoleRequest::Attack),
+        text().prop_map(ConsoleRequest::End),
+        Just(ConsoleRequest::Heal),
+    ]
+}
+
+fn rejection() -> impl Strategy<Value = Rejection> {
+    let fault = prop::sample::select(vec![
+        CertificateFault::TooFew,
+        CertificateFault::Unordered,
+        CertificateFault::NoVote,
+        CertificateFault::WrongSlot,
+    ]);
+    let plain = prop::sample::select(vec![
+        Rejection::NotCanonical,
+        Rejection::BadSignature,
+        Rejection::NotAMember,
+        Rejection::PrepareFromPrimary,
+        Rejection::MalformedBatch,
+        Rejection::WrongStatePart,
+        Rejection::BadProof,
+        Rejection::Unsolicited,
+    ]);
+    prop_oneof![
+        plain,
+        (number(), number()).prop_map(|(bytes, limit)| Rejection::TooLarge { bytes, limit }),
+        replica().prop_map(|claimed| Rejection::NotTheSender { claimed }),
+        fault.prop_map(Rejection::BadCertificate),
+        view().prop_map(Rejection::NotThePrimary),
+        seq().prop_map(Rejection::AheadOfWindow),
+        seq().prop_map(Rejection::OutsideWatermarks),
+        view().prop_map(Rejection::WrongView),
+        view().prop_map(Rejection::Complaining),
+        replica().prop_map(Rejection::Conflicting),
+        view().prop_map(Rejection::UnjustifiedNewView),
+    ]
+}
+
+fn complaint() -> impl Strategy<Value = Complaint> {
+    let plain = prop::sample::select(vec![
+        Complaint::RequestTimeout,
+        Complaint::ViewChangeTimeout,
+        Complaint::Joined,
+        Complaint::LostLog,
+    ]);
+    prop_oneof![plain, replica().prop_map(|accused| Complaint::Proof { accused })]
+}
+
+/// Any event.
+pub(super) fn event() -> impl Strategy<Value = Event> {
+    prop_oneof![
+        (view(), seq(), digest()).prop_map(|(view, seq, digest)| Event::PrePrepared { view, seq, digest }),
+        (view(), seq()).prop_map(|(view, seq)| Event::Prepared { view, seq }),
+        (view(), seq()).prop_map(|(view, seq)| Event::Committed { view, seq }),
+        (seq(), any::<u32>(), any::<u32>()).prop_map(|(seq, submissions, operations)| Event::Executed {
+            seq,
+            submissions,
+            operations
+        }),
+        seq().prop_map(|from| Event::Asked { from }),
+        (view(), complaint()).prop_map(|(view, why)| Event::ViewChangeAsked { view, why }),
+        (view(), replica(), any::<u32>(), any::<u32>()).prop_map(|(view, primary, forced, nulls)| Event::ViewEntered {
+            view,
+            primary,
+            forced,
+            nulls
+        }),
+        (seq(), digest()).prop_map(|(seq, digest)| Event::CheckpointStable { seq, digest }),
+        (seq(), digest(), digest()).prop_map(|(seq, mine, certified)| Event::Diverged { seq, mine, certified }),
+        seq().prop_map(|target| Event::TransferBegan { target }),
+        (seq(), any::<u32>(), number()).prop_map(|(seq, leaves, bytes)| Event::TransferDone { seq, leaves, bytes }),
+        seq().prop_map(|until| Event::Observing { until }),
+        Just(Event::Rejoined),
+        (replica(), rejection(), any::<u32>()).prop_map(|(from, why, count)| Event::Rejected { from, why, count }),
+        (replica(), text()).prop_map(|(accused, summary)| Event::Proved { accused, summary }),
+        text().prop_map(|attack| Event::AttackSet { attack }),
+        text().prop_map(|name| Event::AttackEnded { name }),
+        Just(Event::Healed),
+    ]
+}
+
+fn welcome() -> impl Strategy<Value = Welcome> {
+    let sizes = (vec(text(), 0..4), any::<u8>(), number());
+    (replica(), sizes, text(), any::<bool>(), any::<u32>()).prop_map(
+        |(replica, (phases, replicas, checkpoint_interval_slots), durability, may_attack, pid)| Welcome {
+            replica,
+            protocol: ProtocolName::Pbft,
+            phases,
+            replicas,
+            checkpoint_interval_slots,
+            durability,
+            may_attack,
+            pid,
+        },
+    )
+}
+
+fn status() -> impl Strategy<Value = Status> {
+    (view(), option::of(view()), replica(), seq(), seq(), option::of(seq())).prop_map(
+        |(view, asking_for, leader, stable, executed, observing_until)| Status {
+            view,
+            asking_for,
+            leader,
+            stable,
+            executed,
+            observing_until,
+        },
+    )
+}
+
+fn slot_votes() -> impl Strategy<Value = SlotVotes> {
+    let phase = (text(), vec((digest(), replicas()), 0..4), any::<u8>());
+    let phase = phase.prop_map(|(phase, by_digest, needed)| PhaseVotes { phase, by_digest, needed });
+    (seq(), view(), vec(phase, 0..4)).prop_map(|(seq, view, phases)| SlotVotes { seq, view, phases })
+}
+
+fn counters() -> impl Strategy<Value = Counters> {
+    vec(number(), 16).prop_map(|numbers| Counters {
+        operations: numbers[0],
+        operations_failed: numbers[1],
+        submissions: numbers[2],
+        submissions_refused: numbers[3],
+        pending: numbers[4],
+        view_changes: numbers[5],
+        untimely: numbers[6],
+        rejected: numbers[7],
+        bad_signatures: numbers[8],
+        proofs: numbers[9],
+        messages_sent: numbers[10],
+        bytes_sent: numbers[11],
+        messages_dropped: numbers[12],
+        links: numbers[13],
+        cpu: Micros(numbers[14]),
+        memory_bytes: numbers[15],
+    })
+}
+
+fn frame() -> impl Strategy<Value = Frame> {
+    let phase = prop::sample::select(vec![
+        SlotPhase::Empty,
+        SlotPhase::PrePrepared,
+        SlotPhase::Prepared,
+        SlotPhase::Committed,
+        SlotPhase::Executed,
+    ]);
+    let latencies = vec((micros(), any::<u32>()), 0..4).prop_map(|buckets| PhaseLatencies { buckets });
+    let who = (replica(), time(), status(), digest(), option::of((seq(), digest())), counters(), text());
+    let what = (
+        vec((seq(), phase), 0..4),
+        option::of(slot_votes()),
+        vec(latencies, 0..4),
+        vec((time(), event()), 0..6),
+        number(),
+    );
+    (who, what).prop_map(|(who, what)| {
+        let (replica, at, status, stable_digest, executed_digest, counters, attack) = who;
+        let (slots, votes, latencies, events, dropped) = what;
+        Frame {
+            replica,
+            at,
+            status,
+            stable_digest,
+            executed_digest,
+            counters,
+            attack,
+            slots,
+            votes,
+            latencies,
+            events,
+            dropped,
+        }
+    })
+}
+
+/// Any message to a console.
+pub(super) fn console_message() -> impl Strategy<Value = ConsoleMessage> {
+    prop_oneof![
+        1 => welcome().prop_map(ConsoleMessage::Welcome),
+        3 => frame().prop_map(|frame| ConsoleMessage::Frame(Box::new(frame))),
+        1 => text().prop_map(ConsoleMessage::Done),
+        1 => text().prop_map(ConsoleMessage::Refused),
+    ]
+}

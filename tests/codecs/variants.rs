@@ -1,0 +1,112 @@
+//! That the strategies make every variant there is. A variant that is added to an enum does not compile here until it is
+//! named, and the test fails until a strategy makes it.
+
+use std::collections::BTreeSet;
+
+use byztop_core::evidence::Proof;
+use byztop_core::pbft::Message;
+use byztop_core::protocol::Event;
+use byztop_core::replica::{PeerMessage, ReplyOutcome, StatePart, StateRequest};
+use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest};
+use proptest::strategy::{Strategy, ValueTree as _};
+use proptest::test_runner::TestRunner;
+
+use super::strategies;
+
+/// The variants among a thousand values, each by its place in the list.
+fn seen<T: std::fmt::Debug>(any: impl Strategy<Value = T>, place: impl Fn(&T) -> usize) -> Vec<usize> {
+    let mut runner = TestRunner::deterministic();
+    let values = (0..1000).map(|_| any.new_tree(&mut runner).expect("nothing is filtered out").current());
+    values.map(|value| place(&value)).collect::<BTreeSet<usize>>().into_iter().collect()
+}
+
+fn expect_all(seen: Vec<usize>, count: usize) {
+    assert_eq!(seen, (0..count).collect::<Vec<_>>());
+}
+
+#[test]
+fn every_message_between_replicas_is_made() {
+    let place = |message: &PeerMessage<Message>| match message {
+        PeerMessage::Protocol(_) => 0,
+        PeerMessage::Forward(_) => 1,
+        PeerMessage::FetchBodies(_) => 2,
+        PeerMessage::Bodies(_) => 3,
+        PeerMessage::Checkpoint(_) => 4,
+        PeerMessage::StateRequest(StateRequest::LeafDigests { .. }) => 5,
+        PeerMessage::StateRequest(StateRequest::Leaves { .. }) => 6,
+        PeerMessage::StatePart(StatePart::LeafDigests { .. }) => 7,
+        PeerMessage::StatePart(StatePart::Leaves { .. }) => 8,
+        PeerMessage::Proof(proof) => match **proof {
+            Proof::Contradiction(..) => 9,
+            Proof::DoubleAssignment(..) => 10,
+            Proof::SelfIncriminating(_) => 11,
+        },
+    };
+    expect_all(seen(strategies::peer_message(), place), 12);
+}
+
+#[test]
+fn every_message_of_pbft_is_made() {
+    let place = |message: &Message| match message {
+        Message::PrePrepare(_) => 0,
+        Message::Prepare(_) => 1,
+        Message::Commit(_) => 2,
+        Message::ViewChange(_) => 3,
+        Message::NewView(_) => 4,
+        Message::Status(_) => 5,
+        Message::Ask { .. } => 6,
+        Message::Committed(_) => 7,
+        Message::FetchBatches(_) => 8,
+        Message::Batches(_) => 9,
+    };
+    expect_all(seen(strategies::message(), place), 10);
+}
+
+#[test]
+fn every_message_of_and_to_consoles_is_made() {
+    let request = |request: &ConsoleRequest| match request {
+        ConsoleRequest::Subscribe { .. } => 0,
+        ConsoleRequest::WatchSlot(_) => 1,
+        ConsoleRequest::Attack(_) => 2,
+        ConsoleRequest::End(_) => 3,
+        ConsoleRequest::Heal => 4,
+    };
+    expect_all(seen(strategies::console_request(), request), 5);
+    let answer = |message: &ConsoleMessage| match message {
+        ConsoleMessage::Welcome(_) => 0,
+        ConsoleMessage::Frame(_) => 1,
+        ConsoleMessage::Done(_) => 2,
+        ConsoleMessage::Refused(_) => 3,
+    };
+    expect_all(seen(strategies::console_message(), answer), 4);
+    let outcome = |outcome: &ReplyOutcome| match outcome {
+        ReplyOutcome::Executed(_) => 0,
+        ReplyOutcome::Busy => 1,
+    };
+    expect_all(seen(strategies::reply(), |reply| outcome(&reply.outcome)), 2);
+}
+
+#[test]
+fn every_event_is_made() {
+    let place = |event: &Event| match event {
+        Event::PrePrepared { .. } => 0,
+        Event::Prepared { .. } => 1,
+        Event::Committed { .. } => 2,
+        Event::Executed { .. } => 3,
+        Event::Asked { .. } => 4,
+        Event::ViewChangeAsked { .. } => 5,
+        Event::ViewEntered { .. } => 6,
+        Event::CheckpointStable { .. } => 7,
+        Event::Diverged { .. } => 8,
+        Event::TransferBegan { .. } => 9,
+        Event::TransferDone { .. } => 10,
+        Event::Observing { .. } => 11,
+        Event::Rejoined => 12,
+        Event::Rejected { .. } => 13,
+        Event::Proved { .. } => 14,
+        Event::AttackSet { .. } => 15,
+        Event::AttackEnded { .. } => 16,
+        Event::Healed => 17,
+    };
+    expect_all(seen(strategies::event(), place), 18);
+}
