@@ -51,10 +51,12 @@ impl Voice {
     }
 }
 
-/// Another part than the one that was asked for; `None` for silence.
+/// Another part than the one that was asked for; `None` for silence. Digests are true now and then: whoever has got
+/// them from nobody asks for no leaf.
 fn falsify(part: StatePart, dice: &mut Dice) -> Option<StatePart> {
     let form = dice.random_range(0..4);
     match part {
+        StatePart::LeafDigests { .. } if dice.random_bool(0.5) => Some(part),
         _ if form == 3 => None,
         StatePart::LeafDigests { seq, mut from, mut digests } => {
             match form {
@@ -66,7 +68,10 @@ fn falsify(part: StatePart, dice: &mut Dice) -> Option<StatePart> {
         }
         StatePart::Leaves { seq, mut leaves } => {
             match form {
-                0 => falsify_one(&mut leaves, dice, |(_, Leaf(bytes))| bytes.push(0)),
+                0 => falsify_one(&mut leaves, dice, |(_, Leaf(bytes))| match bytes.last_mut() {
+                    Some(last) => *last ^= 1,
+                    None => bytes.push(0),
+                }),
                 1 => leaves.truncate(1),
                 _ => leaves.iter_mut().for_each(|(index, _)| *index += 1),
             }

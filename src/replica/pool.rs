@@ -104,11 +104,14 @@ impl RequestPool {
         source: Option<ReplicaId>,
     ) -> Admission {
         let Submission { session, timestamp, .. } = submission.body;
-        let waiting = self.by_session.get(&session).map(|earlier| (*earlier, self.waiting[earlier].timestamp));
-        match waiting {
-            Some((_, earlier)) if earlier >= timestamp => return Admission::Known,
+        let mut source = source;
+        match self.by_session.get(&session).map(|earlier| (*earlier, &self.waiting[earlier])) {
+            Some((_, earlier)) if earlier.timestamp >= timestamp => return Admission::Known,
             // The session has moved on: it holds one place, and its newest submission gets it.
-            Some((superseded, _)) => self.supersede(session, superseded),
+            Some((superseded, earlier)) => {
+                source = earlier.source;
+                self.supersede(session, superseded);
+            }
             None if self.by_source.get(&source).is_some_and(|count| *count >= self.capacity) => return Admission::Full,
             None => {}
         }
@@ -378,6 +381,20 @@ mod tests {
         assert_eq!(admit(&mut pool, 7, submission(0, 2, 1)), Admission::Full);
         pool.settle(Session { client: ClientId(0), index: 0 }, Timestamp(1));
         assert_eq!(pool.oldest_pending_since(), Some(Time(6)), "only what was admitted is timed");
+    }
+
+    #[test]
+    fn rule_17_what_a_replica_passes_on_has_a_place_of_its_own_and_no_more_than_its_own() {
+        let mut pool = RequestPool::new(&Settings { pool_submissions: 1, ..Settings::default() });
+        let mut admit = |source, (digest, signed)| pool.admit(Time(1), digest, signed, source);
+        let peer = Some(ReplicaId(3));
+        assert_eq!(admit(None, submission(0, 0, 1)), Admission::Admitted);
+        assert_eq!(admit(None, submission(0, 1, 1)), Admission::Full);
+        assert_eq!(admit(peer, submission(0, 1, 1)), Admission::Admitted);
+        assert_eq!(admit(peer, submission(0, 2, 1)), Admission::Full);
+        assert_eq!(admit(peer, submission(0, 0, 2)), Admission::Admitted, "a session moves on in the place it has");
+        pool.queues(&mut |level| assert!(level.len <= level.bound, "{level:?}"));
+        assert_eq!(pool.len(), 2);
     }
 
     #[test]

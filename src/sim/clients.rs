@@ -49,9 +49,6 @@ impl Clients {
     /// The number of client keys in the roster.
     pub(super) const KEYS: u16 = HONEST_CLIENTS + 1;
 
-    /// The most requests of honest clients that are open at once.
-    pub(super) const MAX_OPEN: usize = (HONEST_CLIENTS * SESSIONS) as usize;
-
     /// Clients with their signers, in roster order; the last one is evil.
     pub(super) fn new(committee: Committee, accounts: u32, signers: Vec<Signer>) -> Clients {
         Clients { committee, accounts, signers, clocks: BTreeMap::new(), pending: BTreeMap::new() }

@@ -8,10 +8,13 @@ use super::schedule::{Action, EvilDeed, Keys, Schedule, Weather};
 use crate::attack;
 use crate::committee::Committee;
 use crate::protocol::Settings;
-use crate::types::{ClientId, Micros, ProtocolName, ReplicaId, ReplicaSet, Time};
+use crate::types::{ClientId, Micros, ProtocolName, ReplicaId, ReplicaSet, Time, View};
 
 /// How many honest client keys there are; one more belongs to the evil client.
 pub(super) const HONEST_CLIENTS: u16 = 3;
+
+/// How large clusters are. Coincidences are likelier among few, so there are more of those.
+const SIZES: [usize; 10] = [4, 4, 4, 5, 6, 7, 7, 8, 9, 10];
 
 /// Every run has at least so many events.
 const MIN_EVENTS: u64 = 5000;
@@ -22,8 +25,7 @@ const REAL_KEYS_EVERY: u64 = 100;
 impl Schedule {
     /// The schedule of a seed. At most f replicas are Byzantine or amnesiac in it.
     pub fn of_seed(protocol: ProtocolName, seed: u64) -> Schedule {
-        let n = Dice::new([seed, 1, 0, 0]).between(4, 10) as usize;
-        Schedule::of_seed_with(protocol, seed, n)
+        Schedule::of_seed_with(protocol, seed, Dice::new([seed, 1, 0, 0]).pick(&SIZES))
     }
 
     /// The schedule of a seed for a cluster of `replicas`.
@@ -39,6 +41,7 @@ impl Schedule {
         swarm.weather();
         swarm.partitions();
         swarm.freezes();
+        swarm.short_reigns(settings.request_timeout());
         swarm.adversary();
         swarm.load();
         let end = swarm.end;
@@ -163,6 +166,28 @@ impl Swarm {
         }
     }
 
+    /// One reign after another ends soon: whoever leads stands still, or some hear it and others do not, for as long as the
+    /// others are patient.
+    fn short_reigns(&mut self, patience: Micros) {
+        if self.dice.per_mille(700) {
+            return;
+        }
+        let mut at = self.dice.below(self.end.0 / 2);
+        for view in 0..self.dice.between(2, 8) {
+            let leader = self.committee.primary(View(view));
+            let (from, to) = ([leader].into_iter().collect(), self.some());
+            let is_cut = self.dice.per_mille(600);
+            let span = self.dice.between(patience.0 / 2, 2 * patience.0);
+            let (begins, ends) = match is_cut {
+                true => (Action::Cut { from, to }, Action::Join),
+                false => (Action::Freeze(leader), Action::Thaw(leader)),
+            };
+            self.at(Time(at), begins);
+            self.at(Time(at + span), ends);
+            at += self.dice.between(span / 2, 2 * span);
+        }
+    }
+
     /// At most f replicas lie, lead two lives or lose their memory.
     fn adversary(&mut self) {
         let faulty = self.committee.faulty();
@@ -175,7 +200,7 @@ impl Swarm {
             let replica = candidates.remove(self.dice.below(most as u64) as usize);
             match self.dice.below(10) {
                 0..=1 => self.amnesiac(replica),
-                2 => self.twins(replica),
+                2..=3 => self.twins(replica),
                 _ => self.attacker(replica),
             }
         }
@@ -246,11 +271,19 @@ impl Swarm {
     }
 
     fn twins(&mut self, replica: ReplicaId) {
-        let first = self.some();
-        self.at(Time(0), Action::Twin { replica, first });
-        for _ in 0..self.dice.below(4) {
-            let (at, first) = (self.moment(), self.some());
+        let mut at = Time(0);
+        for _ in 0..self.dice.between(1, 4) {
+            let first = self.some();
             self.at(at, Action::Twin { replica, first });
+            // Whoever hears one of them does not hear those who hear the other.
+            if self.dice.per_mille(400) {
+                let second = self.others(first);
+                self.at(at, Action::Cut { from: first, to: second });
+                self.at(at, Action::Cut { from: second, to: first });
+                let span = self.dice.between(5_000, 800_000);
+                self.at(Time(at.0 + span), Action::Join);
+            }
+            at = self.moment();
         }
     }
 
@@ -297,7 +330,13 @@ impl Swarm {
             "lie-state".to_string(),
             "lie-reply".to_string(),
         ];
-        let attack = forms[self.dice.below(forms.len() as u64) as usize].clone();
+        let attack = match self.dice.below(24) as usize {
+            form if form < forms.len() => forms[form].clone(),
+            // What is worth more than one chance: lies about what others were promised, and the oldest lie of all.
+            17..=18 => "forge-new-view".to_string(),
+            19 => format!("censor({client})"),
+            _ => format!("equivocation({victims}, mode=digest)"),
+        };
         match self.dice.below(8) {
             0 => format!("{attack} @p=0.{}", self.dice.between(1, 9)),
             1 => format!("{attack} @leader"),

@@ -1,14 +1,33 @@
-//! Which crate may depend on which: byztop-core ← certs ← node ← console.
+//! Which crate may depend on which: byztop-core ← certs ← node ← console. Nothing depends on the copy of byztop-core that
+//! has bugs planted in it, so they reach no program.
 
 use super::workspace;
 
 /// Packages that a manifest may not name as a dependency of any kind, by the manifest's folder.
 const MAY_NOT_DEPEND_ON: &[(&str, &[&str])] = &[
-    (".", &["byztop-certs", "byztop-node", "byztop", "tokio", "quinn", "quinn-proto", "rustls", "mio", "socket2"]),
-    ("certs", &["byztop-node", "byztop", "tokio", "quinn"]),
-    ("node", &["byztop"]),
-    ("console", &[]),
+    (
+        ".",
+        &[
+            "byztop-certs",
+            "byztop-node",
+            "byztop",
+            PLANTED,
+            "tokio",
+            "quinn",
+            "quinn-proto",
+            "rustls",
+            "mio",
+            "socket2",
+        ],
+    ),
+    ("certs", &["byztop-node", "byztop", PLANTED, "tokio", "quinn"]),
+    ("node", &["byztop", PLANTED]),
+    ("console", &[PLANTED]),
+    ("tests/planted", &["byztop-certs", "byztop-node", "byztop"]),
 ];
+
+/// The copy of byztop-core with known bugs in it.
+const PLANTED: &str = "byztop-planted";
 
 #[test]
 fn manifests_depend_in_one_direction() {
@@ -29,6 +48,19 @@ fn every_member_has_a_row() {
     let known: Vec<&str> =
         MAY_NOT_DEPEND_ON.iter().map(|(folder, _)| *folder).filter(|folder| *folder != ".").collect();
     assert_eq!(members.iter().filter_map(toml::Value::as_str).collect::<Vec<_>>(), known);
+}
+
+#[test]
+fn no_member_but_itself_knows_the_planted_bugs() {
+    for (folder, never) in MAY_NOT_DEPEND_ON {
+        assert!(*folder == "tests/planted" || never.contains(&PLANTED), "{folder}");
+    }
+    let manifest = std::fs::read_to_string(workspace().join("tests/planted/Cargo.toml")).expect("it is a member");
+    let manifest: toml::Table = manifest.parse().expect("the manifest is TOML");
+    assert_eq!(manifest["package"]["name"].as_str(), Some(PLANTED), "the name that the rows forbid is this one");
+    assert_eq!(manifest["package"]["publish"].as_bool(), Some(false));
+    let root = std::fs::read_to_string(workspace().join("Cargo.toml")).expect("the workspace has a manifest");
+    assert!(!root.contains(PLANTED), "as a dependency of the workspace it could have any name");
 }
 
 #[test]

@@ -194,9 +194,13 @@ fn force_something_else(body: &mut NewView, dice: &mut Dice) {
         return body.forced.push(entry(after, any_digest(dice)));
     }
     let at = dice.random_range(0..body.forced.len());
-    match dice.random_range(0..3) {
+    let other = body.forced[dice.random_range(0..body.forced.len())].digest;
+    match dice.random_range(0..5) {
         0 => drop(body.forced.remove(at)),
         1 if body.forced[at].digest != Digest::ZERO => body.forced[at].digest = Digest::ZERO,
+        // What the others hold goes through more easily than what nobody knows.
+        2 if body.forced[at].digest != other => body.forced[at].digest = other,
+        3 => body.forced.truncate(at),
         _ => body.forced[at].digest = any_digest(dice),
     }
 }

@@ -119,7 +119,7 @@ where
                 Box::new(results::Results),
                 Box::new(real_time::RealTime::default()),
                 Box::new(money::Money::new(settings)),
-                Box::new(checkpoints::Checkpoints::default()),
+                Box::new(checkpoints::Checkpoints::new(committee, byzantine)),
                 Box::new(statements::Statements::default()),
                 Box::new(complaint::Complaints::default()),
                 Box::new(bounds::Bounds),

@@ -2,17 +2,15 @@
 
 use super::Simulation;
 use crate::attack::Forge;
-use crate::protocol::Protocol;
+use crate::protocol::{Protocol, Settings};
 use crate::sim::check::Deadline;
-use crate::sim::clients::Clients;
+use crate::sim::network::Dice;
 use crate::sim::queue::Happening;
+use crate::sim::swarm::HONEST_CLIENTS;
 use crate::types::{ClientId, Micros, Session};
 
 /// After the safety phase: how often it is looked whether all is settled.
 pub(super) const SETTLING: Micros = Micros::from_millis(20);
-
-/// A request that has waited for so long may be starved: others are served meanwhile, to see whether it is.
-const STARVING: Micros = Micros::from_millis(2000);
 
 impl<P: Protocol> Simulation<P>
 where
@@ -21,17 +19,13 @@ where
     /// Ends the run if all is well and it was long enough; goes on with one more request if it was not.
     pub(super) fn settle(&mut self) {
         let unsettled = self.unsettled();
-        let is_starving = self.clients.open().any(|(_, since)| self.now.since(since) > STARVING);
         let Some(deadline) = self.deadline.as_mut() else { return };
         if let Some(what) = unsettled {
             if deadline.has_passed(self.now) {
                 let bound = deadline.bound().as_millis();
                 return self.break_off(Deadline::NAME, format!("{what}, {bound} ms after the network healed"));
             }
-            // Rule 17: that others are served helps nobody who is not. Whoever finds a pool full is refused by right.
-            if is_starving && self.schedule.settings.pool_submissions >= Clients::MAX_OPEN {
-                self.ask_for_more();
-            }
+            self.bustle();
         } else {
             deadline.extend(self.now);
             if self.steps >= self.schedule.min_events {
@@ -47,6 +41,23 @@ where
     fn ask_for_more(&mut self) {
         let (client, draw) = (ClientId((self.steps % 3) as u16), self.steps);
         self.submit(client, 2, draw, self.schedule.committee.members().collect());
+    }
+
+    /// While one client waits for long the others go on, and never pause for as long as replicas are patient: that they are
+    /// served must not make up for it (rule 17).
+    fn bustle(&mut self) {
+        let Some((starved, since)) = self.clients.open().min_by_key(|(_, since)| *since) else { return };
+        let Settings { pool_submissions, .. } = self.schedule.settings;
+        let patience = self.schedule.settings.request_timeout();
+        let ticks = (patience.0 / 4 / SETTLING.0).max(1);
+        let (turn, tick) = (self.now.0 / SETTLING.0 / ticks, self.now.0 / SETTLING.0 % ticks);
+        let is_time = Dice::new([self.schedule.seed, 4, turn, 0]).below(ticks) == tick;
+        // A pool with a few places may be full whenever a client repeats itself.
+        let is_roomy = pool_submissions > 100;
+        if is_roomy && is_time && self.now.since(since) > patience {
+            let client = ClientId((starved.client.0 + 1) % HONEST_CLIENTS);
+            self.submit(client, 1, self.steps, self.schedule.committee.members().collect());
+        }
     }
 
     /// What is not settled: an open request, or a replica that has not caught up.
