@@ -193,7 +193,7 @@ impl Swarm {
         let faulty = self.committee.faulty();
         let count = if self.dice.per_mille(150) { 0 } else { self.dice.between(1, faulty.max(1) as u64) as usize };
         let mut candidates: Vec<ReplicaId> = self.committee.members().collect();
-        let plotted = if count.min(faulty) > 0 { self.plot(&mut candidates) } else { 0 };
+        let plotted = self.plot(&mut candidates, count.min(faulty));
         for _ in plotted..count.min(faulty) {
             // Whoever leads early has more to lie about.
             let most = if self.dice.per_mille(400) { candidates.len().min(faulty + 1) } else { candidates.len() };
@@ -206,16 +206,47 @@ impl Swarm {
         }
     }
 
-    /// Faults that are nothing by themselves and much together. Returns how many replicas are spent on it, one or none.
-    fn plot(&mut self, candidates: &mut Vec<ReplicaId>) -> usize {
+    /// Faults that are nothing by themselves and much together. Returns how many replicas are spent on it, at most `budget`.
+    fn plot(&mut self, candidates: &mut Vec<ReplicaId>, budget: usize) -> usize {
         match self.dice.below(10) {
-            0 => self.takeover(candidates.remove(1)),
-            1 => self.wrong_help(candidates),
-            2 => self.turncoat(candidates.remove(0)),
-            3 => self.starvation(candidates.remove(0)),
+            0 if budget > 0 => self.takeover(candidates.remove(1)),
+            1 if budget > 0 => self.wrong_help(candidates),
+            2 if budget > 0 => self.turncoat(candidates.remove(0)),
+            3 if budget > 0 => self.starvation(candidates.remove(0)),
+            4 | 5 if budget > 1 => {
+                self.succession(candidates.remove(0), candidates.remove(0));
+                return 2;
+            }
             _ => return 0,
         }
         1
+    }
+
+    /// A primary convicts itself while one replica is behind, and its successor lies about what the others have executed.
+    fn succession(&mut self, first: ReplicaId, second: ReplicaId) {
+        let others = self.others([first, second].into_iter().collect());
+        let others: Vec<ReplicaId> = others.iter().collect();
+        let (behind, victim) = (self.dice.pick(&others), self.dice.pick(&others));
+        let (behind, all) = ([behind].into_iter().collect(), self.committee.members().collect());
+        let at = self.moment().0 / 2 + 100_000;
+        self.at(Time(0), Action::Attack { replica: second, attack: "forge-new-view".to_string() });
+        self.at(Time(at - 80_000), Action::Cut { from: all, to: behind });
+        self.at(Time(at - 80_000), Action::Cut { from: behind, to: all });
+        for request in 0..8 {
+            self.request(Time(at - 70_000 + request * 10_000));
+        }
+        self.at(Time(at), Action::Join);
+        let attack = format!("equivocation({victim}, mode=digest)");
+        self.at(Time(at), Action::Attack { replica: first, attack });
+        self.request(Time(at));
+        self.request(Time(at));
+    }
+
+    /// A request of an honest client to everyone.
+    fn request(&mut self, at: Time) {
+        let client = ClientId(self.dice.below(u64::from(HONEST_CLIENTS)) as u16);
+        let (operations, draw) = (self.dice.between(1, 3) as u8, self.dice.next() % 1_000_000);
+        self.at(at, Action::Submit { client, operations, draw, to: self.committee.members().collect() });
     }
 
     /// The first primary stops while slots are half done, and the second one lies about them.

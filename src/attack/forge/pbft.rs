@@ -195,12 +195,14 @@ fn force_something_else(body: &mut NewView, dice: &mut Dice) {
     }
     let at = dice.random_range(0..body.forced.len());
     let other = body.forced[dice.random_range(0..body.forced.len())].digest;
-    match dice.random_range(0..5) {
+    let is_all_null = body.forced.iter().all(|entry| entry.digest == Digest::ZERO);
+    match dice.random_range(0..8) {
         0 => drop(body.forced.remove(at)),
         1 if body.forced[at].digest != Digest::ZERO => body.forced[at].digest = Digest::ZERO,
-        // What the others hold goes through more easily than what nobody knows.
-        2 if body.forced[at].digest != other => body.forced[at].digest = other,
-        3 => body.forced.truncate(at),
+        // What everyone holds goes through more easily than what nobody knows: null requests above all.
+        2..=4 if !is_all_null => body.forced.iter_mut().for_each(|entry| entry.digest = Digest::ZERO),
+        5 if body.forced[at].digest != other => body.forced[at].digest = other,
+        6 => body.forced.truncate(at),
         _ => body.forced[at].digest = any_digest(dice),
     }
 }
