@@ -14,6 +14,7 @@ struct Row {
     rule: u32,
     files: Vec<String>,
     tests: BTreeSet<String>,
+    planted: BTreeSet<String>,
 }
 
 fn workspace() -> PathBuf {
@@ -29,12 +30,22 @@ fn rows() -> Vec<Row> {
 
 fn row(rule: u32, cells: &[&str]) -> Row {
     assert_eq!(cells.len(), 5, "rule {rule}: the row has five cells");
-    Row { rule, files: quoted(cells[2]).collect(), tests: quoted(cells[3]).collect() }
+    let [files, tests, planted] = [2, 3, 4].map(|cell| quoted(cells[cell]));
+    Row { rule, files: files.collect(), tests: tests.collect(), planted: planted.collect() }
 }
 
 /// What stands between backquotes.
 fn quoted(cell: &str) -> impl Iterator<Item = String> {
     cell.split('`').skip(1).step_by(2).map(str::to_string)
+}
+
+/// The planted bugs, each with the rule that it breaks.
+fn planted() -> BTreeSet<(u32, String)> {
+    let text = std::fs::read_to_string(workspace().join("tests/planted/bugs.toml")).expect("the list is there");
+    let list: toml::Table = text.parse().expect("it is TOML");
+    let bugs = list["bug"].as_array().expect("a list of bugs").iter();
+    let rule = |bug: &toml::Value| u32::try_from(bug["rule"].as_integer().expect("a number")).expect("a small one");
+    bugs.map(|bug| (rule(bug), bug["name"].as_str().expect("a name").to_string())).collect()
 }
 
 /// Every test function of the workspace; and every transcript, by its path.
@@ -80,7 +91,7 @@ fn rule_of(test: &str) -> Option<u32> {
 fn every_rule_has_a_row_with_tests_and_all_that_it_names_exists() {
     let (rows, all) = (rows(), all_tests());
     assert!(rows.iter().map(|row| row.rule).eq(1..=RULES), "one row per rule, in order");
-    for Row { rule, files, tests } in rows {
+    for Row { rule, files, tests, .. } in rows {
         assert!(!tests.is_empty(), "rule {rule} has no test");
         let lost: Vec<&String> = tests.iter().filter(|test| !all.contains(*test)).collect();
         assert!(lost.is_empty(), "rule {rule}: no such test: {lost:?}");
@@ -98,4 +109,10 @@ fn every_test_that_is_named_after_a_rule_stands_in_its_row() {
         let row = rows.get(&rule).unwrap_or_else(|| panic!("{test}: there is no rule {rule}"));
         assert!(row.tests.contains(&test), "docs/rules.md does not name {test} in the row of rule {rule}");
     }
+}
+
+#[test]
+fn every_planted_bug_stands_in_its_row() {
+    let named = rows().into_iter().flat_map(|row| row.planted.into_iter().map(move |name| (row.rule, name)));
+    assert_eq!(named.collect::<BTreeSet<_>>(), planted());
 }
