@@ -4,17 +4,13 @@
 //! help do so. We follow the thesis, and add commit certificates, so that a replica in the dark catches up although its
 //! primary never speaks to it.
 
-use std::collections::BTreeSet;
-
 use super::message::{CommittedHistory, CommittedSlot, Message, StatusReport};
 use super::{Cx, Observing, Patience, Pbft, Phase};
-use crate::protocol::{Batch, Complaint, Event, Output, Recipients, Timer};
-use crate::types::{Digest, Micros, ReplicaId, ReplicaSet, SeqNum, Time};
+use crate::protocol::{Complaint, Event, Output, Recipients, Timer};
+use crate::types::{Micros, ReplicaId, ReplicaSet, SeqNum, Time};
 
 /// How many slots' messages one status report brings back at most.
 const RESEND_SLOTS: u64 = 16;
-/// How many submissions the batches of one answer name at most: a mebibyte of digests.
-const MAX_BATCHES_SUBMISSIONS: usize = 32 << 10;
 /// How long after a view change or new view was repeated to a peer it may be repeated again: they are large.
 const REPEAT_PAUSE: Micros = Micros::from_millis(500);
 
@@ -55,7 +51,7 @@ impl Pbft {
         if self.observing.as_ref().is_some_and(|observing| observing.until.is_none()) {
             self.ask(cx, Recipients::All);
         }
-        self.fetch_proposed(cx);
+        self.fetch_missing(cx);
         self.help_observers(cx);
     }
 
@@ -193,49 +189,6 @@ impl Pbft {
         // There may be more where this came from.
         if last.is_some_and(|last| last > self.executed && certified > last) {
             cx.send(Recipients::One(from), Message::Ask { from: last.unwrap_or_default().next() });
-        }
-    }
-
-    /// Asks whoever voted for a decided batch for its content.
-    pub(super) fn fetch_batch(&self, cx: &mut Cx<'_>, digest: Digest, voters: &[ReplicaId]) {
-        for voter in voters.iter().filter(|voter| **voter != self.me).take(self.committee.weak_quorum()) {
-            cx.send(Recipients::One(*voter), Message::FetchBatches(vec![digest]));
-        }
-    }
-
-    /// Asks everyone for the batches of proposals that a new view forces and that this replica never saw.
-    pub(super) fn fetch_proposed(&self, cx: &mut Cx<'_>) {
-        let proposed = self.log.after(self.executed).filter_map(|(_, slot)| slot.proposal);
-        let unknown: Vec<Digest> =
-            proposed.map(|proposal| proposal.digest).filter(|digest| self.log.batch(*digest).is_none()).collect();
-        if !unknown.is_empty() {
-            cx.send(Recipients::All, Message::FetchBatches(unknown));
-        }
-    }
-
-    pub(super) fn on_fetch_batches(&self, cx: &mut Cx<'_>, from: ReplicaId, digests: &[Digest]) {
-        let distinct: BTreeSet<&Digest> = digests.iter().collect();
-        let mut submissions = 0;
-        let fits = |batch: &Batch| {
-            submissions += batch.submissions.len();
-            submissions <= MAX_BATCHES_SUBMISSIONS
-        };
-        let known: Vec<Batch> =
-            distinct.into_iter().filter_map(|digest| self.log.batch(*digest)).take_while(fits).collect();
-        if !known.is_empty() {
-            cx.send(Recipients::One(from), Message::Batches(known));
-        }
-    }
-
-    pub(super) fn on_batches(&mut self, cx: &mut Cx<'_>, batches: Vec<Batch>) {
-        let wanted: Vec<Batch> = batches.into_iter().filter(|batch| self.log.lacks_batch(batch.digest())).collect();
-        if wanted.is_empty() {
-            return;
-        }
-        wanted.into_iter().for_each(|batch| self.log.keep_batch(batch));
-        let open: Vec<SeqNum> = self.log.after(self.watermarks.low()).map(|(seq, _)| seq).collect();
-        for seq in open {
-            self.resume(cx, seq);
         }
     }
 

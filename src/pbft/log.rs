@@ -1,6 +1,6 @@
 //! The log: what a replica knows of each slot between the watermarks.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::message::{Message, Origin, PreparedCertificate};
 use crate::protocol::{Batch, Certificate, SlotPhase, Votes};
@@ -110,7 +110,7 @@ impl Log {
         (self.slots.len(), self.batches.len())
     }
 
-    /// Keeps a batch until no slot speaks of it.
+    /// Keeps a batch until it is dropped as one that nothing names.
     pub(super) fn keep_batch(&mut self, batch: Batch) {
         self.batches.insert(batch.digest(), batch);
     }
@@ -123,13 +123,6 @@ impl Log {
         self.batches.get(&digest).cloned()
     }
 
-    /// Whether some slot waits for the batch of this digest.
-    pub(super) fn lacks_batch(&self, digest: Digest) -> bool {
-        digest != Digest::ZERO
-            && !self.batches.contains_key(&digest)
-            && self.slots.values().any(|slot| slot.digests().any(|known| known == digest))
-    }
-
     /// A new view begins.
     pub(super) fn enter_view(&mut self, view: View) {
         self.slots.values_mut().for_each(|slot| slot.enter_view(view));
@@ -138,7 +131,15 @@ impl Log {
     /// §4.3: what lies at or below a stable checkpoint goes.
     pub(super) fn collect(&mut self, stable: SeqNum) {
         self.slots = self.slots.split_off(&stable.next());
-        let needed: std::collections::BTreeSet<Digest> = self.slots.values().flat_map(Slot::digests).collect();
-        self.batches.retain(|digest, _| needed.contains(digest));
+    }
+
+    /// The digests that the slots speak of.
+    pub(super) fn digests(&self) -> impl Iterator<Item = Digest> {
+        self.slots.values().flat_map(Slot::digests)
+    }
+
+    /// Drops every batch but these.
+    pub(super) fn retain_batches(&mut self, named: &BTreeSet<Digest>) {
+        self.batches.retain(|digest, _| named.contains(digest));
     }
 }

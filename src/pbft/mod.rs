@@ -6,10 +6,12 @@
 //! | `normal` | §4.2, pre-prepare, prepare, commit |
 //! | `view_change`, [`new_view`] | §4.4, view changes and the set O |
 //! | `catch_up` | retransmission, commit certificates, request timers, recovery without a log |
+//! | `batches` | batches by digest: fetched where one is missing, kept while something names them |
 //! | `log` | what is kept of each slot |
 //!
 //! Checkpoints (§4.3), the client table and execution are the replica's: see [`crate::replica`].
 
+mod batches;
 mod catch_up;
 mod log;
 pub mod message;
@@ -125,6 +127,7 @@ impl Pbft {
         // One checkpoint longer than §4.3 has it: whoever is a few slots behind can still be told what was decided.
         self.log.collect(self.watermarks.low());
         self.watermarks.advance(certificate.seq());
+        self.forget_batches();
         self.adopt_forced(cx);
         let is_safe = |observing: &Observing| observing.until.is_some_and(|until| until <= certificate.seq());
         if self.observing.as_ref().is_some_and(is_safe) {
@@ -270,8 +273,8 @@ impl Protocol for Pbft {
         let mut level = |name, len, bound| visit(QueueLevel { name, len, bound });
         // The log reaches back to the checkpoint before the stable one.
         level("slots", slots, 2 * window);
-        // A slot may know one batch each as proposed, prepared and committed.
-        level("batches", batches, 3 * 2 * window);
+        // A slot may know one batch each as proposed, prepared and committed; O and each view change know a window's.
+        level("batches", batches, 3 * 2 * window + (1 + n) * window);
         level("view changes", self.view_changes.len(), n);
         level("peers", self.peers.len(), n);
     }

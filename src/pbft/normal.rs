@@ -166,18 +166,23 @@ impl Pbft {
         }
     }
 
-    /// prepared(m, v, n, i): the pre-prepare and q−1 matching prepares of backups. Then the COMMIT is sent.
+    /// prepared(m, v, n, i): the batch, the pre-prepare and q−1 matching prepares of backups. Then the COMMIT is sent.
     pub(super) fn advance(&mut self, cx: &mut Cx<'_>, seq: SeqNum) {
         let (view, needed) = (self.view, self.committee.quorum() - 1);
-        let slot = self.log.slot_mut(seq);
+        let Some(slot) = self.log.slot(seq) else { return };
         let Some(Proposal { origin, digest, header, .. }) = slot.proposal else { return };
         if !slot.is_prepared_in(view) {
+            if self.log.batch(digest).is_none() {
+                return;
+            }
             let Some(prepares) = slot.prepares.certificate(Kind::Prepare, view, seq, digest, needed) else { return };
-            slot.prepared = Some(PreparedCertificate { origin, header, prepares });
+            self.log.slot_mut(seq).prepared = Some(PreparedCertificate { origin, header, prepares });
             cx.note(Event::Prepared { view, seq });
         }
-        if slot.commit_sent_in < Some(view) && self.may_vote() {
-            self.log.slot_mut(seq).commit_sent_in = Some(view);
+        let may_vote = self.may_vote();
+        let slot = self.log.slot_mut(seq);
+        if slot.commit_sent_in < Some(view) && may_vote {
+            slot.commit_sent_in = Some(view);
             let body = Commit { view, seq, digest, replica: self.me };
             cx.send(Recipients::All, Message::Commit(Signed::unsigned(body)));
         }

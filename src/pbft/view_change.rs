@@ -44,13 +44,16 @@ impl Pbft {
         if view <= self.view {
             return Ok(());
         }
-        if is_news {
-            self.view_changes.insert(replica, signed.clone());
+        if is_news && self.view_changes.insert(replica, signed.clone()).is_some() {
+            self.forget_batches();
         }
         // A repetition too: whoever lost its log could not join when it first heard this.
         self.join(cx);
         self.time_view_change(cx);
-        self.begin_view(cx);
+        if self.committee.primary(view) == self.me {
+            self.fetch_shown(cx, &signed.body);
+            self.begin_view(cx);
+        }
         Ok(())
     }
 
@@ -74,7 +77,8 @@ impl Pbft {
         }
     }
 
-    fn supporters(&self, view: View) -> impl Iterator<Item = &Signed<ViewChange>> + Clone {
+    /// Whose newest view change is for a view.
+    pub(super) fn supporters(&self, view: View) -> impl Iterator<Item = &Signed<ViewChange>> + Clone {
         self.view_changes.values().filter(move |signed| signed.body.view == view)
     }
 
@@ -100,15 +104,18 @@ impl Pbft {
         }
     }
 
-    /// As the primary of the view that is asked for: begins it at q view changes.
-    fn begin_view(&mut self, cx: &mut Cx<'_>) {
+    /// As the primary of the view that is asked for: begins it at q view changes whose batches it holds. The honest ones
+    /// among them bring theirs, so that nobody stops the view by showing a batch that nobody else holds.
+    pub(super) fn begin_view(&mut self, cx: &mut Cx<'_>) {
         let Phase::Changing { target, .. } = self.phase else { return };
         let quorum = self.committee.quorum();
         if self.committee.primary(target) != self.me || self.last_begun >= Some(target) {
             return;
         }
         // Rule 14: this quorum is of view changes; the quorum behind each one's checkpoint is within it.
-        let view_changes: Vec<Signed<ViewChange>> = self.supporters(target).take(quorum).cloned().collect();
+        let is_known = |signed: &&Signed<ViewChange>| self.unknown(&signed.body).next().is_none();
+        let view_changes: Vec<Signed<ViewChange>> =
+            self.supporters(target).filter(is_known).take(quorum).cloned().collect();
         if view_changes.len() < quorum {
             return;
         }
@@ -155,6 +162,7 @@ impl Pbft {
             cx.emit(Output::LearnedCheckpoint(stable));
         }
         self.log.enter_view(view);
+        self.forget_batches();
         self.adopt_forced(cx);
         let max_s = entries.last().map_or(min_s, |entry| entry.seq);
         self.next_seq = max_s.max(self.executed).next();
