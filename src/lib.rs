@@ -25,7 +25,7 @@
 //!
 //! 1. [`types`], [`committee`], [`crypto`]: ids, quorums, and what a signature covers.
 //! 2. [`protocol`]: the trait, and what goes in and out.
-//! 3. [`pbft`]: with the paper beside it; each file is one section.
+//! 3. [`views`] and [`pbft`]: with the paper beside them; each file is one section.
 //! 4. [`replica`]: what is the same under every protocol.
 //! 5. [`attack`] and [`evidence`]: how a replica lies, and how signed bytes convict it.
 //!
@@ -50,5 +50,6 @@ pub mod replica;
 pub mod sim;
 pub mod telemetry;
 pub mod types;
+pub mod views;
 pub mod wire;
 pub mod workload;

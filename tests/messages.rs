@@ -4,13 +4,11 @@ use byztop_core::attack::Forge as _;
 use byztop_core::committee::Committee;
 use byztop_core::crypto::{Author, Check as _, Kind, Realm, Signable as _, Signature, Signed, Signer, Verifier};
 use byztop_core::evidence::{Proof, Rule};
-use byztop_core::pbft::Message;
-use byztop_core::pbft::message::{
-    Commit, ForcedProposal, NewView, Origin, PrePrepare, Prepare, PreparedCertificate, ViewChange,
-};
+use byztop_core::pbft::{Message, ViewChange};
 use byztop_core::protocol::{Batch, Certificate, CheckpointCertificate, Claim, Message as _};
 use byztop_core::rejection::{CertificateFault, Rejection};
 use byztop_core::types::{Digest, ProtocolName, ReplicaId, SeqNum, View};
+use byztop_core::views::message::{Commit, ForcedProposal, NewView, Origin, PrePrepare, Prepare, PreparedCertificate};
 use byztop_core::wire;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
@@ -70,7 +68,7 @@ fn prepared(seq: u64, content: u8, voters: &[u8]) -> PreparedCertificate {
 
 fn view_change(id: u8, prepared: Vec<PreparedCertificate>) -> Signed<ViewChange> {
     let stable = CheckpointCertificate::genesis();
-    Signed::by(&signer(id), ViewChange { view: View(1), replica: ReplicaId(id), stable, prepared })
+    Signed::by(&signer(id), ViewChange { view: View(1), replica: ReplicaId(id), stable, shown: prepared })
 }
 
 /// View 1's primary is n2; it begins the view with these entries.
@@ -159,10 +157,14 @@ fn rule_12_a_new_view_whose_o_differs_by_one_entry_is_evidence() {
         || vec![view_change(0, vec![]), view_change(2, vec![prepared(2, 7, &[1, 2])]), view_change(3, vec![])];
     let digest = batch(7).digest();
     let honest = new_view(changes(), &[(1, Digest::ZERO), (2, digest)]);
-    assert_eq!((check(&honest, 1), honest.incriminates()), (Ok(()), None));
+    assert_eq!((check(&honest, 1), honest.incriminates(verifier().committee())), (Ok(()), None));
     for wrong in [vec![(1, Digest::ZERO)], vec![(1, digest), (2, digest)], vec![(1, Digest::ZERO), (2, Digest::ZERO)]] {
         let lie = new_view(changes(), &wrong);
-        assert_eq!((check(&lie, 1), lie.incriminates()), (Ok(()), Some(ReplicaId(1))), "{wrong:?}");
+        assert_eq!(
+            (check(&lie, 1), lie.incriminates(verifier().committee())),
+            (Ok(()), Some(ReplicaId(1))),
+            "{wrong:?}"
+        );
         let verdict = Proof::SelfIncriminating(Box::new(lie)).verify(&verifier()).unwrap();
         assert_eq!((verdict.accused, verdict.rule), (ReplicaId(1), Rule::UnjustifiedNewView));
     }
@@ -177,7 +179,7 @@ fn rule_12_a_new_view_whose_o_differs_by_one_entry_is_evidence() {
 #[test]
 fn rule_12_a_new_view_about_slots_far_apart_costs_nothing() {
     let lie = new_view(vec![view_change(0, vec![prepared(u64::MAX, 7, &[])])], &[]);
-    assert_eq!(lie.incriminates(), Some(ReplicaId(1)));
+    assert_eq!(lie.incriminates(verifier().committee()), Some(ReplicaId(1)));
     let proof = Proof::SelfIncriminating(Box::new(lie));
     assert_eq!(proof.verify(&verifier()), Err(Rejection::BadCertificate(CertificateFault::TooFew)));
 }
@@ -186,13 +188,14 @@ fn rule_12_a_new_view_about_slots_far_apart_costs_nothing() {
 fn rule_12_a_forged_new_view_is_refused_or_convicts_or_contradicts_the_true_one() {
     let changes = vec![view_change(0, vec![]), view_change(1, vec![prepared(2, 7, &[1, 2])]), view_change(2, vec![])];
     let honest = new_view(changes, &[(1, Digest::ZERO), (2, batch(7).digest())]);
-    assert_eq!((check(&honest, 1), honest.incriminates()), (Ok(()), None));
+    assert_eq!((check(&honest, 1), honest.incriminates(verifier().committee())), (Ok(()), None));
     let (mut refused, mut convicting, mut contradicting) = (0, 0, 0);
     for seed in 0..200 {
         let mut dice = ChaCha8Rng::seed_from_u64(seed);
-        let mut forged = honest.forge_new_view(&mut dice, &signer(1)).expect("it is the primary's own");
+        let mut forged =
+            honest.forge_new_view(verifier().committee(), &mut dice, &signer(1)).expect("it is the primary's own");
         forged.fill_signatures(&signer(1));
-        match (check(&forged, 1), forged.incriminates()) {
+        match (check(&forged, 1), forged.incriminates(verifier().committee())) {
             (Err(why), _) => {
                 refused += 1;
                 assert_eq!(why, Rejection::BadCertificate(CertificateFault::TooFew), "seed {seed}");
@@ -212,7 +215,7 @@ fn rule_12_a_forged_new_view_is_refused_or_convicts_or_contradicts_the_true_one(
     }
     assert!(refused > 5 && convicting > 5 && contradicting > 5, "{refused}, {convicting}, {contradicting}");
     let mut dice = ChaCha8Rng::seed_from_u64(0);
-    assert_eq!(honest.forge_new_view(&mut dice, &signer(2)), None, "nobody has another's key");
+    assert_eq!(honest.forge_new_view(verifier().committee(), &mut dice, &signer(2)), None, "nobody has another's key");
 }
 
 #[test]

@@ -8,11 +8,13 @@
 //! > the highest view number in V. In the second case, it creates a new pre-prepare message with the digest of a special
 //! > null request.
 
+use byztop_core::committee::Committee;
 use byztop_core::crypto::{Kind, Signature, Signed};
-use byztop_core::pbft::message::{ForcedProposal, NewView, Origin, PreparedCertificate, ViewChange};
-use byztop_core::pbft::new_view::{forced, is_justified};
+use byztop_core::pbft::{NewView, ViewChange};
 use byztop_core::protocol::{Certificate, CheckpointCertificate};
 use byztop_core::types::{Digest, ReplicaId, SeqNum, View};
+use byztop_core::views::message::{ForcedProposal, Origin, PreparedCertificate};
+use byztop_core::views::new_view::{forced, is_justified};
 use proptest::prelude::*;
 
 /// The view that is asked for; whatever was prepared was prepared before.
@@ -20,8 +22,12 @@ const VIEW: u64 = 6;
 
 type Slots = Vec<(SeqNum, Digest)>;
 
+fn committee() -> Committee {
+    Committee::new(7).expect("seven replicas are a committee")
+}
+
 fn naive(view_changes: &[ViewChange]) -> (SeqNum, Slots) {
-    let all_of_p = || view_changes.iter().flat_map(|view_change| &view_change.prepared);
+    let all_of_p = || view_changes.iter().flat_map(|view_change| &view_change.shown);
     let mut min_s = 0;
     for view_change in view_changes {
         min_s = min_s.max(view_change.stable.seq().0);
@@ -68,7 +74,7 @@ fn view_changes() -> impl Strategy<Value = Vec<ViewChange>> {
             let slots = (stable + 1..).zip(slots);
             let prepared = slots.filter_map(|(seq, view)| Some(prepared(seq, view?, &contents))).collect();
             let stable = CheckpointCertificate::new(SeqNum(stable), Digest([9; 32]), Vec::new());
-            ViewChange { view: View(VIEW), replica: ReplicaId(replica as u8), stable, prepared }
+            ViewChange { view: View(VIEW), replica: ReplicaId(replica as u8), stable, shown: prepared }
         };
         histories.into_iter().enumerate().map(view_change).collect()
     })
@@ -119,30 +125,30 @@ fn alterations(honest: &Slots) -> Vec<Slots> {
 proptest! {
     #[test]
     fn rule_12_o_is_what_the_paper_says(view_changes in view_changes()) {
-        let found = forced(view_changes.iter());
+        let found = forced(view_changes.iter(), committee());
         let (min_s, slots) = naive(&view_changes);
         prop_assert_eq!((found.stable.seq(), &found.slots), (min_s, &slots));
-        prop_assert!(is_justified(&new_view(&view_changes, slots)));
+        prop_assert!(is_justified(&new_view(&view_changes, slots), committee()));
     }
 
     #[test]
     fn rule_12_the_order_of_view_changes_says_nothing(
         (view_changes, shuffled) in view_changes().prop_flat_map(|vcs| (Just(vcs.clone()), Just(vcs).prop_shuffle())),
     ) {
-        let (a, b) = (forced(view_changes.iter()), forced(shuffled.iter()));
+        let (a, b) = (forced(view_changes.iter(), committee()), forced(shuffled.iter(), committee()));
         prop_assert_eq!((a.stable.seq(), a.slots), (b.stable.seq(), b.slots));
     }
 
     #[test]
     fn rule_12_an_o_that_differs_by_one_entry_is_not_justified(view_changes in view_changes()) {
-        let honest = forced(view_changes.iter()).slots;
+        let honest = forced(view_changes.iter(), committee()).slots;
         for altered in alterations(&honest) {
-            prop_assert!(!is_justified(&new_view(&view_changes, altered.clone())), "{:?} for {:?}", altered, honest);
+            prop_assert!(!is_justified(&new_view(&view_changes, altered.clone()), committee()), "{:?} for {:?}", altered, honest);
         }
     }
 }
 
 #[test]
 fn rule_12_nothing_follows_from_no_view_change() {
-    assert!(!is_justified(&new_view(&[], Vec::new())));
+    assert!(!is_justified(&new_view(&[], Vec::new()), committee()));
 }

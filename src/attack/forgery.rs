@@ -66,7 +66,7 @@ impl Voice {
                 (Plan::Half, half) => half,
             };
             let mut dice = self.dice_for("forge-new-view", subject, story);
-            let forged = message.forge_new_view(&mut dice, &self.signer)?;
+            let forged = message.forge_new_view(self.committee, &mut dice, &self.signer)?;
             Some(vec![PeerMessage::Protocol(forged)])
         })
     }

@@ -97,9 +97,10 @@ fn with_content_of<M: Forge>(message: &PeerMessage<M>, earlier: &PeerMessage<M>)
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pbft::message::{Commit, Message};
+    use crate::pbft::Message;
     use crate::protocol::Recipients;
     use crate::types::{Digest, ReplicaId, View};
+    use crate::views::message::Commit;
 
     #[test]
     fn the_slot_before_is_remembered_and_not_for_ever() {

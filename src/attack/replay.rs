@@ -80,7 +80,7 @@ mod tests {
     use rand::SeedableRng as _;
 
     use super::*;
-    use crate::pbft::message::Message;
+    use crate::pbft::Message;
     use crate::types::SeqNum;
 
     #[test]

@@ -73,7 +73,7 @@ impl Auditor {
 
     /// Looks at a verified message that `from` sent; gives a proof if it contradicts what was seen before, or itself.
     pub fn observe<M: Message>(&mut self, from: ReplicaId, message: &M) -> Option<Finding<M>> {
-        if let Some(accused) = message.incriminates() {
+        if let Some(accused) = message.incriminates(self.committee) {
             let view = message.slot().map_or(View(0), |(view, _)| view);
             let summary = format!("{accused} began view {view} with slots that its view changes do not force");
             return Some(Finding { proof: Proof::SelfIncriminating(Box::new(message.clone())), summary });

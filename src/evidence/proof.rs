@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::committee::Committee;
 use crate::crypto::{Author, Kind, Signature, Verifier};
 use crate::protocol::{Claim, Message, contradict};
 use crate::rejection::Rejection;
@@ -69,7 +70,7 @@ impl<M: Message> Proof<M> {
     /// [`Rejection::BadSignature`] or [`Rejection::NotAMember`] for a forged part, [`Rejection::BadProof`] for authentic
     /// statements that prove nothing.
     pub fn verify(&self, verifier: &Verifier) -> Result<Verdict, Rejection> {
-        let verdict = self.verdict().ok_or(Rejection::BadProof)?;
+        let verdict = self.verdict(verifier.committee()).ok_or(Rejection::BadProof)?;
         match self {
             Proof::Contradiction(a, b) | Proof::DoubleAssignment(a, b) => {
                 verifier.verify(&a.statement, &a.signature)?;
@@ -81,7 +82,7 @@ impl<M: Message> Proof<M> {
     }
 
     /// What it shows if its signatures are good; `None` if nothing.
-    pub fn verdict(&self) -> Option<Verdict> {
+    pub fn verdict(&self, committee: Committee) -> Option<Verdict> {
         match self {
             Proof::Contradiction(a, b) => {
                 let accused = a.replica().filter(|_| contradict(&a.statement, &b.statement))?;
@@ -98,7 +99,7 @@ impl<M: Message> Proof<M> {
                 Some(Verdict { accused, rule: Rule::TwoSlots, view: a.statement.view })
             }
             Proof::SelfIncriminating(message) => {
-                let accused = message.incriminates()?;
+                let accused = message.incriminates(committee)?;
                 let view = message.slot().map_or(View(0), |(view, _)| view);
                 Some(Verdict { accused, rule: Rule::UnjustifiedNewView, view })
             }

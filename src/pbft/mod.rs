@@ -1,300 +1,32 @@
 //! PBFT: Castro & Liskov, *Practical Byzantine Fault Tolerance*, OSDI '99.
 //!
+//! Everyone tells everyone: each replica counts the votes itself.
+//!
 //! | read | for |
 //! |---|---|
-//! | [`message`] | what is said, and what can be checked of it without any state |
-//! | `normal` | §4.2, pre-prepare, prepare, commit |
-//! | `view_change`, [`new_view`] | §4.4, view changes and the set O |
-//! | `catch_up` | retransmission, commit certificates, request timers, recovery without a log |
-//! | `batches` | batches by digest: fetched where one is missing, kept while something names them |
-//! | `log` | what is kept of each slot |
-//!
-//! Checkpoints (§4.3), the client table and execution are the replica's: see [`crate::replica`].
+//! | [`crate::views`] | what does not depend on who counts |
+//! | `normal` | §4.2, how PREPAREs and COMMITs are counted |
+//! | `set_o` | §4.4, what a prepared certificate forces on the next view |
 
-mod batches;
-mod catch_up;
-mod log;
-pub mod message;
-pub mod new_view;
 mod normal;
-mod view_change;
+mod set_o;
 
-use std::collections::BTreeMap;
+use crate::protocol::Certificate;
+use crate::views;
+use crate::views::message::PreparedCertificate;
 
-use self::catch_up::Peer;
-use self::log::Log;
-use self::message::{NewView, ViewChange};
-use crate::committee::Committee;
-use crate::crypto::{Signed, Verified};
-use crate::protocol::{
-    CheckpointCertificate, Complaint, Context, Event, PhaseVotes, Protocol, QueueLevel, Settings, SlotPhase, SlotVotes,
-    Status, Timer, Watermarks,
-};
-use crate::rejection::Rejection;
-use crate::types::{ProtocolName, ReplicaId, SeqNum, Time, View};
-
-pub use self::message::Message;
-
-/// What PBFT's handlers work with.
-type Cx<'a> = Context<'a, Message>;
+/// Classic PBFT: there is nothing that a replica remembers beyond its log.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Classic;
 
 /// One replica's PBFT.
-pub struct Pbft {
-    me: ReplicaId,
-    committee: Committee,
-    settings: Settings,
-    /// The last view that was entered; it only grows (rule 10).
-    view: View,
-    phase: Phase,
-    view_entered_at: Time,
-    watermarks: Watermarks,
-    /// The proof of the low watermark.
-    stable: CheckpointCertificate,
-    executed: SeqNum,
-    /// As primary: the next slot to assign.
-    next_seq: SeqNum,
-    log: Log,
-    /// Each replica's view change for the highest view above ours that it asked for. At most one per replica.
-    view_changes: BTreeMap<ReplicaId, Signed<ViewChange>>,
-    /// What began the current view, for whoever missed it. None in view 0.
-    new_view: Option<Signed<NewView>>,
-    /// The last view that this replica began as its primary: it begins each once.
-    last_begun: Option<View>,
-    /// How many views in a row did not begin in time.
-    failed_views: u32,
-    peers: BTreeMap<ReplicaId, Peer>,
-    /// While f+1 others are ahead: the last slot that it had executed, and since when it has not got beyond.
-    behind: Option<(SeqNum, Time)>,
-    asked_at: Option<Time>,
-    patience: Patience,
-    /// Since when a replica that lost its log has waited for the cluster to get on, and it has not.
-    awaited_since: Option<Time>,
-    /// Set while the replica may not vote, having lost its log.
-    observing: Option<Observing>,
-}
+pub type Pbft = views::Views<Classic>;
 
-/// Whether the replica votes in its view.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Phase {
-    /// It does.
-    Active,
-    /// It has asked for another view and only learns until that, or a later one, begins (rule 15).
-    Changing {
-        /// The view it asks for.
-        target: View,
-        /// Whether q replicas ask with it, so that the timer runs.
-        is_timed: bool,
-    },
-}
+/// What its replicas say to each other.
+pub type Message = views::message::Message<Classic>;
 
-/// How far a replica's patience with its primary has come (rules 16 and 17).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Patience {
-    /// Nothing that it admitted waits, as far as it has looked.
-    Idle,
-    /// The request timer runs.
-    Waiting,
-    /// It ran out; the others were asked, and their answers are waited for.
-    Asking,
-}
+/// How one of them asks for a view.
+pub type ViewChange = views::message::ViewChange<Classic>;
 
-/// A replica that lost its log watches (rule 29).
-#[derive(Default)]
-struct Observing {
-    /// How far each peer has proved the cluster to be.
-    claims: BTreeMap<ReplicaId, SeqNum>,
-    /// The slot that must be stable first, once q peers have answered.
-    until: Option<SeqNum>,
-}
-
-impl Pbft {
-    fn is_primary(&self) -> bool {
-        self.committee.primary(self.view) == self.me
-    }
-
-    fn is_changing_view(&self) -> bool {
-        matches!(self.phase, Phase::Changing { .. })
-    }
-
-    /// Whether this replica may sign proposals and votes in its view.
-    fn may_vote(&self) -> bool {
-        self.phase == Phase::Active && self.observing.is_none()
-    }
-
-    /// Moves the low watermark up, and ends observation if the checkpoint is beyond all that was ever voted for.
-    fn collect(&mut self, cx: &mut Cx<'_>, certificate: &CheckpointCertificate) {
-        self.stable = certificate.clone();
-        // One checkpoint longer than §4.3 has it: whoever is a few slots behind can still be told what was decided.
-        self.log.collect(self.watermarks.low());
-        self.watermarks.advance(certificate.seq());
-        self.forget_batches();
-        self.adopt_forced(cx);
-        let is_safe = |observing: &Observing| observing.until.is_some_and(|until| until <= certificate.seq());
-        if self.observing.as_ref().is_some_and(is_safe) {
-            self.observing = None;
-            self.next_seq = self.next_seq.max(self.executed.next());
-            cx.note(Event::Rejoined);
-            self.arm_request_timer(cx);
-            // What was proposed meanwhile is voted on now.
-            self.on_bodies(cx);
-        }
-        self.propose(cx);
-    }
-}
-
-impl Protocol for Pbft {
-    type Message = Message;
-
-    const NAME: ProtocolName = ProtocolName::Pbft;
-    const PHASES: &'static [&'static str] = &["pre-prepare", "prepare", "commit"];
-
-    fn new(me: ReplicaId, committee: Committee, settings: &Settings) -> Self {
-        Pbft {
-            me,
-            committee,
-            settings: settings.clone(),
-            view: View(0),
-            phase: Phase::Active,
-            view_entered_at: Time(0),
-            watermarks: Watermarks::new(settings.window_slots),
-            stable: CheckpointCertificate::genesis(),
-            executed: SeqNum(0),
-            next_seq: SeqNum(1),
-            log: Log::default(),
-            view_changes: BTreeMap::new(),
-            new_view: None,
-            last_begun: None,
-            failed_views: 0,
-            peers: BTreeMap::new(),
-            behind: None,
-            asked_at: None,
-            patience: Patience::Idle,
-            awaited_since: None,
-            observing: None,
-        }
-    }
-
-    fn on_start(&mut self, cx: &mut Cx<'_>, has_lost_log: bool) {
-        self.observing = has_lost_log.then(Observing::default);
-        self.view_entered_at = cx.now;
-        self.on_status_timeout(cx);
-    }
-
-    fn on_request(&mut self, cx: &mut Cx<'_>) {
-        self.arm_request_timer(cx);
-        self.propose(cx);
-    }
-
-    fn on_bodies(&mut self, cx: &mut Cx<'_>) {
-        let primary = self.committee.primary(self.view);
-        let open: Vec<SeqNum> = self.log.after(self.executed).map(|(seq, _)| seq).collect();
-        for seq in open {
-            self.try_prepare(cx, seq, primary);
-        }
-    }
-
-    fn on_message(&mut self, cx: &mut Cx<'_>, from: ReplicaId, message: Verified<Message>) -> Result<(), Rejection> {
-        match message.into_inner() {
-            Message::PrePrepare(m) => return self.on_pre_prepare(cx, &Verified::part(m)),
-            Message::Prepare(m) => return self.on_prepare(cx, &Verified::part(m)),
-            Message::Commit(m) => return self.on_commit(cx, &Verified::part(m)),
-            Message::ViewChange(m) => return self.on_view_change(cx, &Verified::part(m)),
-            Message::NewView(m) => return self.on_new_view(cx, &Verified::part(m)),
-            // What follows is for the others; this replica hears itself too.
-            _ if from == self.me => {}
-            Message::Status(report) => self.on_status(cx, from, &report),
-            Message::Ask { from: seq } => self.answer(cx, from, seq),
-            Message::Committed(history) => self.on_committed(cx, from, history),
-            Message::FetchBatches(digests) => self.on_fetch_batches(cx, from, &digests),
-            Message::Batches(batches) => self.on_batches(cx, batches),
-        }
-        Ok(())
-    }
-
-    fn on_timeout(&mut self, cx: &mut Cx<'_>, timer: Timer) {
-        match timer {
-            Timer::Request => self.on_request_timeout(cx),
-            Timer::Ask => self.on_ask_timeout(cx),
-            Timer::ViewChange => self.on_view_change_timeout(cx),
-            Timer::Status => self.on_status_timeout(cx),
-            Timer::Forward | Timer::Bodies | Timer::StateTransfer | Timer::Delayed => {}
-        }
-    }
-
-    fn on_executed(&mut self, cx: &mut Cx<'_>, seq: SeqNum) {
-        self.executed = seq;
-        self.awaited_since = None;
-        self.next_seq = self.next_seq.max(seq.next());
-        if self.watermarks.contain(seq) {
-            self.log.slot_mut(seq).is_executed = true;
-        }
-        // Rule 18: progress in a view that has begun ends the doubling.
-        if self.phase == Phase::Active {
-            self.failed_views = 0;
-        }
-        self.propose(cx);
-    }
-
-    fn on_stable_checkpoint(&mut self, cx: &mut Cx<'_>, certificate: &CheckpointCertificate) {
-        self.collect(cx, certificate);
-    }
-
-    fn on_state_installed(&mut self, cx: &mut Cx<'_>, certificate: &CheckpointCertificate) {
-        self.executed = self.executed.max(certificate.seq());
-        self.next_seq = self.next_seq.max(self.executed.next());
-        self.collect(cx, certificate);
-        self.ask(cx, crate::protocol::Recipients::All);
-    }
-
-    fn on_proof(&mut self, cx: &mut Cx<'_>, accused: ReplicaId, view: View) {
-        if view == self.asked_or_entered() && self.committee.primary(view) == accused {
-            self.ask_for(cx, view.next(), Complaint::Proof { accused });
-        }
-    }
-
-    fn status(&self) -> Status {
-        Status {
-            view: self.view,
-            asking_for: self.is_changing_view().then(|| self.asked_or_entered()),
-            leader: self.committee.primary(self.view),
-            stable: self.watermarks.low(),
-            executed: self.executed,
-            observing_until: self.observing.as_ref().map(|observing| observing.until.unwrap_or_default()),
-        }
-    }
-
-    fn slots(&self) -> Vec<(SeqNum, SlotPhase)> {
-        self.log.after(self.executed).map(|(seq, slot)| (seq, slot.phase(self.view))).collect()
-    }
-
-    fn queues(&self, visit: &mut dyn FnMut(QueueLevel)) {
-        let (n, window) = (self.committee.size(), self.settings.window_slots as usize);
-        let (slots, batches) = self.log.len();
-        let mut level = |name, len, bound| visit(QueueLevel { name, len, bound });
-        // The log reaches back to the checkpoint before the stable one.
-        level("slots", slots, 2 * window);
-        // A slot may know one batch each as proposed, prepared and committed; O and each view change know a window's.
-        level("batches", batches, 3 * 2 * window + (1 + n) * window);
-        level("view changes", self.view_changes.len(), n);
-        level("peers", self.peers.len(), n);
-    }
-
-    fn votes(&self, seq: Option<SeqNum>) -> Option<SlotVotes> {
-        let seq = seq.or_else(|| self.log.newest_proposed())?;
-        let slot = self.log.slot(seq)?;
-        let view = slot.proposal.map_or(self.view, |proposal| proposal.view);
-        let mut prepares = slot.prepares.tally(view);
-        if let Some(proposal) = slot.proposal {
-            // Rule 2: the pre-prepare is the primary's prepare.
-            let primary = self.committee.primary(view);
-            match prepares.iter_mut().find(|(digest, _)| *digest == proposal.digest) {
-                Some((_, voters)) => drop(voters.insert(primary)),
-                None => prepares.push((proposal.digest, [primary].into_iter().collect())),
-            }
-        }
-        let needed = self.committee.quorum() as u8;
-        let phase = |name: &str, by_digest| PhaseVotes { phase: name.to_string(), by_digest, needed };
-        let phases = vec![phase("prepare", prepares), phase("commit", slot.commits.tally(view))];
-        Some(SlotVotes { seq, view, phases })
-    }
-}
+/// How a view begins.
+pub type NewView = views::message::NewView<Classic>;

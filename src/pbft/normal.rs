@@ -1,227 +1,144 @@
-//! The normal case: pre-prepare, prepare, commit (Castro & Liskov, OSDI '99, §4.2).
+//! The normal case (Castro & Liskov, OSDI '99, §4.2): every replica counts PREPAREs and COMMITs.
 
-use super::log::Proposal;
-use super::message::{Commit, Message, Origin, PrePrepare, Prepare, PreparedCertificate};
-use super::{Cx, Pbft};
-use crate::crypto::{Kind, Signature, Signed, Verified};
-use crate::protocol::{Batch, Cast, Certificate, Event, Output, Recipients, Votes};
-use crate::rejection::Rejection;
-use crate::types::{Digest, ReplicaId, SeqNum, View};
+use serde::{Deserialize, Serialize};
 
-/// How many views ahead of its own a replica keeps votes: they come before the new view that they belong to.
-const VIEWS_AHEAD: u64 = 4;
-/// How many views behind its own a replica counts commits: they were sent before their sender entered this one.
-const VIEWS_BEHIND: u64 = 4;
+use super::{Certificate, Classic, PreparedCertificate};
+use crate::committee::Committee;
+use crate::crypto::{Kind, Signature, Verifier};
+use crate::protocol::{Claim, Recipients};
+use crate::rejection::{CertificateFault, Rejection};
+use crate::types::{Digest, ProtocolName, ReplicaId, ReplicaSet, SeqNum, View};
+use crate::views::form::{Count, Decision, Evidence, Form};
+use crate::views::message::Commit;
+use crate::views::{Cx, Proposal, Slot, Views};
 
-impl Pbft {
-    /// Proposes while there is something to propose and fewer than *depth* slots are in flight: a lone request goes at
-    /// once, a flood makes large batches.
-    pub(super) fn propose(&mut self, cx: &mut Cx<'_>) {
-        while self.may_propose() && cx.pool.has_unproposed() {
-            let batch = cx.pool.take_batch(self.settings.batch_submissions);
-            self.propose_batch(cx, batch);
-        }
-    }
+impl Form for Classic {
+    const NAME: ProtocolName = ProtocolName::Pbft;
+    const PHASES: &'static [&'static str] = &["pre-prepare", "prepare", "commit"];
+    const MESSAGES: &'static [&'static str] = &[
+        "pre-prepare",
+        "prepare",
+        "commit",
+        "view-change",
+        "new-view",
+        "status",
+        "ask",
+        "committed",
+        "fetch-batches",
+        "batches",
+    ];
 
-    /// Proposes null requests so that a replica that lost its log sees a checkpoint it can trust (rule 29).
-    pub(super) fn propose_null(&mut self, cx: &mut Cx<'_>) {
-        if self.may_propose() {
-            self.propose_batch(cx, Batch::default());
-        }
-    }
+    type Shown = PreparedCertificate;
+    type Decision = Certificate;
+    type Count = Nothing;
 
-    fn may_propose(&self) -> bool {
-        let in_flight = self.next_seq.0.saturating_sub(self.executed.next().0);
-        self.may_vote()
-            && self.is_primary()
-            && in_flight < self.settings.depth_slots
-            && self.watermarks.contain(self.next_seq)
-    }
-
-    fn propose_batch(&mut self, cx: &mut Cx<'_>, batch: Batch) {
-        let (view, seq, digest) = (self.view, self.next_seq, batch.digest());
-        self.next_seq = seq.next();
-        let body = PrePrepare { view, seq, digest, primary: self.me, batch };
-        cx.send(Recipients::All, Message::PrePrepare(Signed::unsigned(body)));
-    }
-
-    /// §4.2: accept if the view is ours, the slot lies between the watermarks, and no other batch was accepted for it.
-    pub(super) fn on_pre_prepare(
-        &mut self,
-        cx: &mut Cx<'_>,
-        message: &Verified<Signed<PrePrepare>>,
-    ) -> Result<(), Rejection> {
-        let Signed { body, signature } = message.get();
-        self.check_slot(body.seq)?;
-        if body.view != self.view {
-            return Err(Rejection::WrongView(body.view));
-        }
-        if self.is_changing_view() {
-            return Err(Rejection::Complaining(body.view));
-        }
-        let proposal = Proposal { view: body.view, origin: Origin::OwnAccord, digest: body.digest, header: *signature };
-        let is_own = body.primary == self.me;
-        let slot = self.log.slot_mut(body.seq);
-        match slot.proposal {
-            Some(earlier) if earlier.digest != body.digest => return Err(Rejection::Conflicting(body.primary)),
-            Some(_) => return Ok(()),
-            None => slot.proposal = Some(proposal),
-        }
-        if is_own {
-            slot.signed.push(Message::PrePrepare(message.get().clone()));
-        }
-        self.log.keep_batch(body.batch.clone());
-        cx.pool.hold(&body.batch, body.seq);
-        cx.note(Event::PrePrepared { view: body.view, seq: body.seq, digest: body.digest });
-        self.resume(cx, body.seq);
-        Ok(())
-    }
-
-    /// Sends this backup's PREPARE as soon as it holds the batch and every body in it.
-    pub(super) fn try_prepare(&mut self, cx: &mut Cx<'_>, seq: SeqNum, holder: ReplicaId) {
-        if !self.may_vote() || self.is_primary() {
-            return;
-        }
-        let view = self.view;
-        let Some(slot) = self.log.slot(seq) else { return };
-        let Some(proposal) = slot.proposal.filter(|_| slot.prepare_sent_in < Some(view)) else { return };
-        let Some(batch) = self.log.batch(proposal.digest) else { return };
-        let missing = cx.pool.missing(&batch);
-        if !missing.is_empty() {
-            cx.emit(Output::NeedBodies { digests: missing, holder });
-            return;
-        }
-        self.log.slot_mut(seq).prepare_sent_in = Some(view);
-        let Proposal { origin, digest, header, .. } = proposal;
-        let body = Prepare { view, seq, digest, replica: self.me, origin, header };
-        cx.send(Recipients::All, Message::Prepare(Signed::unsigned(body)));
-    }
-
-    /// §4.2: a backup's PREPARE.
-    pub(super) fn on_prepare(&mut self, cx: &mut Cx<'_>, message: &Verified<Signed<Prepare>>) -> Result<(), Rejection> {
-        let Signed { body: Prepare { view, seq, digest, replica, .. }, signature } = *message.get();
-        self.check_slot(seq)?;
-        if !(self.view.0..=self.view.0.saturating_add(VIEWS_AHEAD)).contains(&view.0) {
-            return Err(Rejection::WrongView(view));
-        }
-        self.cast(seq, Kind::Prepare, view, replica, digest, signature)?;
-        if replica == self.me && view == self.view {
-            self.log.slot_mut(seq).signed.push(Message::Prepare(*message.get()));
-        }
-        self.advance(cx, seq);
-        Ok(())
-    }
-
-    /// §4.2: a replica's COMMIT. It counts in old views and while another view is asked for: to learn is always allowed
-    /// (rule 15).
-    pub(super) fn on_commit(&mut self, cx: &mut Cx<'_>, message: &Verified<Signed<Commit>>) -> Result<(), Rejection> {
-        let Signed { body: Commit { view, seq, digest, replica }, signature } = *message.get();
-        let newest = self.view.0.saturating_add(VIEWS_AHEAD);
-        let oldest = self.view.0.saturating_sub(VIEWS_BEHIND);
-        self.check_slot(seq)?;
-        if !(oldest..=newest).contains(&view.0) {
-            return Err(Rejection::WrongView(view));
-        }
-        self.cast(seq, Kind::Commit, view, replica, digest, signature)?;
-        if replica == self.me && view == self.view {
-            self.log.slot_mut(seq).signed.push(Message::Commit(*message.get()));
-        }
-        self.check_committed(cx, seq, view, digest);
-        Ok(())
-    }
-
-    /// Rule 6: only what lies between the watermarks is taken in; the rest is dropped and counted.
-    ///
-    /// # Errors
-    ///
-    /// [`Rejection::BehindWindow`] at or below the stable checkpoint, where it is merely late,
-    /// [`Rejection::AheadOfWindow`] where honest replicas may be already, [`Rejection::OutsideWatermarks`] beyond.
-    fn check_slot(&self, seq: SeqNum) -> Result<(), Rejection> {
-        let high = self.watermarks.high();
-        if self.watermarks.contain(seq) {
-            Ok(())
-        } else if seq > high.plus(self.settings.window_slots) {
-            Err(Rejection::OutsideWatermarks(seq))
-        } else if seq > high {
-            Err(Rejection::AheadOfWindow(seq))
-        } else {
-            Err(Rejection::BehindWindow(seq))
-        }
-    }
-
-    fn cast(
-        &mut self,
-        seq: SeqNum,
-        kind: Kind,
-        view: View,
-        voter: ReplicaId,
-        digest: Digest,
-        signature: Signature,
-    ) -> Result<(), Rejection> {
-        let slot = self.log.slot_mut(seq);
-        let votes: &mut Votes = if kind == Kind::Prepare { &mut slot.prepares } else { &mut slot.commits };
-        match votes.cast(view, voter, digest, signature) {
-            Cast::Conflicting => Err(Rejection::Conflicting(voter)),
-            Cast::Counted | Cast::Repeated => Ok(()),
-        }
+    fn counted_by(_primary: ReplicaId) -> Recipients {
+        Recipients::All
     }
 
     /// prepared(m, v, n, i): the batch, the pre-prepare and q−1 matching prepares of backups. Then the COMMIT is sent.
-    pub(super) fn advance(&mut self, cx: &mut Cx<'_>, seq: SeqNum) {
-        let (view, needed) = (self.view, self.committee.quorum() - 1);
-        let Some(slot) = self.log.slot(seq) else { return };
+    fn advance(views: &mut Views<Self>, cx: &mut Cx<'_, Self>, seq: SeqNum) {
+        let (view, needed) = (views.view, views.committee.quorum() - 1);
+        let Some(slot) = views.log.slot(seq) else { return };
         let Some(Proposal { origin, digest, header, .. }) = slot.proposal else { return };
         if !slot.is_prepared_in(view) {
-            if self.log.batch(digest).is_none() {
+            if views.log.batch(digest).is_none() {
                 return;
             }
             let Some(prepares) = slot.prepares.certificate(Kind::Prepare, view, seq, digest, needed) else { return };
-            self.log.slot_mut(seq).prepared = Some(PreparedCertificate { origin, header, prepares });
-            cx.note(Event::Prepared { view, seq });
+            views.on_prepared(cx, PreparedCertificate { origin, header, prepares });
         }
-        let may_vote = self.may_vote();
-        let slot = self.log.slot_mut(seq);
-        if slot.commit_sent_in < Some(view) && may_vote {
-            slot.commit_sent_in = Some(view);
-            let body = Commit { view, seq, digest, replica: self.me };
-            cx.send(Recipients::All, Message::Commit(Signed::unsigned(body)));
-        }
-        self.check_committed(cx, seq, view, digest);
+        views.commit(cx, seq, digest);
+        views.check_committed(cx, seq, view, digest);
     }
 
+    fn on_commit(views: &mut Views<Self>, cx: &mut Cx<'_, Self>, commit: &Commit) {
+        views.check_committed(cx, commit.seq, commit.view, commit.digest);
+    }
+
+    fn on_count(_: &mut Views<Self>, _: &mut Cx<'_, Self>, count: Nothing) -> Result<(), Rejection> {
+        match count {}
+    }
+
+    fn show(slot: &Slot<Self>) -> Option<PreparedCertificate> {
+        slot.prepared.clone()
+    }
+
+    fn choose(shown: &[&PreparedCertificate], _: Committee) -> Option<Digest> {
+        super::set_o::choose(shown)
+    }
+}
+
+impl Views<Classic> {
     /// committed-local: q matching commits. A quorum's commits prove the decision also to one who missed the
     /// pre-prepare, as f+1 honest replicas among them have prepared it.
-    fn check_committed(&mut self, cx: &mut Cx<'_>, seq: SeqNum, view: View, digest: Digest) {
+    fn check_committed(&mut self, cx: &mut Cx<'_, Classic>, seq: SeqNum, view: View, digest: Digest) {
         let needed = self.committee.quorum();
         let slot = self.log.slot_mut(seq);
-        if slot.committed.is_some() {
+        if slot.decision.is_some() {
             return;
         }
         let Some(certificate) = slot.commits.certificate(Kind::Commit, view, seq, digest, needed) else { return };
         self.on_decided(cx, certificate);
     }
+}
 
-    /// A slot is decided, by votes or by a certificate that somebody showed.
-    pub(super) fn on_decided(&mut self, cx: &mut Cx<'_>, certificate: Certificate) {
-        let Certificate { view, seq, digest, .. } = certificate;
-        let voters: Vec<ReplicaId> = certificate.signatures.iter().map(|(voter, _)| *voter).collect();
-        self.log.slot_mut(seq).committed = Some(certificate);
-        cx.note(Event::Committed { view, seq });
-        if self.log.batch(digest).is_none() {
-            self.fetch_batch(cx, digest, &voters);
-        }
-        self.deliver(cx, seq);
+/// q matching commits decide.
+impl Decision for Certificate {
+    fn view(&self) -> View {
+        self.view
     }
 
-    /// Hands a decided slot on, once its batch is here.
-    pub(super) fn deliver(&mut self, cx: &mut Cx<'_>, seq: SeqNum) {
-        let Some(slot) = self.log.slot(seq) else { return };
-        let Some(certificate) = slot.committed.as_ref().filter(|_| !slot.is_delivered) else { return };
-        let (view, digest) = (certificate.view, certificate.digest);
-        let Some(batch) = self.log.batch(digest) else { return };
-        self.log.slot_mut(seq).is_delivered = true;
-        if seq > self.executed {
-            cx.emit(Output::Commit { seq, view, batch });
+    fn seq(&self) -> SeqNum {
+        self.seq
+    }
+
+    fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    fn voters(&self) -> ReplicaSet {
+        self.signers()
+    }
+
+    fn check(&self, verifier: &Verifier) -> Result<(), Rejection> {
+        if self.kind != Kind::Commit {
+            return Err(CertificateFault::WrongSlot.into());
         }
+        Certificate::check(self, verifier.committee().quorum(), None, verifier)
+    }
+}
+
+impl Evidence for Certificate {
+    fn signatures_mut(&mut self) -> Vec<&mut Signature> {
+        self.signatures.iter_mut().map(|(_, signature)| signature).collect()
+    }
+
+    fn claims(&self, _: Committee) -> Vec<Claim> {
+        Vec::new()
+    }
+}
+
+/// Everyone counts for itself and tells nobody.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Nothing {}
+
+impl Count for Nothing {
+    fn slot(&self) -> (View, SeqNum) {
+        match *self {}
+    }
+
+    fn check(&self, _: &Verifier) -> Result<(), Rejection> {
+        match *self {}
+    }
+}
+
+impl Evidence for Nothing {
+    fn signatures_mut(&mut self) -> Vec<&mut Signature> {
+        match *self {}
+    }
+
+    fn claims(&self, _: Committee) -> Vec<Claim> {
+        match *self {}
     }
 }

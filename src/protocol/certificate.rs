@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::crypto::{Kind, Signature, Statement, Verifier};
 use crate::rejection::{CertificateFault, Rejection};
-use crate::types::{Digest, ReplicaId, SeqNum, View};
+use crate::types::{Digest, ReplicaId, ReplicaSet, SeqNum, View};
 use crate::wire;
 
 /// Signatures of distinct replicas over one (kind, view, seq, digest).
@@ -24,6 +24,11 @@ pub struct Certificate {
 }
 
 impl Certificate {
+    /// Who signed.
+    pub fn signers(&self) -> ReplicaSet {
+        self.signatures.iter().map(|(signer, _)| *signer).collect()
+    }
+
     /// Checks that `needed` or more distinct replicas signed, `without` not among them.
     ///
     /// # Errors

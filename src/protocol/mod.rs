@@ -145,7 +145,7 @@ pub trait Message:
     fn claims(&self, committee: Committee) -> Vec<Claim>;
 
     /// Whose guilt the message proves by itself, its signatures being good.
-    fn incriminates(&self) -> Option<ReplicaId>;
+    fn incriminates(&self, committee: Committee) -> Option<ReplicaId>;
 
     /// Who asks for which view with it.
     fn asks_for(&self) -> Option<(ReplicaId, View)>;
@@ -218,6 +218,8 @@ pub enum Timer {
     Forward,
     /// Bodies that did not come by themselves are to be fetched.
     Bodies,
+    /// All votes of a slot were waited for long enough.
+    FastPath,
     /// A part of the state should have arrived.
     StateTransfer,
     /// The attack layer releases what it held back, or does something of its own accord.
@@ -226,13 +228,14 @@ pub enum Timer {
 
 impl Timer {
     /// Every timer, in the order of its place.
-    pub const ALL: [Timer; 8] = [
+    pub const ALL: [Timer; 9] = [
         Timer::Request,
         Timer::Ask,
         Timer::ViewChange,
         Timer::Status,
         Timer::Forward,
         Timer::Bodies,
+        Timer::FastPath,
         Timer::StateTransfer,
         Timer::Delayed,
     ];

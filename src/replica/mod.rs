@@ -287,7 +287,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
                 self.repeat_checkpoint(outputs);
                 self.act(now, |protocol, cx| protocol.on_timeout(cx, timer));
             }
-            Timer::Request | Timer::Ask | Timer::ViewChange | Timer::Delayed => {
+            Timer::Request | Timer::Ask | Timer::ViewChange | Timer::FastPath | Timer::Delayed => {
                 self.act(now, |protocol, cx| protocol.on_timeout(cx, timer));
             }
         }
@@ -322,7 +322,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
 
     /// Somebody shows a proof. Its signatures were checked on the way in.
     fn on_proof(&mut self, now: Time, proof: Proof<P::Message>, outputs: &mut Outputs<P>) -> Result<(), Rejection> {
-        let verdict = proof.verdict().ok_or(Rejection::BadProof)?;
+        let verdict = proof.verdict(self.committee).ok_or(Rejection::BadProof)?;
         let summary = format!("{}: {} in view {}", verdict.accused, verdict.rule, verdict.view);
         self.on_finding(now, Finding { proof, summary }, outputs);
         Ok(())
@@ -333,7 +333,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
     /// announcement is a message from everyone to everyone.
     fn on_finding(&mut self, now: Time, finding: Finding<P::Message>, outputs: &mut Outputs<P>) {
         let Finding { proof, summary } = finding;
-        let verdict = proof.verdict().expect("the auditor makes proofs that hold");
+        let verdict = proof.verdict(self.committee).expect("the auditor makes proofs that hold");
         let Status { view, asking_for, .. } = self.protocol.status();
         let guilts = self.proved.iter().filter(|(accused, ..)| *accused == verdict.accused).count();
         if verdict.view != asking_for.unwrap_or(view) && guilts >= Self::MAX_GUILTS {

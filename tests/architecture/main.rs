@@ -19,7 +19,10 @@ const BASE: &[&str] = &["types", "rejection", "wire", "committee", "crypto"];
 const PROTOCOLS: &[&str] = &["pbft"];
 
 /// The protocols' messages, and nothing else of them.
-const MESSAGES: &[&str] = &["pbft::message"];
+const MESSAGES: &[&str] = &["pbft::Message"];
+
+/// What attacks forge: the messages that forms of one protocol share, and what follows from them.
+const SHARED_MESSAGES: &[&str] = &["views::form", "views::message", "views::new_view"];
 
 /// What each module of byztop-core may import: a module, or one item of it. Protocols have the row `protocols`.
 /// `*` may import all of the crate. A module without a row is a violation: its author says where it belongs.
@@ -30,12 +33,14 @@ const MAY_IMPORT: &[(&str, &[&[&str]])] = &[
     ("committee", &[TYPES]),
     ("crypto", &[TYPES, &["committee"]]),
     ("protocol", &[BASE]),
-    ("protocols", &[BASE, &["protocol"]]),
+    // What the forms of one protocol share.
+    ("views", &[BASE, &["protocol"]]),
+    ("protocols", &[BASE, &["protocol", "views"]]),
     ("app", &[TYPES]),
     ("telemetry", &[TYPES, &["protocol"]]),
     ("evidence", &[BASE, &["protocol"], MESSAGES]),
     ("replica", &[BASE, &["protocol", "app", "evidence", "telemetry"]]),
-    ("attack", &[BASE, &["protocol", "replica", "app::Application", "pbft::new_view"], MESSAGES]),
+    ("attack", &[BASE, &["protocol", "replica", "app::Application"], SHARED_MESSAGES, MESSAGES]),
     ("client", &[BASE, &["replica"]]),
     ("workload", &[TYPES, &["app"]]),
     ("scenario", &[BASE, &["app", "attack", "evidence", "workload"]]),
@@ -46,7 +51,8 @@ const MAY_IMPORT: &[(&str, &[&[&str]])] = &[
 const TESTS_MAY_IMPORT: &[(&str, &[&[&str]])] = &[
     ("evidence", &[PROTOCOLS]),
     ("replica", &[PROTOCOLS, &["app"]]),
-    ("attack", &[PROTOCOLS, &["app", "evidence", "telemetry"]]),
+    ("attack", &[PROTOCOLS, &["app", "evidence", "telemetry", "views"]]),
+    ("views", &[PROTOCOLS]),
 ];
 
 /// What nothing in byztop-core may name: it has no socket, clock, thread or file.

@@ -3,10 +3,10 @@
 use byztop_core::crypto::{Author, Kind, Signed, Statement};
 use byztop_core::evidence::Proof;
 use byztop_core::pbft::Message;
-use byztop_core::pbft::message::{Commit, Origin, Prepare, StatusReport};
 use byztop_core::protocol::{Batch, Claim, Event};
 use byztop_core::replica::PeerMessage;
 use byztop_core::types::{Digest, ReplicaSet, SeqNum, View};
+use byztop_core::views::message::{Commit, Origin, Prepare, StatusReport};
 
 use crate::support::{Cluster, id};
 use crate::{load, pay, settings};

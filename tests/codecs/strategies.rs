@@ -2,11 +2,7 @@
 
 use byztop_core::crypto::{Author, Kind, Signature, Signed, Statement};
 use byztop_core::evidence::Proof;
-use byztop_core::pbft::Message;
-use byztop_core::pbft::message::{
-    Commit, CommittedHistory, CommittedSlot, ForcedProposal, NewView, Origin, PrePrepare, Prepare, PreparedCertificate,
-    StatusReport, ViewChange,
-};
+use byztop_core::pbft::{Classic, Message, NewView, ViewChange};
 use byztop_core::protocol::{
     Batch, Certificate, Checkpoint, CheckpointCertificate, Claim, Complaint, Event, PhaseVotes, SlotPhase, SlotVotes,
     Status,
@@ -16,6 +12,10 @@ use byztop_core::replica::{Leaf, PeerMessage, Reply, ReplyOutcome, StatePart, St
 use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest, Counters, Frame, PhaseLatencies, Welcome};
 use byztop_core::types::{
     ClientId, Digest, Micros, ProtocolName, ReplicaId, ReplicaSet, SeqNum, Session, Time, Timestamp, View,
+};
+use byztop_core::views::message::{
+    Commit, CommittedHistory, CommittedSlot, ForcedProposal, Origin, PrePrepare, Prepare, PreparedCertificate,
+    StatusReport,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -148,7 +148,7 @@ fn prepared() -> impl Strategy<Value = PreparedCertificate> {
 
 fn view_change() -> impl Strategy<Value = ViewChange> {
     (view(), replica(), checkpoint_certificate(), vec(prepared(), 0..4))
-        .prop_map(|(view, replica, stable, prepared)| ViewChange { view, replica, stable, prepared })
+        .prop_map(|(view, replica, stable, shown)| ViewChange { view, replica, stable, shown })
 }
 
 fn new_view() -> impl Strategy<Value = NewView> {
@@ -171,8 +171,8 @@ fn status_report() -> impl Strategy<Value = StatusReport> {
     )
 }
 
-fn history() -> impl Strategy<Value = CommittedHistory> {
-    let slot = (certificate(), batch()).prop_map(|(certificate, batch)| CommittedSlot { certificate, batch });
+fn history() -> impl Strategy<Value = CommittedHistory<Classic>> {
+    let slot = (certificate(), batch()).prop_map(|(decision, batch)| CommittedSlot { decision, batch });
     (checkpoint_certificate(), option::of(certificate()), vec(slot, 0..4))
         .prop_map(|(stable, newest, slots)| CommittedHistory { stable, newest, slots })
 }

@@ -58,6 +58,7 @@ fn every_message_of_pbft_is_made() {
         Message::Committed(_) => 7,
         Message::FetchBatches(_) => 8,
         Message::Batches(_) => 9,
+        Message::Count(nothing) => match *nothing {},
     };
     expect_all(seen(strategies::message(), place), 10);
 }

@@ -6,15 +6,15 @@ use byztop_core::app::smallbank::ACCOUNTS_PER_LEAF;
 use byztop_core::committee::Committee;
 use byztop_core::crypto::{Author, Kind, Realm, Signable, Signature, Signed, Signer, Statement};
 use byztop_core::evidence::Proof;
-use byztop_core::pbft::Message;
-use byztop_core::pbft::message::{
-    Commit, CommittedHistory, CommittedSlot, ForcedProposal, NewView, Origin, PrePrepare, Prepare, PreparedCertificate,
-    StatusReport, ViewChange,
-};
-use byztop_core::pbft::new_view::forced;
+use byztop_core::pbft::{Classic, Message, NewView, ViewChange};
 use byztop_core::protocol::{Batch, Certificate, Checkpoint, CheckpointCertificate, Claim, Settings};
 use byztop_core::replica::{Leaf, PeerMessage, StatePart, StateRequest};
 use byztop_core::types::{Digest, ReplicaId, SeqNum, Session, View};
+use byztop_core::views::message::{
+    Commit, CommittedHistory, CommittedSlot, ForcedProposal, Origin, PrePrepare, Prepare, PreparedCertificate,
+    StatusReport,
+};
+use byztop_core::views::new_view::forced;
 
 use crate::names::{Names, realm, secret, signer};
 use crate::words::{Words, Wrong};
@@ -205,7 +205,7 @@ impl Forge {
         let stable = self.stable(words)?;
         let prepared: Vec<PreparedCertificate> =
             words.groups("P").iter_mut().map(|group| self.prepared(group)).collect::<Result<_, Wrong>>()?;
-        let signed = self.signed(ViewChange { view, replica: author, stable, prepared })?;
+        let signed = self.signed(ViewChange { view, replica: author, stable, shown: prepared })?;
         self.view_changes.insert((author, view), signed.clone());
         Ok(Message::ViewChange(signed))
     }
@@ -258,13 +258,13 @@ impl Forge {
     }
 
     /// `Q(s1 v0 a)`: a commit certificate of the first q, and its batch; `prepares` makes it one of prepares.
-    fn commits(&mut self, mut group: Words) -> Result<CommittedSlot, Wrong> {
+    fn commits(&mut self, mut group: Words) -> Result<CommittedSlot<Classic>, Wrong> {
         let (seq, view, batch) = (group.seq()?, group.view()?, self.names.batch(&group.plain()?)?);
         let digest = batch.digest();
         let members = self.committee.members().take(self.committee.quorum()).collect();
         let kind = if group.is("prepares") { Kind::Prepare } else { Kind::Commit };
         let signatures = self.signatures(&mut group, members, kind, view, seq, digest)?;
-        Ok(CommittedSlot { certificate: Certificate { kind, view, seq, digest, signatures }, batch })
+        Ok(CommittedSlot { decision: Certificate { kind, view, seq, digest, signatures }, batch })
     }
 
     /// `new-view v1 V(n1 n3 n4)`: the view changes that were written before; `n3/v2` takes one for another view. O
@@ -283,7 +283,7 @@ impl Forge {
         let entries = match words.group("O") {
             Some(group) => self.entries(group)?,
             None if view_changes.is_empty() => Vec::new(),
-            None => forced(view_changes.iter().map(|signed| &signed.body)).slots,
+            None => forced(view_changes.iter().map(|signed| &signed.body), self.committee).slots,
         };
         let entry = |(seq, digest)| {
             let signature = self.sign(&Origin::NewView.header(view, seq, digest, author))?;
@@ -306,7 +306,7 @@ impl Forge {
         let stable = self.stable(words)?;
         let newest = words.group("newest").map(|group| self.commits(group)).transpose()?;
         let slots = words.groups("Q").into_iter().map(|group| self.commits(group)).collect::<Result<_, Wrong>>()?;
-        Ok(Message::Committed(CommittedHistory { stable, newest: newest.map(|slot| slot.certificate), slots }))
+        Ok(Message::Committed(CommittedHistory { stable, newest: newest.map(|slot| slot.decision), slots }))
     }
 
     /// `state-part s4 lies`: digests of a state that nobody has; `state-part s4 leaf 0 lies`: bytes of no leaf.

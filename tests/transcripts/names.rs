@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use byztop_core::app::smallbank::{Account, Operation, encode_operations};
+use byztop_core::committee::Committee;
 use byztop_core::crypto::{Author, Realm, Signed, Signer};
 use byztop_core::protocol::Batch;
 use byztop_core::replica::Submission;
@@ -30,6 +31,7 @@ pub(crate) fn signer(replica: ReplicaId) -> Signer {
 
 /// The names of one transcript.
 pub(crate) struct Names {
+    pub(crate) committee: Committee,
     submissions: BTreeMap<String, Signed<Submission>>,
     /// Digests of submissions, batches and states.
     by_digest: BTreeMap<Digest, String>,
@@ -38,8 +40,9 @@ pub(crate) struct Names {
 
 impl Names {
     /// Each letter is a payment of its own session: `a` moves 1 from account 0 to account 1, `b` from 1 to 2, ….
-    pub(crate) fn new() -> Names {
-        let mut names = Names { submissions: BTreeMap::new(), by_digest: BTreeMap::new(), states: BTreeMap::new() };
+    pub(crate) fn new(committee: Committee) -> Names {
+        let mut names =
+            Names { committee, submissions: BTreeMap::new(), by_digest: BTreeMap::new(), states: BTreeMap::new() };
         for (index, letter) in ('a'..='z').enumerate() {
             let session = Session { client: ClientId(0), index: index as u16 };
             let (from, to) = (Account(index as u32), Account(index as u32 + 1));

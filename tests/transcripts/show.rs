@@ -2,11 +2,11 @@
 //! and for what a replica answers.
 
 use byztop_core::app::smallbank::{OperationResult, decode_results};
-use byztop_core::pbft::Message;
-use byztop_core::pbft::message::{CommittedHistory, NewView, Origin, PreparedCertificate, StatusReport, ViewChange};
+use byztop_core::pbft::{Classic, Message, NewView, ViewChange};
 use byztop_core::protocol::{Certificate, CheckpointCertificate, Event, Recipients, Timer};
 use byztop_core::replica::{ExecutedSlot, Output, PeerMessage, Reply, ReplyOutcome, StatePart, StateRequest};
 use byztop_core::types::{Digest, ReplicaId, SeqNum, Time};
+use byztop_core::views::message::{CommittedHistory, Origin, PreparedCertificate, StatusReport};
 use byztop_core::wire;
 
 use crate::names::Names;
@@ -54,6 +54,7 @@ pub(crate) fn timer(timer: Timer) -> &'static str {
         Timer::Status => "status",
         Timer::Forward => "forward",
         Timer::Bodies => "bodies",
+        Timer::FastPath => "fast path",
         Timer::StateTransfer => "state-transfer",
         Timer::Delayed => "delayed",
     }
@@ -84,7 +85,7 @@ pub(crate) fn message(names: &Names, message: &PeerMessage<Message>) -> String {
         PeerMessage::StatePart(StatePart::Leaves { seq, leaves }) => {
             format!("state-part s{seq} leaves {}", numbers(leaves.iter().map(|(index, _)| index)))
         }
-        PeerMessage::Proof(proof) => match proof.verdict() {
+        PeerMessage::Proof(proof) => match proof.verdict(names.committee) {
             Some(verdict) => format!("proof: {}: {} in v{}", verdict.accused, verdict.rule, verdict.view),
             None => "proof of nothing".to_string(),
         },
@@ -119,13 +120,14 @@ fn protocol(names: &Names, message: &Message) -> String {
             let batches: Vec<String> = batches.iter().map(|batch| names.contents(batch)).collect();
             format!("batches {}", batches.join(" "))
         }
+        Message::Count(nothing) => match *nothing {},
     }
 }
 
 /// ⟨VIEW-CHANGE, v, n, C, P, i⟩: n stands in C.
 fn view_change(names: &Names, body: &ViewChange) -> String {
     let mut text = format!("view-change v{} {}", body.view, stable(names, &body.stable));
-    for certificate in &body.prepared {
+    for certificate in &body.shown {
         text.push(' ');
         text.push_str(&prepared(names, certificate));
     }
@@ -173,14 +175,14 @@ fn status(report: &StatusReport) -> String {
     text
 }
 
-fn committed(names: &Names, history: &CommittedHistory) -> String {
+fn committed(names: &Names, history: &CommittedHistory<Classic>) -> String {
     let one = |letter, certificate: &Certificate| {
         let Certificate { view, seq, digest, .. } = certificate;
         format!(" {letter}(s{seq} v{view} {} by {})", names.name(*digest), signers(certificate))
     };
     let mut text = format!("committed {}", stable(names, &history.stable));
     text.extend(history.newest.iter().map(|certificate| one("newest", certificate)));
-    text.extend(history.slots.iter().map(|slot| one("Q", &slot.certificate)));
+    text.extend(history.slots.iter().map(|slot| one("Q", &slot.decision)));
     text
 }
 

@@ -94,7 +94,7 @@ impl Stage {
             forge: Forge {
                 committee,
                 settings,
-                names: Names::new(),
+                names: Names::new(committee),
                 view_changes: BTreeMap::new(),
                 signed: BTreeMap::new(),
                 honest: BTreeSet::new(),

@@ -1,7 +1,7 @@
-//! What an attacker can make of a protocol's messages with its own key: one file per protocol, and the only places
-//! where the attack layer knows one.
+//! What an attacker can make of a protocol's messages with its own key: one file per family of protocols, and
+//! the only places where the attack layer knows one.
 
-mod pbft;
+mod views;
 
 use super::chance::Dice;
 use super::language::EquivocationForm;
@@ -38,7 +38,7 @@ pub trait Forge: Message {
 
     /// The beginning of a view that does not follow from what was asked for, or not from that alone; `None` for what is
     /// not the signer's own beginning of a view.
-    fn forge_new_view(&self, dice: &mut Dice, signer: &Signer) -> Option<Self>;
+    fn forge_new_view(&self, committee: Committee, dice: &mut Dice, signer: &Signer) -> Option<Self>;
 
     /// Something that looks like a message and helps nobody.
     fn make_up(me: ReplicaId, committee: Committee, status: &Status, dice: &mut Dice) -> Self;
@@ -62,6 +62,6 @@ const COMMON: [&str; 8] = ["request", "fetch", "bodies", "checkpoint", "state-re
 
 /// What every message is called that a replica can send, under whatever protocol: what can be withheld.
 pub fn message_names() -> Vec<&'static str> {
-    let protocols = [crate::pbft::message::Message::NAMES];
+    let protocols = [<crate::pbft::Message as Forge>::NAMES];
     protocols.into_iter().flatten().copied().chain(COMMON).collect()
 }

@@ -1,4 +1,4 @@
-//! PBFT's messages, forged.
+//! The messages of PBFT's forms, forged.
 
 use rand::RngExt as _;
 
@@ -7,26 +7,16 @@ use crate::attack::chance::Dice;
 use crate::attack::language::EquivocationForm;
 use crate::committee::Committee;
 use crate::crypto::{Author, Signature, Signed, Signer};
-use crate::pbft::message::{
-    Commit, ForcedProposal, Message, NewView, Origin, PrePrepare, Prepare, StatusReport, ViewChange,
-};
-use crate::pbft::new_view;
 use crate::protocol::{Batch, CheckpointCertificate, Status};
 use crate::types::{Digest, ReplicaId, ReplicaSet, SeqNum, View};
+use crate::views::form::Form;
+use crate::views::message::{
+    Commit, ForcedProposal, Message, NewView, Origin, PrePrepare, Prepare, StatusReport, ViewChange,
+};
+use crate::views::new_view;
 
-impl Forge for Message {
-    const NAMES: &'static [&'static str] = &[
-        "pre-prepare",
-        "prepare",
-        "commit",
-        "view-change",
-        "new-view",
-        "status",
-        "ask",
-        "committed",
-        "fetch-batches",
-        "batches",
-    ];
+impl<F: Form> Forge for Message<F> {
+    const NAMES: &'static [&'static str] = F::MESSAGES;
 
     fn equivocate(&self, form: EquivocationForm) -> Option<Self> {
         let Message::PrePrepare(Signed { body, .. }) = self else { return None };
@@ -82,19 +72,19 @@ impl Forge for Message {
     }
 
     fn may_be_relayed(&self) -> bool {
-        matches!(self, Message::NewView(_) | Message::Committed(_) | Message::Batches(_))
+        matches!(self, Message::NewView(_) | Message::Count(_) | Message::Committed(_) | Message::Batches(_))
     }
 
     fn forge_view_change(&self, dice: &mut Dice) -> Option<Self> {
         let Message::ViewChange(Signed { body, .. }) = self else { return None };
         let mut body = body.clone();
         match dice.random_range(0..5) {
-            0 => body.prepared.clear(),
-            1 => body.prepared.retain(|_| dice.random_bool(0.5)),
+            0 => body.shown.clear(),
+            1 => body.shown.retain(|_| dice.random_bool(0.5)),
             2 => body.stable = CheckpointCertificate::genesis(),
             3 => {
                 body.stable = CheckpointCertificate::genesis();
-                body.prepared.clear();
+                body.shown.clear();
             }
             _ => body.view = body.view.next(),
         }
@@ -102,11 +92,11 @@ impl Forge for Message {
     }
 
     fn ask_for(me: ReplicaId, view: View) -> Self {
-        let body = ViewChange { view, replica: me, stable: CheckpointCertificate::genesis(), prepared: Vec::new() };
+        let body = ViewChange { view, replica: me, stable: CheckpointCertificate::genesis(), shown: Vec::new() };
         Message::ViewChange(Signed::unsigned(body))
     }
 
-    fn forge_new_view(&self, dice: &mut Dice, signer: &Signer) -> Option<Self> {
+    fn forge_new_view(&self, committee: Committee, dice: &mut Dice, signer: &Signer) -> Option<Self> {
         let Message::NewView(Signed { body, .. }) = self else { return None };
         if Author::Replica(body.primary) != signer.author() {
             return None;
@@ -115,7 +105,7 @@ impl Forge for Message {
         match dice.random_range(0..8) {
             // V is another one and O follows from it: nothing is wrong with this one alone.
             0 if forget_history(&mut body, signer) => {
-                let forced = new_view::forced(body.view_changes.iter().map(|signed| &signed.body)).slots;
+                let forced = new_view::forced(body.view_changes.iter().map(|signed| &signed.body), committee).slots;
                 body.forced = forced.into_iter().map(|(seq, digest)| entry(seq, digest)).collect();
             }
             1 if forget_history(&mut body, signer) => {}
@@ -177,17 +167,17 @@ fn shifted(view: View, seq: SeqNum, shift: Shift) -> Option<(View, SeqNum)> {
 
 /// The signer's own view change among those that begin a view forgets what it had prepared; false if there is none, or
 /// nothing in it.
-fn forget_history(body: &mut NewView, signer: &Signer) -> bool {
-    let is_own = |signed: &&mut Signed<ViewChange>| Author::Replica(signed.body.replica) == signer.author();
-    let Some(own) = body.view_changes.iter_mut().find(is_own).filter(|own| !own.body.prepared.is_empty()) else {
+fn forget_history<F: Form>(body: &mut NewView<F>, signer: &Signer) -> bool {
+    let is_own = |signed: &&mut Signed<ViewChange<F>>| Author::Replica(signed.body.replica) == signer.author();
+    let Some(own) = body.view_changes.iter_mut().find(is_own).filter(|own| !own.body.shown.is_empty()) else {
         return false;
     };
-    *own = Signed::by(signer, ViewChange { prepared: Vec::new(), ..own.body.clone() });
+    *own = Signed::by(signer, ViewChange { shown: Vec::new(), ..own.body.clone() });
     true
 }
 
 /// One entry of O is another, or missing, or one too many.
-fn force_something_else(body: &mut NewView, dice: &mut Dice) {
+fn force_something_else<F: Form>(body: &mut NewView<F>, dice: &mut Dice) {
     let min_s = body.view_changes.iter().map(|signed| signed.body.stable.seq()).max().unwrap_or_default();
     let after = body.forced.last().map_or(min_s, |entry| entry.seq).next();
     if body.forced.is_empty() || dice.random_bool(0.25) {

@@ -4,8 +4,9 @@
 //! help do so. We follow the thesis, and add commit certificates, so that a replica in the dark catches up although its
 //! primary never speaks to it.
 
+use super::form::{Decision, Form};
 use super::message::{CommittedHistory, CommittedSlot, Message, StatusReport};
-use super::{Cx, Observing, Patience, Pbft, Phase};
+use super::{Cx, Observing, Patience, Phase, Views};
 use crate::protocol::{Complaint, Event, Output, Recipients, Timer};
 use crate::types::{Micros, ReplicaId, ReplicaSet, SeqNum, Time};
 
@@ -26,8 +27,8 @@ pub(super) struct Peer {
     resent_at: Option<Time>,
 }
 
-impl Pbft {
-    pub(super) fn on_status_timeout(&mut self, cx: &mut Cx<'_>) {
+impl<F: Form> Views<F> {
+    pub(super) fn on_status_timeout(&mut self, cx: &mut Cx<'_, F>) {
         cx.emit(Output::SetTimer(Timer::Status, cx.now.after(self.settings.status_interval())));
         let asking_for = match self.phase {
             Phase::Active => None,
@@ -56,7 +57,7 @@ impl Pbft {
     }
 
     /// Compares a peer's report with where this replica is, and sends what the peer lacks.
-    pub(super) fn on_status(&mut self, cx: &mut Cx<'_>, from: ReplicaId, report: &StatusReport) {
+    pub(super) fn on_status(&mut self, cx: &mut Cx<'_, F>, from: ReplicaId, report: &StatusReport) {
         let peer = self.peers.entry(from).or_default();
         let earlier = peer.report.replace(*report);
         let is_stuck = earlier.is_some_and(|earlier| earlier.executed == report.executed);
@@ -74,7 +75,7 @@ impl Pbft {
     }
 
     /// Repeats the new view to one who has not entered it, or this replica's view change to one who lacks it.
-    fn repeat_view_change(&self, cx: &mut Cx<'_>, to: ReplicaId, report: &StatusReport) -> bool {
+    fn repeat_view_change(&self, cx: &mut Cx<'_, F>, to: ReplicaId, report: &StatusReport) -> bool {
         let missed = self.new_view.as_ref().filter(|signed| report.view < signed.body.view);
         if let Some(new_view) = missed.filter(|signed| report.asking_for.is_none_or(|v| v <= signed.body.view)) {
             cx.send(Recipients::One(to), Message::NewView(new_view.clone()));
@@ -89,9 +90,9 @@ impl Pbft {
         true
     }
 
-    /// Rule 20: what this replica signed for the slots on which the peer is stuck. Reports cost nothing to make: those that
+    /// Rule 20: what this replica told the peer about the slots on which it is stuck. Reports cost nothing to make: those that
     /// come faster than honest ones draw no more votes.
-    fn resend_votes(&mut self, cx: &mut Cx<'_>, to: ReplicaId, executed: SeqNum) {
+    fn resend_votes(&mut self, cx: &mut Cx<'_, F>, to: ReplicaId, executed: SeqNum) {
         let peer = self.peers.entry(to).or_default();
         let pause = Micros(self.settings.status_interval().0 / 2);
         if peer.resent_at.is_some_and(|at| cx.now.since(at) < pause) {
@@ -99,14 +100,15 @@ impl Pbft {
         }
         let last = executed.plus(RESEND_SLOTS);
         let slots = self.log.after(executed).take_while(|(seq, _)| *seq <= last);
-        for message in slots.flat_map(|(_, slot)| &slot.signed) {
+        let told = slots.flat_map(|(_, slot)| &slot.said);
+        for (_, message) in told.filter(|(hearers, _)| [Recipients::All, Recipients::One(to)].contains(hearers)) {
             cx.send(Recipients::One(to), message.clone());
             peer.resent_at = Some(cx.now);
         }
     }
 
     /// Rule 16: f+1 others are ahead, so an honest one is; ask what was decided meanwhile.
-    fn ask_if_behind(&mut self, cx: &mut Cx<'_>) {
+    fn ask_if_behind(&mut self, cx: &mut Cx<'_, F>) {
         let mut executed: Vec<SeqNum> =
             self.peers.values().filter_map(|peer| peer.report.map(|report| report.executed)).collect();
         executed.sort_unstable_by(|a, b| b.cmp(a));
@@ -128,7 +130,7 @@ impl Pbft {
     }
 
     /// Asks for commit certificates from the first missing slot on.
-    pub(super) fn ask(&mut self, cx: &mut Cx<'_>, to: Recipients) {
+    pub(super) fn ask(&mut self, cx: &mut Cx<'_, F>, to: Recipients) {
         self.asked_at = Some(cx.now);
         let from = self.executed.next();
         if to == Recipients::All {
@@ -139,7 +141,7 @@ impl Pbft {
 
     /// Answers with what was decided from a slot on. What the last answer held, or did not hold, is told again when that
     /// answer could have been lost, and not before: a few bytes draw many.
-    pub(super) fn answer(&mut self, cx: &mut Cx<'_>, to: ReplicaId, from: SeqNum) {
+    pub(super) fn answer(&mut self, cx: &mut Cx<'_, F>, to: ReplicaId, from: SeqNum) {
         let pause = Micros(Micros::from_millis(self.settings.ask_timeout_ms).0 / 2);
         let answered = self.peers.entry(to).or_default().answered.filter(|(_, at)| cx.now.since(*at) < pause);
         if answered.is_some_and(|(last, _)| from <= last) {
@@ -148,40 +150,40 @@ impl Pbft {
         let mut slots = Vec::new();
         for (seq, slot) in self.log.after(from.previous()) {
             let is_next = seq == from.plus(slots.len() as u64);
-            let Some(certificate) = slot.committed.as_ref().filter(|_| is_next) else { break };
-            let Some(batch) = self.log.batch(certificate.digest) else { break };
-            slots.push(CommittedSlot { certificate: certificate.clone(), batch });
-            if slots.len() == CommittedHistory::MAX_SLOTS {
+            let Some(decision) = slot.decision.as_ref().filter(|_| is_next) else { break };
+            let Some(batch) = self.log.batch(decision.digest()) else { break };
+            slots.push(CommittedSlot { decision: decision.clone(), batch });
+            if slots.len() == CommittedHistory::<F>::MAX_SLOTS {
                 break;
             }
         }
         if slots.is_empty() && answered.is_some() {
             return;
         }
-        let last = slots.last().map_or(from, |slot| slot.certificate.seq);
+        let last = slots.last().map_or(from, |slot: &CommittedSlot<F>| slot.decision.seq());
         self.peers.entry(to).or_default().answered = Some((last, cx.now));
-        let newest = self.log.slot(self.executed).and_then(|slot| slot.committed.clone());
+        let newest = self.log.slot(self.executed).and_then(|slot| slot.decision.clone());
         let history = CommittedHistory { stable: self.stable.clone(), newest, slots };
         cx.send(Recipients::One(to), Message::Committed(history));
     }
 
     /// Learns what a quorum decided, whoever says so. Allowed while another view is asked for (rule 15).
-    pub(super) fn on_committed(&mut self, cx: &mut Cx<'_>, from: ReplicaId, history: CommittedHistory) {
+    pub(super) fn on_committed(&mut self, cx: &mut Cx<'_, F>, from: ReplicaId, history: CommittedHistory<F>) {
         let CommittedHistory { stable, newest, slots } = history;
-        let certified = newest.as_ref().map_or(stable.seq(), |certificate| certificate.seq.max(stable.seq()));
+        let certified = newest.as_ref().map_or(stable.seq(), |decision| decision.seq().max(stable.seq()));
         self.note_certified(cx, from, certified);
         if stable.seq() > self.watermarks.low() {
             cx.emit(Output::LearnedCheckpoint(stable));
         }
-        let last = slots.last().map(|slot| slot.certificate.seq);
-        for CommittedSlot { certificate, batch } in slots {
-            let seq = certificate.seq;
+        let last = slots.last().map(|slot: &CommittedSlot<F>| slot.decision.seq());
+        for CommittedSlot { decision, batch } in slots {
+            let seq = decision.seq();
             if !self.watermarks.contain(seq) || seq <= self.executed {
                 continue;
             }
             self.log.keep_batch(batch);
-            if self.log.slot(seq).is_none_or(|slot| slot.committed.is_none()) {
-                self.on_decided(cx, certificate);
+            if self.log.slot(seq).is_none_or(|slot| slot.decision.is_none()) {
+                self.on_decided(cx, decision);
             } else {
                 self.deliver(cx, seq);
             }
@@ -193,7 +195,7 @@ impl Pbft {
     }
 
     /// A request that this replica admitted is overdue: first look whether the cluster has moved on (rule 16).
-    pub(super) fn on_request_timeout(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn on_request_timeout(&mut self, cx: &mut Cx<'_, F>) {
         self.patience = Patience::Idle;
         if self.is_changing_view() || self.observing.is_some() {
             return;
@@ -208,7 +210,7 @@ impl Pbft {
     }
 
     /// The answers are in: complain only if the request is still not executed.
-    pub(super) fn on_ask_timeout(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn on_ask_timeout(&mut self, cx: &mut Cx<'_, F>) {
         self.patience = Patience::Idle;
         if self.is_overdue(cx) && !self.is_changing_view() {
             self.ask_for(cx, self.view.next(), Complaint::RequestTimeout);
@@ -216,21 +218,21 @@ impl Pbft {
         self.arm_request_timer(cx);
     }
 
-    fn is_overdue(&self, cx: &Cx<'_>) -> bool {
+    fn is_overdue(&self, cx: &Cx<'_, F>) -> bool {
         self.request_deadline(cx).is_some_and(|deadline| deadline <= cx.now)
     }
 
     /// Rule 17: the oldest request that was admitted and not executed sets the deadline, whoever else is served. That a
     /// replica which lost its log needs the cluster to get on is a request too (rule 29): on an idle cluster nobody else
     /// would notice that the primary proposes nothing, or that its view is short of a quorum.
-    fn request_deadline(&self, cx: &Cx<'_>) -> Option<Time> {
+    fn request_deadline(&self, cx: &Cx<'_, F>) -> Option<Time> {
         let since = cx.pool.oldest_pending_since().into_iter().chain(self.awaited_since).min()?;
         Some(since.max(self.view_entered_at).after(self.settings.request_timeout()))
     }
 
     /// Sets the request timer unless it runs or its answers are waited for; when it runs out it looks at the deadline
     /// anew.
-    pub(super) fn arm_request_timer(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn arm_request_timer(&mut self, cx: &mut Cx<'_, F>) {
         if self.patience != Patience::Idle || self.is_changing_view() {
             return;
         }
@@ -242,7 +244,7 @@ impl Pbft {
 
     /// Rule 29: once q others have shown how far the cluster had come, everything that this replica can have voted for
     /// lies below that plus one window.
-    fn note_certified(&mut self, cx: &mut Cx<'_>, from: ReplicaId, certified: SeqNum) {
+    fn note_certified(&mut self, cx: &mut Cx<'_, F>, from: ReplicaId, certified: SeqNum) {
         let (quorum, window) = (self.committee.quorum(), self.settings.window_slots);
         let Some(Observing { claims, until: until @ None }) = self.observing.as_mut() else { return };
         claims.insert(from, certified);
@@ -257,7 +259,7 @@ impl Pbft {
     /// that asks for more than two windows is not believed.
     ///
     /// A primary that is itself an observer can not propose them and is complained about on its own word.
-    fn help_observers(&mut self, cx: &mut Cx<'_>) {
+    fn help_observers(&mut self, cx: &mut Cx<'_, F>) {
         let leader = self.peers.get(&self.committee.primary(self.view)).and_then(|peer| peer.report);
         if leader.is_some_and(|report| report.observing_until.is_some()) && !self.is_changing_view() {
             self.ask_for(cx, self.view.next(), Complaint::LostLog);

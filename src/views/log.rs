@@ -2,46 +2,63 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::form::{Decision as _, Form};
 use super::message::{Message, Origin, PreparedCertificate};
-use crate::protocol::{Batch, Certificate, SlotPhase, Votes};
+use crate::protocol::{Batch, Recipients, SlotPhase, Votes};
 use crate::types::{Digest, SeqNum, View};
 
 /// A proposal that was accepted: at most one per view and slot (rule 7).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Proposal {
-    pub(super) view: View,
-    pub(super) origin: Origin,
-    pub(super) digest: Digest,
+pub(crate) struct Proposal {
+    pub(crate) view: View,
+    pub(crate) origin: Origin,
+    pub(crate) digest: Digest,
     /// The primary's signature on the header.
-    pub(super) header: crate::crypto::Signature,
+    pub(crate) header: crate::crypto::Signature,
 }
 
 /// What is known of one slot.
-#[derive(Default)]
-pub(super) struct Slot {
+pub struct Slot<F: Form> {
     /// The proposal of the current view, if one was accepted.
-    pub(super) proposal: Option<Proposal>,
-    pub(super) prepares: Votes,
-    pub(super) commits: Votes,
+    pub(crate) proposal: Option<Proposal>,
+    pub(crate) prepares: Votes,
+    pub(crate) commits: Votes,
     /// The prepared certificate of the highest view.
-    pub(super) prepared: Option<PreparedCertificate>,
-    /// A commit certificate, of whatever view: the slot is decided.
-    pub(super) committed: Option<Certificate>,
+    pub(crate) prepared: Option<PreparedCertificate>,
+    /// What decided the slot, in whatever view.
+    pub(crate) decision: Option<F::Decision>,
     /// Whether the decision was handed on for execution.
     pub(super) is_delivered: bool,
     /// Whether it was executed.
     pub(super) is_executed: bool,
-    /// What this replica signed for the slot in the current view, for retransmission.
-    pub(super) signed: Vec<Message>,
-    /// The last view in which this replica sent its PREPARE; it sends one per view.
-    pub(super) prepare_sent_in: Option<View>,
+    /// What this replica said about the slot in the current view and to whom, for retransmission.
+    pub(super) said: Vec<(Recipients, Message<F>)>,
+    /// What this replica prepared last: it sends one PREPARE per view, a primary's being its proposal.
+    pub(crate) voted: Option<Proposal>,
     /// The last view in which this replica sent its COMMIT.
-    pub(super) commit_sent_in: Option<View>,
+    pub(crate) commit_sent_in: Option<View>,
 }
 
-impl Slot {
+impl<F: Form> Default for Slot<F> {
+    fn default() -> Self {
+        Slot {
+            proposal: None,
+            prepares: Votes::default(),
+            commits: Votes::default(),
+            prepared: None,
+            decision: None,
+            is_delivered: false,
+            is_executed: false,
+            said: Vec::new(),
+            voted: None,
+            commit_sent_in: None,
+        }
+    }
+}
+
+impl<F: Form> Slot<F> {
     /// Whether the slot is prepared in a view (§4.2).
-    pub(super) fn is_prepared_in(&self, view: View) -> bool {
+    pub(crate) fn is_prepared_in(&self, view: View) -> bool {
         self.prepared.as_ref().is_some_and(|certificate| certificate.prepares.view == view)
     }
 
@@ -49,7 +66,7 @@ impl Slot {
     pub(super) fn phase(&self, view: View) -> SlotPhase {
         if self.is_executed {
             SlotPhase::Executed
-        } else if self.committed.is_some() {
+        } else if self.decision.is_some() {
             SlotPhase::Committed
         } else if self.is_prepared_in(view) {
             SlotPhase::Prepared
@@ -63,40 +80,47 @@ impl Slot {
     /// A new view begins: proposals and own messages of the old one are history, certificates stay.
     fn enter_view(&mut self, view: View) {
         self.proposal = None;
-        self.signed.clear();
+        self.said.clear();
         self.prepares.forget_before(view);
         self.commits.forget_before(view);
     }
 
+    /// The batches that it speaks of. What this replica voted for stays among them: in some forms that may decide.
     fn digests(&self) -> impl Iterator<Item = Digest> {
         let proposal = self.proposal.map(|proposal| proposal.digest);
+        let voted = self.voted.map(|proposal| proposal.digest);
         let prepared = self.prepared.as_ref().map(|certificate| certificate.prepares.digest);
-        let committed = self.committed.as_ref().map(|certificate| certificate.digest);
-        [proposal, prepared, committed].into_iter().flatten()
+        let decided = self.decision.as_ref().map(|decision| decision.digest());
+        [proposal, voted, prepared, decided].into_iter().flatten()
     }
 }
 
 /// The slots above the last stable checkpoint, and the batches that they speak of.
 ///
 /// Bounded by the watermarks: whoever inserts has checked that the slot lies between them.
-#[derive(Default)]
-pub(super) struct Log {
-    slots: BTreeMap<SeqNum, Slot>,
+pub(crate) struct Log<F: Form> {
+    slots: BTreeMap<SeqNum, Slot<F>>,
     batches: BTreeMap<Digest, Batch>,
 }
 
-impl Log {
+impl<F: Form> Default for Log<F> {
+    fn default() -> Self {
+        Log { slots: BTreeMap::new(), batches: BTreeMap::new() }
+    }
+}
+
+impl<F: Form> Log<F> {
     /// The slot, made if need be.
-    pub(super) fn slot_mut(&mut self, seq: SeqNum) -> &mut Slot {
+    pub(crate) fn slot_mut(&mut self, seq: SeqNum) -> &mut Slot<F> {
         self.slots.entry(seq).or_default()
     }
 
-    pub(super) fn slot(&self, seq: SeqNum) -> Option<&Slot> {
+    pub(crate) fn slot(&self, seq: SeqNum) -> Option<&Slot<F>> {
         self.slots.get(&seq)
     }
 
     /// The slots after `seq`, ascending.
-    pub(super) fn after(&self, seq: SeqNum) -> impl Iterator<Item = (SeqNum, &Slot)> {
+    pub(crate) fn after(&self, seq: SeqNum) -> impl Iterator<Item = (SeqNum, &Slot<F>)> {
         self.slots.range(seq.next()..).map(|(seq, slot)| (*seq, slot))
     }
 
@@ -116,7 +140,7 @@ impl Log {
     }
 
     /// A batch by digest; the null request is always known.
-    pub(super) fn batch(&self, digest: Digest) -> Option<Batch> {
+    pub(crate) fn batch(&self, digest: Digest) -> Option<Batch> {
         if digest == Digest::ZERO {
             return Some(Batch::default());
         }

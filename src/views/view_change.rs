@@ -1,25 +1,26 @@
 //! View changes (Castro & Liskov, OSDI '99, §4.4): when to complain, when to join, how a view begins.
 
+use super::form::{Form, Shown as _};
 use super::log::Proposal;
 use super::message::{ForcedProposal, Message, NewView, Origin, ViewChange};
 use super::new_view::{forced, is_justified};
-use super::{Cx, Pbft, Phase};
+use super::{Cx, Phase, Views};
 use crate::crypto::{Signature, Signed, Verified};
 use crate::protocol::{Batch, Complaint, Event, Output, Recipients, Timer};
 use crate::rejection::Rejection;
 use crate::types::{Digest, Micros, SeqNum, View};
 
-impl Pbft {
+impl<F: Form> Views<F> {
     /// Asks for a view. From here on this replica signs nothing in views below it (rule 15).
-    pub(super) fn ask_for(&mut self, cx: &mut Cx<'_>, view: View, why: Complaint) {
+    pub(super) fn ask_for(&mut self, cx: &mut Cx<'_, F>, view: View, why: Complaint) {
         if view <= self.asked_or_entered() || self.observing.is_some() {
             return;
         }
         self.phase = Phase::Changing { target: view, is_timed: false };
         cx.emit(Output::CancelTimer(Timer::ViewChange));
         cx.note(Event::ViewChangeAsked { view, why });
-        let prepared = self.log.after(self.watermarks.low()).filter_map(|(_, slot)| slot.prepared.clone()).collect();
-        let body = ViewChange { view, replica: self.me, stable: self.stable.clone(), prepared };
+        let shown = self.log.after(self.watermarks.low()).filter_map(|(_, slot)| F::show(slot)).collect();
+        let body = ViewChange { view, replica: self.me, stable: self.stable.clone(), shown };
         cx.send(Recipients::All, Message::ViewChange(Signed::unsigned(body)));
     }
 
@@ -34,8 +35,8 @@ impl Pbft {
     /// Keeps each replica's newest view change; joins at f+1, begins or waits for the view at q.
     pub(super) fn on_view_change(
         &mut self,
-        cx: &mut Cx<'_>,
-        message: &Verified<Signed<ViewChange>>,
+        cx: &mut Cx<'_, F>,
+        message: &Verified<Signed<ViewChange<F>>>,
     ) -> Result<(), Rejection> {
         let signed = message.get();
         self.check_window(&signed.body)?;
@@ -57,17 +58,17 @@ impl Pbft {
         Ok(())
     }
 
-    /// Rule 11: nothing that was prepared lies beyond the sender's own high watermark.
-    fn check_window(&self, body: &ViewChange) -> Result<(), Rejection> {
+    /// Rule 11: nothing that is shown lies beyond the sender's own high watermark.
+    fn check_window(&self, body: &ViewChange<F>) -> Result<(), Rejection> {
         let high = body.stable.seq().plus(self.settings.window_slots);
-        match body.prepared.last() {
-            Some(last) if last.prepares.seq > high => Err(Rejection::OutsideWatermarks(last.prepares.seq)),
+        match body.shown.last() {
+            Some(last) if last.seq() > high => Err(Rejection::OutsideWatermarks(last.seq())),
             _ => Ok(()),
         }
     }
 
     /// Rule 19 (§4.5.2): f+1 distinct replicas ask for views above ours; the smallest of those is ours too.
-    fn join(&mut self, cx: &mut Cx<'_>) {
+    fn join(&mut self, cx: &mut Cx<'_, F>) {
         let above = self.asked_or_entered();
         let higher: Vec<View> = self.view_changes.values().map(|vc| vc.body.view).filter(|v| *v > above).collect();
         if higher.len() >= self.committee.weak_quorum()
@@ -78,13 +79,13 @@ impl Pbft {
     }
 
     /// Whose newest view change is for a view.
-    pub(super) fn supporters(&self, view: View) -> impl Iterator<Item = &Signed<ViewChange>> + Clone {
+    pub(super) fn supporters(&self, view: View) -> impl Iterator<Item = &Signed<ViewChange<F>>> + Clone {
         self.view_changes.values().filter(move |signed| signed.body.view == view)
     }
 
     /// Rule 18: the timer starts at q view changes and doubles with each view that fails to begin. Whoever asks for a
     /// later view has given this one up: it counts too, or replicas whose targets parted would wait for each other.
-    fn time_view_change(&mut self, cx: &mut Cx<'_>) {
+    fn time_view_change(&mut self, cx: &mut Cx<'_, F>) {
         let Phase::Changing { target, is_timed: false } = self.phase else { return };
         let count = self.view_changes.values().filter(|signed| signed.body.view >= target).count();
         if count < self.committee.quorum() {
@@ -97,7 +98,7 @@ impl Pbft {
     }
 
     /// The view that was asked for did not begin in time: ask for the next one.
-    pub(super) fn on_view_change_timeout(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn on_view_change_timeout(&mut self, cx: &mut Cx<'_, F>) {
         if let Phase::Changing { target, is_timed: true } = self.phase {
             self.failed_views += 1;
             self.ask_for(cx, target.next(), Complaint::ViewChangeTimeout);
@@ -106,21 +107,21 @@ impl Pbft {
 
     /// As the primary of the view that is asked for: begins it at q view changes whose batches it holds. The honest ones
     /// among them bring theirs, so that nobody stops the view by showing a batch that nobody else holds.
-    pub(super) fn begin_view(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn begin_view(&mut self, cx: &mut Cx<'_, F>) {
         let Phase::Changing { target, .. } = self.phase else { return };
         let quorum = self.committee.quorum();
         if self.committee.primary(target) != self.me || self.last_begun >= Some(target) {
             return;
         }
         // Rule 14: this quorum is of view changes; the quorum behind each one's checkpoint is within it.
-        let is_known = |signed: &&Signed<ViewChange>| self.unknown(&signed.body).next().is_none();
-        let view_changes: Vec<Signed<ViewChange>> =
+        let is_known = |signed: &&Signed<ViewChange<F>>| self.unknown(&signed.body).next().is_none();
+        let view_changes: Vec<Signed<ViewChange<F>>> =
             self.supporters(target).filter(is_known).take(quorum).cloned().collect();
         if view_changes.len() < quorum {
             return;
         }
         self.last_begun = Some(target);
-        let entries = forced(view_changes.iter().map(|signed| &signed.body)).slots.into_iter();
+        let entries = forced(view_changes.iter().map(|signed| &signed.body), self.committee).slots.into_iter();
         let blank = |(seq, digest)| ForcedProposal { seq, digest, signature: Signature::BLANK };
         let body = NewView { view: target, primary: self.me, view_changes, forced: entries.map(blank).collect() };
         cx.send(Recipients::All, Message::NewView(Signed::unsigned(body)));
@@ -129,13 +130,13 @@ impl Pbft {
     /// Enters a view if its O follows from its V, and the view is not below one that was asked for.
     pub(super) fn on_new_view(
         &mut self,
-        cx: &mut Cx<'_>,
-        message: &Verified<Signed<NewView>>,
+        cx: &mut Cx<'_, F>,
+        message: &Verified<Signed<NewView<F>>>,
     ) -> Result<(), Rejection> {
         let body = &message.get().body;
         body.view_changes.iter().try_for_each(|signed| self.check_window(&signed.body))?;
         // Rule 12: before anything else changes.
-        if !is_justified(body) {
+        if !is_justified(body, self.committee) {
             return Err(Rejection::UnjustifiedNewView(body.view));
         }
         // Rules 10 and 22: the view only grows, and begins once.
@@ -146,12 +147,13 @@ impl Pbft {
         Ok(())
     }
 
-    fn enter_view(&mut self, cx: &mut Cx<'_>, signed: &Signed<NewView>) {
+    fn enter_view(&mut self, cx: &mut Cx<'_, F>, signed: &Signed<NewView<F>>) {
         let NewView { view, primary, ref view_changes, forced: ref entries } = signed.body;
-        let stable = forced(view_changes.iter().map(|signed| &signed.body)).stable;
+        let stable = forced(view_changes.iter().map(|signed| &signed.body), self.committee).stable;
         self.view = view;
         self.phase = Phase::Active;
         self.view_entered_at = cx.now;
+        self.form.on_view_entered();
         self.new_view = Some(signed.clone());
         self.view_changes.retain(|_, signed| signed.body.view > view);
         cx.emit(Output::CancelTimer(Timer::ViewChange));
@@ -174,15 +176,19 @@ impl Pbft {
 
     /// Takes over the proposals of O, as if each were a pre-prepare of the new view (§4.4). What lies beyond a lagging
     /// replica's window is taken over when the window has moved: nobody sends it again.
-    pub(super) fn adopt_forced(&mut self, cx: &mut Cx<'_>) {
+    pub(super) fn adopt_forced(&mut self, cx: &mut Cx<'_, F>) {
         let Some(signed) = self.new_view.as_ref().filter(|signed| signed.body.view == self.view) else { return };
-        let (view, is_open) = (self.view, |seq| self.watermarks.contain(seq));
+        let (view, is_primary, is_open) = (self.view, self.is_primary(), |seq| self.watermarks.contain(seq));
         let is_new = |seq| self.log.slot(seq).is_none_or(|slot| slot.proposal.is_none());
         let entries: Vec<ForcedProposal> =
             signed.body.forced.iter().filter(|entry| is_open(entry.seq) && is_new(entry.seq)).copied().collect();
         for ForcedProposal { seq, digest, signature } in entries.iter().copied() {
             let proposal = Proposal { view, origin: Origin::NewView, digest, header: signature };
-            self.log.slot_mut(seq).proposal = Some(proposal);
+            let slot = self.log.slot_mut(seq);
+            slot.proposal = Some(proposal);
+            if is_primary {
+                slot.voted = slot.proposal;
+            }
             cx.note(Event::PrePrepared { view, seq, digest });
         }
         if !entries.is_empty() {
@@ -194,14 +200,14 @@ impl Pbft {
     }
 
     /// Goes on with a slot whose proposal or batch has just become known.
-    pub(super) fn resume(&mut self, cx: &mut Cx<'_>, seq: SeqNum) {
+    pub(super) fn resume(&mut self, cx: &mut Cx<'_, F>, seq: SeqNum) {
         let primary = self.committee.primary(self.view);
         let proposal = self.log.slot(seq).and_then(|slot| slot.proposal);
         if let Some(batch) = proposal.and_then(|proposal| self.log.batch(proposal.digest)) {
             cx.pool.hold(&batch, seq);
         }
         self.try_prepare(cx, seq, primary);
-        self.advance(cx, seq);
+        F::advance(self, cx, seq);
         self.deliver(cx, seq);
     }
 }

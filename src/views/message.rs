@@ -1,4 +1,4 @@
-//! PBFT's messages, and what can be checked of each against the roster alone.
+//! What replicas say to each other in both forms of PBFT, and what can be checked of it against the roster alone.
 //!
 //! Where we differ from the paper: a batch of submission digests is ordered instead of one request; a PREPARE carries
 //! the primary's signature on the header it answers, so that any two honest backups can prove an equivocation (rule 5);
@@ -14,13 +14,16 @@ use crate::rejection::{CertificateFault, Rejection};
 use crate::types::{Digest, ReplicaId, ReplicaSet, SeqNum, View};
 use crate::wire;
 
+use super::form::{Count, Decision, Evidence, Form, Shown};
 use super::new_view;
 
 const MAX_WINDOW: usize = Settings::MAX_WINDOW_SLOTS as usize;
+const MAX_HISTORY_SLOTS: usize = 128;
 
-/// What PBFT replicas say to each other.
+/// What replicas say to each other.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-pub enum Message {
+#[serde(bound = "")]
+pub enum Message<F: Form> {
     /// §4.2: the primary assigns a batch to a slot.
     PrePrepare(Signed<PrePrepare>),
     /// §4.2: a backup accepts the assignment.
@@ -28,9 +31,9 @@ pub enum Message {
     /// §4.2: a replica has seen a quorum prepare.
     Commit(Signed<Commit>),
     /// §4.4: a replica asks for a view.
-    ViewChange(Signed<ViewChange>),
+    ViewChange(Signed<ViewChange<F>>),
     /// §4.4: the primary of a view begins it.
-    NewView(Signed<NewView>),
+    NewView(Signed<NewView<F>>),
     /// Where the sender stands; whoever can help it does.
     Status(StatusReport),
     /// Asks for commit certificates (rule 16).
@@ -39,11 +42,13 @@ pub enum Message {
         from: SeqNum,
     },
     /// Answers [`Message::Ask`].
-    Committed(CommittedHistory),
+    Committed(CommittedHistory<F>),
     /// Asks for batches by digest.
     FetchBatches(#[serde(deserialize_with = "wire::at_most::<_, _, MAX_WINDOW>")] Vec<Digest>),
     /// Batches that were asked for.
     Batches(#[serde(deserialize_with = "wire::at_most::<_, _, MAX_WINDOW>")] Vec<Batch>),
+    /// What whoever counts the votes counted; nothing where everyone counts them.
+    Count(F::Count),
 }
 
 /// ⟨PRE-PREPARE, v, n, d⟩ with the batch itself.
@@ -141,63 +146,83 @@ pub struct PreparedCertificate {
 }
 
 impl PreparedCertificate {
-    /// Rule 11: header and q−1 prepares of distinct backups, all for one view, slot and digest.
-    fn check(&self, verifier: &Verifier) -> Result<(), Rejection> {
+    /// Rule 11: the primary's header and prepares of distinct backups, `needed` replicas in all, for one view, slot and
+    /// digest.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub fn check(&self, needed: usize, verifier: &Verifier) -> Result<(), Rejection> {
         let Certificate { kind, view, seq, digest, .. } = self.prepares;
         if kind != Kind::Prepare {
             return Err(CertificateFault::WrongSlot.into());
         }
         let primary = verifier.committee().primary(view);
         verifier.verify(&self.origin.header(view, seq, digest, primary), &self.header)?;
-        self.prepares.check(verifier.committee().quorum() - 1, Some(primary), verifier)
+        self.prepares.check(needed - 1, Some(primary), verifier)
+    }
+
+    /// Every signature in it.
+    pub fn signatures_mut(&mut self) -> Vec<&mut Signature> {
+        let prepares = self.prepares.signatures.iter_mut().map(|(_, signature)| signature);
+        std::iter::once(&mut self.header).chain(prepares).collect()
+    }
+
+    /// What the primary proposed, as it signed it.
+    pub fn header_claim(&self, committee: Committee) -> Claim {
+        let Certificate { view, seq, digest, .. } = self.prepares;
+        let statement = self.origin.header(view, seq, digest, committee.primary(view));
+        Claim { statement, signature: self.header, batch: None }
     }
 }
 
 /// ⟨VIEW-CHANGE, v, n, C, P, i⟩.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct ViewChange {
+#[serde(bound = "")]
+pub struct ViewChange<F: Form> {
     /// v, the view that is asked for.
     pub view: View,
     /// i.
     pub replica: ReplicaId,
     /// n and C: the sender's stable checkpoint and its proof.
     pub stable: CheckpointCertificate,
-    /// P: for each slot above n that the sender prepared, the certificate of the highest view; in ascending order.
+    /// P: what the sender has to show of slots above n, in ascending order.
     #[serde(deserialize_with = "wire::at_most::<_, _, MAX_WINDOW>")]
-    pub prepared: Vec<PreparedCertificate>,
+    pub shown: Vec<F::Shown>,
 }
 
-impl Signable for ViewChange {
+impl<F: Form> Signable for ViewChange<F> {
     fn statement(&self) -> Statement {
         let digest = Digest::of("view-change", &[&wire::encode(self)]);
         Statement::by_replica(Kind::ViewChange, self.view, self.stable.seq(), digest, self.replica)
     }
 }
 
-impl ViewChange {
+impl<F: Form> ViewChange<F> {
     fn check(&self, verifier: &Verifier) -> Result<(), Rejection> {
         self.stable.verify(verifier)?;
-        if !self.prepared.is_sorted_by(|a, b| a.prepares.seq < b.prepares.seq) {
+        if !self.shown.is_sorted_by(|a, b| a.seq() < b.seq()) {
             return Err(CertificateFault::Unordered.into());
         }
-        let is_in_place = |c: &PreparedCertificate| c.prepares.seq > self.stable.seq() && c.prepares.view < self.view;
-        if !self.prepared.iter().all(is_in_place) {
+        let is_in_place = |shown: &F::Shown| shown.seq() > self.stable.seq() && shown.view() < self.view;
+        if !self.shown.iter().all(is_in_place) {
             return Err(CertificateFault::WrongSlot.into());
         }
-        self.prepared.iter().try_for_each(|certificate| certificate.check(verifier))
+        self.shown.iter().try_for_each(|shown| shown.check(self.replica, verifier))
     }
 }
 
 /// ⟨NEW-VIEW, v, V, O⟩.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct NewView {
+#[serde(bound = "")]
+pub struct NewView<F: Form> {
     /// v.
     pub view: View,
     /// The primary of v.
     pub primary: ReplicaId,
     /// V: a quorum of view changes for v, senders in ascending order.
     #[serde(deserialize_with = "wire::at_most::<_, _, 128>")]
-    pub view_changes: Vec<Signed<ViewChange>>,
+    pub view_changes: Vec<Signed<ViewChange<F>>>,
     /// O: what V forces on each slot between min-s and max-s, in ascending order.
     #[serde(deserialize_with = "wire::at_most::<_, _, MAX_WINDOW>")]
     pub forced: Vec<ForcedProposal>,
@@ -214,14 +239,14 @@ pub struct ForcedProposal {
     pub signature: Signature,
 }
 
-impl Signable for NewView {
+impl<F: Form> Signable for NewView<F> {
     fn statement(&self) -> Statement {
         let digest = Digest::of("new-view", &[&wire::encode(self)]);
         Statement::by_replica(Kind::NewView, self.view, SeqNum(0), digest, self.primary)
     }
 }
 
-impl NewView {
+impl<F: Form> NewView<F> {
     /// Everything but whether O follows from V: that is what [`crate::protocol::Message::incriminates`] looks at.
     fn check(&self, verifier: &Verifier) -> Result<(), Rejection> {
         let committee = verifier.committee();
@@ -267,48 +292,44 @@ pub struct StatusReport {
 
 /// What was decided, with proof: safe to believe whoever says it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct CommittedHistory {
+#[serde(bound = "")]
+pub struct CommittedHistory<F: Form> {
     /// The sender's stable checkpoint.
     pub stable: CheckpointCertificate,
-    /// The commit certificate of its newest executed slot, unless the stable checkpoint is that.
-    pub newest: Option<Certificate>,
+    /// What decided its newest executed slot, unless the stable checkpoint is that.
+    pub newest: Option<F::Decision>,
     /// Consecutive slots from the one that was asked for.
-    #[serde(deserialize_with = "wire::at_most::<_, _, { CommittedHistory::MAX_SLOTS }>")]
-    pub slots: Vec<CommittedSlot>,
+    #[serde(deserialize_with = "wire::at_most::<_, _, { MAX_HISTORY_SLOTS }>")]
+    pub slots: Vec<CommittedSlot<F>>,
 }
 
-impl CommittedHistory {
+impl<F: Form> CommittedHistory<F> {
     /// The most slots in one answer.
-    pub const MAX_SLOTS: usize = 128;
+    pub const MAX_SLOTS: usize = MAX_HISTORY_SLOTS;
 
     fn check(&self, verifier: &Verifier) -> Result<(), Rejection> {
         self.stable.verify(verifier)?;
-        let check_commit = |certificate: &Certificate| {
-            if certificate.kind != Kind::Commit {
-                return Err(CertificateFault::WrongSlot.into());
-            }
-            certificate.check(verifier.committee().quorum(), None, verifier)
-        };
-        self.newest.iter().try_for_each(check_commit)?;
+        self.newest.iter().try_for_each(|decision| decision.check(verifier))?;
         self.slots.iter().try_for_each(|slot| {
-            if slot.batch.digest() != slot.certificate.digest {
+            if slot.batch.digest() != slot.decision.digest() {
                 return Err(CertificateFault::WrongSlot.into());
             }
-            check_commit(&slot.certificate)
+            slot.decision.check(verifier)
         })
     }
 }
 
-/// A slot's commit certificate and its batch.
+/// What decided a slot, and its batch.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct CommittedSlot {
-    /// q commits.
-    pub certificate: Certificate,
+#[serde(bound = "")]
+pub struct CommittedSlot<F: Form> {
+    /// The proof.
+    pub decision: F::Decision,
     /// What was committed.
     pub batch: Batch,
 }
 
-impl Check for Message {
+impl<F: Form> Check for Message<F> {
     fn check(&self, sender: Author, verifier: &Verifier) -> Result<(), Rejection> {
         let committee = verifier.committee();
         match self {
@@ -350,17 +371,21 @@ impl Check for Message {
                 signed.body.check(verifier)
             }
             Message::Committed(history) => history.check(verifier),
+            Message::Count(count) => count.check(verifier),
             Message::Batches(batches) if !batches.iter().all(Batch::is_well_formed) => Err(Rejection::MalformedBatch),
             Message::Status(_) | Message::Ask { .. } | Message::FetchBatches(_) | Message::Batches(_) => Ok(()),
         }
     }
 }
 
-impl crate::protocol::Message for Message {
+impl<F: Form> crate::protocol::Message for Message<F> {
     fn class(&self) -> Class {
         match self {
             Message::Prepare(_) | Message::Commit(_) | Message::Status(_) | Message::Ask { .. } => Class::Vote,
-            Message::PrePrepare(_) | Message::ViewChange(_) | Message::NewView(_) => Class::Proposal,
+            // A count follows its proposal.
+            Message::PrePrepare(_) | Message::Count(_) | Message::ViewChange(_) | Message::NewView(_) => {
+                Class::Proposal
+            }
             Message::Committed(_) | Message::FetchBatches(_) | Message::Batches(_) => Class::Bulk,
         }
     }
@@ -377,6 +402,7 @@ impl crate::protocol::Message for Message {
             Message::Committed(_) => "committed",
             Message::FetchBatches(_) => "fetch-batches",
             Message::Batches(_) => "batches",
+            Message::Count(_) => "certificate",
         }
     }
 
@@ -387,6 +413,7 @@ impl crate::protocol::Message for Message {
             Message::Commit(m) => Some((m.body.view, m.body.seq)),
             Message::ViewChange(m) => Some((m.body.view, m.body.stable.seq())),
             Message::NewView(m) => Some((m.body.view, SeqNum(0))),
+            Message::Count(count) => Some(count.slot()),
             Message::Status(_)
             | Message::Ask { .. }
             | Message::Committed(_)
@@ -400,7 +427,12 @@ impl crate::protocol::Message for Message {
             Message::PrePrepare(signed) => signed.fill_signature(signer),
             Message::Prepare(signed) => signed.fill_signature(signer),
             Message::Commit(signed) => signed.fill_signature(signer),
-            Message::ViewChange(signed) => signed.fill_signature(signer),
+            Message::ViewChange(signed) => {
+                if signer.author() == Author::Replica(signed.body.replica) {
+                    signed.body.shown.iter_mut().for_each(|shown| shown.fill_signatures(signer));
+                }
+                signed.fill_signature(signer);
+            }
             Message::NewView(signed) => {
                 let NewView { view, primary, ref mut forced, .. } = signed.body;
                 let is_mine = signer.author() == Author::Replica(primary);
@@ -413,7 +445,8 @@ impl crate::protocol::Message for Message {
             | Message::Ask { .. }
             | Message::Committed(_)
             | Message::FetchBatches(_)
-            | Message::Batches(_) => {}
+            | Message::Batches(_)
+            | Message::Count(_) => {}
         }
     }
 
@@ -426,10 +459,10 @@ impl crate::protocol::Message for Message {
             Message::NewView(signed) => vec![&mut signed.signature],
             Message::Committed(history) => {
                 let newest = history.newest.iter_mut();
-                let commits = newest.chain(history.slots.iter_mut().map(|slot| &mut slot.certificate));
-                let commits = commits.flat_map(|certificate| &mut certificate.signatures).map(|(_, s)| s);
-                history.stable.signatures_mut().chain(commits).collect()
+                let decisions = newest.chain(history.slots.iter_mut().map(|slot| &mut slot.decision));
+                history.stable.signatures_mut().chain(decisions.flat_map(Evidence::signatures_mut)).collect()
             }
+            Message::Count(count) => count.signatures_mut(),
             Message::Status(_) | Message::Ask { .. } | Message::FetchBatches(_) | Message::Batches(_) => Vec::new(),
         }
     }
@@ -458,8 +491,9 @@ impl crate::protocol::Message for Message {
                 });
                 std::iter::once(whole).chain(entries).collect()
             }
-            Message::ViewChange(_)
-            | Message::Status(_)
+            Message::ViewChange(m) => m.body.shown.iter().flat_map(|shown| shown.claims(committee)).collect(),
+            Message::Count(count) => count.claims(committee),
+            Message::Status(_)
             | Message::Ask { .. }
             | Message::Committed(_)
             | Message::FetchBatches(_)
@@ -467,9 +501,11 @@ impl crate::protocol::Message for Message {
         }
     }
 
-    fn incriminates(&self) -> Option<ReplicaId> {
+    fn incriminates(&self, committee: Committee) -> Option<ReplicaId> {
         match self {
-            Message::NewView(signed) => (!new_view::is_justified(&signed.body)).then_some(signed.body.primary),
+            Message::NewView(signed) => {
+                (!new_view::is_justified(&signed.body, committee)).then_some(signed.body.primary)
+            }
             _ => None,
         }
     }

@@ -3,30 +3,31 @@
 //! PREPARE, COMMIT, VIEW-CHANGE and NEW-VIEW speak of a batch by its digest. The paper (OSDI '99, §4.4) lets a replica
 //! fetch what it lacks from whoever has it; so that somebody always has it, a replica is prepared only when it holds the
 //! batch, and a view begins only with view changes whose batches its primary holds. What was proposed in an earlier view
-//! and prepared by nobody who shows it may then go.
+//! and is shown by nobody may then go.
 
 use std::collections::BTreeSet;
 
+use super::form::{Form, Shown};
 use super::message::{Message, ViewChange};
-use super::{Cx, Pbft};
+use super::{Cx, Views};
 use crate::crypto::Signed;
 use crate::protocol::{Batch, Recipients};
-use crate::types::{Digest, ReplicaId, SeqNum};
+use crate::types::{Digest, ReplicaId, ReplicaSet, SeqNum};
 
 /// How many submissions the batches of one answer name at most: a mebibyte of digests.
 const MAX_BATCHES_SUBMISSIONS: usize = 32 << 10;
 
-impl Pbft {
+impl<F: Form> Views<F> {
     /// Asks whoever voted for a decided batch for its content.
-    pub(super) fn fetch_batch(&self, cx: &mut Cx<'_>, digest: Digest, voters: &[ReplicaId]) {
-        for voter in voters.iter().filter(|voter| **voter != self.me).take(self.committee.weak_quorum()) {
-            cx.send(Recipients::One(*voter), Message::FetchBatches(vec![digest]));
+    pub(super) fn fetch_batch(&self, cx: &mut Cx<'_, F>, digest: Digest, voters: ReplicaSet) {
+        for voter in voters.iter().filter(|voter| *voter != self.me).take(self.committee.weak_quorum()) {
+            cx.send(Recipients::One(voter), Message::FetchBatches(vec![digest]));
         }
     }
 
     /// Asks again for what is still missing: everyone for the batches of proposals that a new view forces, and as primary
     /// of the view that is asked for whoever showed a batch as prepared.
-    pub(super) fn fetch_missing(&self, cx: &mut Cx<'_>) {
+    pub(super) fn fetch_missing(&self, cx: &mut Cx<'_, F>) {
         self.fetch_proposed(cx);
         let target = self.asked_or_entered();
         if self.committee.primary(target) == self.me {
@@ -35,7 +36,7 @@ impl Pbft {
     }
 
     /// Asks everyone for the batches of proposals that a new view forces and that this replica never saw.
-    pub(super) fn fetch_proposed(&self, cx: &mut Cx<'_>) {
+    pub(super) fn fetch_proposed(&self, cx: &mut Cx<'_, F>) {
         let proposed = self.log.after(self.executed).filter_map(|(_, slot)| slot.proposal);
         let unknown: Vec<Digest> =
             proposed.map(|proposal| proposal.digest).filter(|digest| self.log.batch(*digest).is_none()).collect();
@@ -45,7 +46,7 @@ impl Pbft {
     }
 
     /// Asks whoever shows a prepared certificate for the batch that it held when it prepared.
-    pub(super) fn fetch_shown(&self, cx: &mut Cx<'_>, view_change: &ViewChange) {
+    pub(super) fn fetch_shown(&self, cx: &mut Cx<'_, F>, view_change: &ViewChange<F>) {
         let unknown: Vec<Digest> = self.unknown(view_change).collect();
         if !unknown.is_empty() {
             cx.send(Recipients::One(view_change.replica), Message::FetchBatches(unknown));
@@ -54,13 +55,13 @@ impl Pbft {
 
     /// The batches that this replica lacks of those that a view change shows as prepared. What lies at or below its own
     /// stable checkpoint is no loss: the state holds its effects.
-    pub(super) fn unknown(&self, view_change: &ViewChange) -> impl Iterator<Item = Digest> {
+    pub(super) fn unknown(&self, view_change: &ViewChange<F>) -> impl Iterator<Item = Digest> {
         let low = self.watermarks.low();
-        let open = view_change.prepared.iter().map(|certificate| &certificate.prepares).filter(move |c| c.seq > low);
-        open.map(|certificate| certificate.digest).filter(|digest| self.log.batch(*digest).is_none())
+        let open = view_change.shown.iter().filter(move |shown| shown.seq() > low);
+        open.flat_map(Shown::digests).filter(|digest| self.log.batch(*digest).is_none())
     }
 
-    pub(super) fn on_fetch_batches(&self, cx: &mut Cx<'_>, from: ReplicaId, digests: &[Digest]) {
+    pub(super) fn on_fetch_batches(&self, cx: &mut Cx<'_, F>, from: ReplicaId, digests: &[Digest]) {
         let distinct: BTreeSet<&Digest> = digests.iter().collect();
         let mut submissions = 0;
         let fits = |batch: &Batch| {
@@ -74,7 +75,7 @@ impl Pbft {
         }
     }
 
-    pub(super) fn on_batches(&mut self, cx: &mut Cx<'_>, batches: Vec<Batch>) {
+    pub(super) fn on_batches(&mut self, cx: &mut Cx<'_, F>, batches: Vec<Batch>) {
         let named = self.named_batches();
         let is_wanted = |batch: &Batch| {
             let digest = batch.digest();
@@ -103,8 +104,7 @@ impl Pbft {
         let low = self.watermarks.low();
         let forced = self.new_view.iter().flat_map(|signed| &signed.body.forced);
         let forced = forced.filter(|entry| entry.seq > low).map(|entry| entry.digest);
-        let shown = self.view_changes.values().flat_map(|Signed { body, .. }| &body.prepared);
-        let shown = shown.map(|certificate| certificate.prepares.digest);
+        let shown = self.view_changes.values().flat_map(|Signed { body, .. }| &body.shown).flat_map(Shown::digests);
         self.log.digests().chain(forced).chain(shown).collect()
     }
 }

@@ -1,0 +1,325 @@
+//! A primary orders slots in numbered views: what every form of PBFT has in common (Castro & Liskov, OSDI '99).
+//!
+//! | read | for |
+//! |---|---|
+//! | [`form`] | what a form must say for itself |
+//! | [`message`] | what is said, and what can be checked of it without any state |
+//! | `slots` | §4.2, from the proposal of a slot to its decision |
+//! | `view_change`, [`new_view`] | §4.4, view changes and the set O |
+//! | `catch_up` | retransmission, what was decided, request timers, recovery without a log |
+//! | `batches` | batches by digest: fetched where one is missing, kept while something names them |
+//! | `log` | what is kept of each slot |
+//!
+//! Checkpoints (§4.3), the client table and execution are the replica's: see [`crate::replica`].
+
+mod batches;
+mod catch_up;
+pub mod form;
+mod log;
+pub mod message;
+pub mod new_view;
+mod slots;
+mod view_change;
+
+use std::collections::BTreeMap;
+
+use self::catch_up::Peer;
+use self::form::{Decision as _, Form};
+use self::log::Log;
+pub(crate) use self::log::{Proposal, Slot};
+use self::message::{Message, NewView, ViewChange};
+use crate::committee::Committee;
+use crate::crypto::{Signed, Verified};
+use crate::protocol::{
+    CheckpointCertificate, Complaint, Context, Event, PhaseVotes, Protocol, QueueLevel, Settings, SlotPhase, SlotVotes,
+    Status, Timer, Watermarks,
+};
+use crate::rejection::Rejection;
+use crate::types::{Digest, ProtocolName, ReplicaId, ReplicaSet, SeqNum, Time, View};
+
+/// What a form's handlers work with.
+pub type Cx<'a, F> = Context<'a, Message<F>>;
+
+/// One replica's share in a form of PBFT.
+pub struct Views<F: Form> {
+    pub(crate) me: ReplicaId,
+    pub(crate) committee: Committee,
+    pub(crate) settings: Settings,
+    /// What the form remembers.
+    pub(crate) form: F,
+    /// The last view that was entered; it only grows (rule 10).
+    pub(crate) view: View,
+    phase: Phase,
+    view_entered_at: Time,
+    watermarks: Watermarks,
+    /// The proof of the low watermark.
+    stable: CheckpointCertificate,
+    executed: SeqNum,
+    /// As primary: the next slot to assign.
+    next_seq: SeqNum,
+    pub(crate) log: Log<F>,
+    /// Each replica's view change for the highest view above ours that it asked for. At most one per replica.
+    view_changes: BTreeMap<ReplicaId, Signed<ViewChange<F>>>,
+    /// What began the current view, for whoever missed it. None in view 0.
+    new_view: Option<Signed<NewView<F>>>,
+    /// The last view that this replica began as its primary: it begins each once.
+    last_begun: Option<View>,
+    /// How many views in a row did not begin in time.
+    failed_views: u32,
+    peers: BTreeMap<ReplicaId, Peer>,
+    /// While f+1 others are ahead: the last slot that it had executed, and since when it has not got beyond.
+    behind: Option<(SeqNum, Time)>,
+    asked_at: Option<Time>,
+    patience: Patience,
+    /// Since when a replica that lost its log has waited for the cluster to get on, and it has not.
+    awaited_since: Option<Time>,
+    /// Set while the replica may not vote, having lost its log.
+    observing: Option<Observing>,
+}
+
+/// Whether the replica votes in its view.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    /// It does.
+    Active,
+    /// It has asked for another view and only learns until that, or a later one, begins (rule 15).
+    Changing {
+        /// The view it asks for.
+        target: View,
+        /// Whether q replicas ask with it, so that the timer runs.
+        is_timed: bool,
+    },
+}
+
+/// How far a replica's patience with its primary has come (rules 16 and 17).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Patience {
+    /// Nothing that it admitted waits, as far as it has looked.
+    Idle,
+    /// The request timer runs.
+    Waiting,
+    /// It ran out; the others were asked, and their answers are waited for.
+    Asking,
+}
+
+/// A replica that lost its log watches (rule 29).
+#[derive(Default)]
+struct Observing {
+    /// How far each peer has proved the cluster to be.
+    claims: BTreeMap<ReplicaId, SeqNum>,
+    /// The slot that must be stable first, once q peers have answered.
+    until: Option<SeqNum>,
+}
+
+impl<F: Form> Views<F> {
+    pub(crate) fn is_primary(&self) -> bool {
+        self.committee.primary(self.view) == self.me
+    }
+
+    fn is_changing_view(&self) -> bool {
+        matches!(self.phase, Phase::Changing { .. })
+    }
+
+    /// Whether this replica may sign proposals and votes in its view.
+    pub(crate) fn may_vote(&self) -> bool {
+        self.phase == Phase::Active && self.observing.is_none()
+    }
+
+    /// Moves the low watermark up, and ends observation if the checkpoint is beyond all that was ever voted for.
+    fn collect(&mut self, cx: &mut Cx<'_, F>, certificate: &CheckpointCertificate) {
+        self.stable = certificate.clone();
+        // One checkpoint longer than §4.3 has it: whoever is a few slots behind can still be told what was decided.
+        self.log.collect(self.watermarks.low());
+        self.watermarks.advance(certificate.seq());
+        self.forget_batches();
+        self.adopt_forced(cx);
+        let is_safe = |observing: &Observing| observing.until.is_some_and(|until| until <= certificate.seq());
+        if self.observing.as_ref().is_some_and(is_safe) {
+            self.observing = None;
+            self.next_seq = self.next_seq.max(self.executed.next());
+            cx.note(Event::Rejoined);
+            self.arm_request_timer(cx);
+            // What was proposed meanwhile is voted on now.
+            self.on_bodies(cx);
+        }
+        self.propose(cx);
+    }
+}
+
+impl<F: Form> Protocol for Views<F> {
+    type Message = Message<F>;
+
+    const NAME: ProtocolName = F::NAME;
+    const PHASES: &'static [&'static str] = F::PHASES;
+
+    fn new(me: ReplicaId, committee: Committee, settings: &Settings) -> Self {
+        Views {
+            me,
+            committee,
+            settings: settings.clone(),
+            form: F::default(),
+            view: View(0),
+            phase: Phase::Active,
+            view_entered_at: Time(0),
+            watermarks: Watermarks::new(settings.window_slots),
+            stable: CheckpointCertificate::genesis(),
+            executed: SeqNum(0),
+            next_seq: SeqNum(1),
+            log: Log::default(),
+            view_changes: BTreeMap::new(),
+            new_view: None,
+            last_begun: None,
+            failed_views: 0,
+            peers: BTreeMap::new(),
+            behind: None,
+            asked_at: None,
+            patience: Patience::Idle,
+            awaited_since: None,
+            observing: None,
+        }
+    }
+
+    fn on_start(&mut self, cx: &mut Cx<'_, F>, has_lost_log: bool) {
+        self.observing = has_lost_log.then(Observing::default);
+        self.view_entered_at = cx.now;
+        self.on_status_timeout(cx);
+    }
+
+    fn on_request(&mut self, cx: &mut Cx<'_, F>) {
+        self.arm_request_timer(cx);
+        self.propose(cx);
+    }
+
+    fn on_bodies(&mut self, cx: &mut Cx<'_, F>) {
+        let primary = self.committee.primary(self.view);
+        let open: Vec<SeqNum> = self.log.after(self.executed).map(|(seq, _)| seq).collect();
+        for seq in open {
+            self.try_prepare(cx, seq, primary);
+        }
+    }
+
+    fn on_message(
+        &mut self,
+        cx: &mut Cx<'_, F>,
+        from: ReplicaId,
+        message: Verified<Message<F>>,
+    ) -> Result<(), Rejection> {
+        match message.into_inner() {
+            Message::PrePrepare(m) => return self.on_pre_prepare(cx, &Verified::part(m)),
+            Message::Prepare(m) => return self.on_prepare(cx, &Verified::part(m)),
+            Message::Commit(m) => return self.on_commit(cx, &Verified::part(m)),
+            Message::ViewChange(m) => return self.on_view_change(cx, &Verified::part(m)),
+            Message::NewView(m) => return self.on_new_view(cx, &Verified::part(m)),
+            Message::Count(count) => return F::on_count(self, cx, count),
+            // What follows is for the others; this replica hears itself too.
+            _ if from == self.me => {}
+            Message::Status(report) => self.on_status(cx, from, &report),
+            Message::Ask { from: seq } => self.answer(cx, from, seq),
+            Message::Committed(history) => self.on_committed(cx, from, history),
+            Message::FetchBatches(digests) => self.on_fetch_batches(cx, from, &digests),
+            Message::Batches(batches) => self.on_batches(cx, batches),
+        }
+        Ok(())
+    }
+
+    fn on_timeout(&mut self, cx: &mut Cx<'_, F>, timer: Timer) {
+        match timer {
+            Timer::Request => self.on_request_timeout(cx),
+            Timer::Ask => self.on_ask_timeout(cx),
+            Timer::ViewChange => self.on_view_change_timeout(cx),
+            Timer::Status => self.on_status_timeout(cx),
+            Timer::FastPath => F::on_timeout(self, cx),
+            Timer::Forward | Timer::Bodies | Timer::StateTransfer | Timer::Delayed => {}
+        }
+    }
+
+    fn on_executed(&mut self, cx: &mut Cx<'_, F>, seq: SeqNum) {
+        self.executed = seq;
+        self.awaited_since = None;
+        self.next_seq = self.next_seq.max(seq.next());
+        if self.watermarks.contain(seq) {
+            self.log.slot_mut(seq).is_executed = true;
+        }
+        // Rule 18: progress in a view that has begun ends the doubling.
+        if self.phase == Phase::Active {
+            self.failed_views = 0;
+        }
+        self.propose(cx);
+    }
+
+    fn on_stable_checkpoint(&mut self, cx: &mut Cx<'_, F>, certificate: &CheckpointCertificate) {
+        self.collect(cx, certificate);
+    }
+
+    fn on_state_installed(&mut self, cx: &mut Cx<'_, F>, certificate: &CheckpointCertificate) {
+        self.executed = self.executed.max(certificate.seq());
+        self.next_seq = self.next_seq.max(self.executed.next());
+        self.collect(cx, certificate);
+        self.ask(cx, crate::protocol::Recipients::All);
+    }
+
+    fn on_proof(&mut self, cx: &mut Cx<'_, F>, accused: ReplicaId, view: View) {
+        if view == self.asked_or_entered() && self.committee.primary(view) == accused {
+            self.ask_for(cx, view.next(), Complaint::Proof { accused });
+        }
+    }
+
+    fn status(&self) -> Status {
+        Status {
+            view: self.view,
+            asking_for: self.is_changing_view().then(|| self.asked_or_entered()),
+            leader: self.committee.primary(self.view),
+            stable: self.watermarks.low(),
+            executed: self.executed,
+            observing_until: self.observing.as_ref().map(|observing| observing.until.unwrap_or_default()),
+        }
+    }
+
+    fn slots(&self) -> Vec<(SeqNum, SlotPhase)> {
+        self.log.after(self.executed).map(|(seq, slot)| (seq, slot.phase(self.view))).collect()
+    }
+
+    fn queues(&self, visit: &mut dyn FnMut(QueueLevel)) {
+        let (n, window) = (self.committee.size(), self.settings.window_slots as usize);
+        let (slots, batches) = self.log.len();
+        let mut level = |name, len, bound| visit(QueueLevel { name, len, bound });
+        // The log reaches back to the checkpoint before the stable one.
+        level("slots", slots, 2 * window);
+        // A slot may know one batch each as proposed, voted for, prepared and decided; O and each view change know two for
+        // each slot of a window at most.
+        level("batches", batches, 4 * 2 * window + 2 * (1 + n) * window);
+        level("view changes", self.view_changes.len(), n);
+        level("peers", self.peers.len(), n);
+    }
+
+    fn votes(&self, seq: Option<SeqNum>) -> Option<SlotVotes> {
+        let seq = seq.or_else(|| self.log.newest_proposed())?;
+        let slot = self.log.slot(seq)?;
+        let view = slot.proposal.map_or(self.view, |proposal| proposal.view);
+        let (mut prepares, mut commits) = (slot.prepares.tally(view), slot.commits.tally(view));
+        if let Some(certificate) = slot.prepared.as_ref().map(|prepared| &prepared.prepares).filter(|c| c.view == view)
+        {
+            include(&mut prepares, certificate.digest, certificate.signers());
+        }
+        if let Some(decision) = slot.decision.as_ref().filter(|decision| decision.view() == view) {
+            include(&mut commits, decision.digest(), decision.voters());
+        }
+        if let Some(proposal) = slot.proposal {
+            // Rule 2: the pre-prepare is the primary's prepare.
+            let primary = self.committee.primary(view);
+            include(&mut prepares, proposal.digest, [primary].into_iter().collect());
+        }
+        let needed = self.committee.quorum() as u8;
+        let phase = |name: &str, by_digest| PhaseVotes { phase: name.to_string(), by_digest, needed };
+        let phases = vec![phase("prepare", prepares), phase("commit", commits)];
+        Some(SlotVotes { seq, view, phases })
+    }
+}
+
+/// Counts more voters for a digest.
+fn include(tally: &mut Vec<(Digest, ReplicaSet)>, digest: Digest, voters: ReplicaSet) {
+    match tally.iter_mut().find(|(known, _)| *known == digest) {
+        Some((_, counted)) => *counted = counted.iter().chain(voters.iter()).collect(),
+        None => tally.push((digest, voters)),
+    }
+}
