@@ -71,15 +71,16 @@ impl Auditor {
         }
     }
 
-    /// Looks at a verified message that `from` sent; gives a proof if it contradicts what was seen before, or itself.
-    pub fn observe<M: Message>(&mut self, from: ReplicaId, message: &M) -> Option<Finding<M>> {
+    /// Looks at a verified message that `from` sent; gives a proof for each of its statements that contradicts what was
+    /// seen before, or for the whole if it convicts its author by itself.
+    pub fn observe<M: Message>(&mut self, from: ReplicaId, message: &M) -> Vec<Finding<M>> {
         if let Some(accused) = message.incriminates(self.committee) {
             let view = message.slot().map_or(View(0), |(view, _)| view);
             let summary = format!("{accused} began view {view} with slots that its view changes do not force");
-            return Some(Finding { proof: Proof::SelfIncriminating(Box::new(message.clone())), summary });
+            return vec![Finding { proof: Proof::SelfIncriminating(Box::new(message.clone())), summary }];
         }
         let committee = self.committee;
-        message.claims(committee).into_iter().find_map(|claim| self.remember(from, claim))
+        message.claims(committee).into_iter().filter_map(|claim| self.remember(from, claim)).collect()
     }
 
     /// Remembers one claim; gives a proof if it contradicts an earlier one.

@@ -209,7 +209,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
     ) -> Result<(), Rejection> {
         match message.into_inner() {
             PeerMessage::Protocol(message) => {
-                if let Some(finding) = self.auditor.observe(from, &message) {
+                for finding in self.auditor.observe(from, &message) {
                     self.on_finding(now, finding, outputs);
                 }
                 let mut verdict = Ok(());
