@@ -37,6 +37,11 @@ impl Committee {
         (self.size() + self.faulty() + 1).div_ceil(2)
     }
 
+    /// q−f: of any quorum at least so many are honest.
+    pub fn honest_in_quorum(self) -> usize {
+        self.quorum() - self.faulty()
+    }
+
     /// f+1: among so many replicas at least one is honest.
     pub fn weak_quorum(self) -> usize {
         self.faulty() + 1

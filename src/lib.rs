@@ -25,7 +25,8 @@
 //!
 //! 1. [`types`], [`committee`], [`crypto`]: ids, quorums, and what a signature covers.
 //! 2. [`protocol`]: the trait, and what goes in and out.
-//! 3. [`views`] and [`pbft`]: with the paper beside them; each file is one section.
+//! 3. [`views`] and [`pbft`]: with the paper beside them; each file is one section. [`linear`] is its other form: compare
+//!    the two folders.
 //! 4. [`replica`]: what is the same under every protocol.
 //! 5. [`attack`] and [`evidence`]: how a replica lies, and how signed bytes convict it.
 //!
@@ -37,12 +38,38 @@
 //! *Architecture invariants.* Handlers take [`crypto::Verified`] values and hold no keys. Attacks live in [`attack`] and
 //! nowhere else. [`committee`] does all quorum arithmetic. Time is an argument; collections are ordered.
 
+/// Evaluates an expression with the type of the protocol of a name: the one place that maps names to types.
+///
+/// ```
+/// use byztop_core::protocol::Protocol;
+/// use byztop_core::types::ProtocolName;
+///
+/// let phases = byztop_core::with_protocol!(ProtocolName::Pbft, P => P::PHASES);
+/// assert_eq!(phases, ["pre-prepare", "prepare", "commit"]);
+/// ```
+#[macro_export]
+macro_rules! with_protocol {
+    ($name:expr, $P:ident => $run:expr) => {
+        match $name {
+            $crate::types::ProtocolName::Pbft => {
+                type $P = $crate::pbft::Pbft;
+                $run
+            }
+            $crate::types::ProtocolName::Linear => {
+                type $P = $crate::linear::LinearPbft;
+                $run
+            }
+        }
+    };
+}
+
 pub mod app;
 pub mod attack;
 pub mod client;
 pub mod committee;
 pub mod crypto;
 pub mod evidence;
+pub mod linear;
 pub mod pbft;
 pub mod protocol;
 pub mod rejection;

@@ -204,20 +204,38 @@ impl Micros {
     }
 }
 
-/// The ordering protocols, by name. What differs between them is behind [`crate::protocol::Protocol`]; the name is
-/// matched on in one place per crate, to choose the type.
+/// The ordering protocols, by name. What differs between them is behind [`crate::protocol::Protocol`];
+/// [`crate::with_protocol!`] chooses the type.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ProtocolName {
     /// Classic PBFT, all to all.
     Pbft,
+    /// Linear PBFT: the primary collects the votes.
+    Linear,
+}
+
+impl ProtocolName {
+    /// Every protocol, in the order in which they were built.
+    pub const ALL: [ProtocolName; 2] = [ProtocolName::Pbft, ProtocolName::Linear];
+
+    /// What it is called on the command line and in files.
+    pub fn name(self) -> &'static str {
+        match self {
+            ProtocolName::Pbft => "pbft",
+            ProtocolName::Linear => "linear",
+        }
+    }
+
+    /// The protocol of this name; `None` if there is none.
+    pub fn parse(text: &str) -> Option<ProtocolName> {
+        Self::ALL.into_iter().find(|protocol| protocol.name() == text)
+    }
 }
 
 impl fmt::Display for ProtocolName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            ProtocolName::Pbft => f.pad("pbft"),
-        }
+        f.pad(self.name())
     }
 }
 

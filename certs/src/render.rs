@@ -59,6 +59,7 @@ fn settings(settings: &Settings) -> String {
         max_timeout_ms,
         status_interval_ms,
         body_wait_ms,
+        fast_path_wait_ms,
         pool_submissions,
         accounts,
         initial_checking,
@@ -78,6 +79,7 @@ view_change_timeout_ms = {view_change_timeout_ms}       # the first view change;
 max_timeout_ms = {max_timeout_ms}              # … up to this
 status_interval_ms = {status_interval_ms}            # how often replicas tell each other where they stand
 body_wait_ms = {body_wait_ms}                  # how long a backup waits for a request's body before it fetches it
+fast_path_wait_ms = {fast_path_wait_ms}             # how long a collector waits for everyone's votes once it has a quorum
 pool_submissions = {pool_submissions}            # submissions that wait before clients are told `busy`
 accounts = {accounts}                   # SmallBank accounts, and what is in each at first
 initial_checking = {initial_checking}

@@ -176,10 +176,8 @@ impl Rate {
 }
 
 fn protocol() -> impl clap::builder::TypedValueParser<Value = ProtocolName> {
-    PossibleValuesParser::new(["pbft"]).map(|name| match name.as_str() {
-        "pbft" => ProtocolName::Pbft,
-        other => unreachable!("clap accepts the listed names only, not {other}"),
-    })
+    PossibleValuesParser::new(ProtocolName::ALL.map(ProtocolName::name))
+        .map(|name| ProtocolName::parse(&name).expect("clap accepts the listed names only"))
 }
 
 /// The highest rate that is accepted: far beyond what a cluster commits, far below what would overflow.
@@ -315,7 +313,7 @@ mod tests {
     fn what_is_refused_says_what_is_expected() {
         for (line, expected) in [
             ("byztop up --replicas 0", "1..=100"),
-            ("byztop up --protocol raft", "[possible values: pbft]"),
+            ("byztop up --protocol raft", "[possible values: pbft, linear]"),
             ("byztop up --durability sync", "needs a store on disk"),
             ("byztop up --json", "--headless"),
             ("byztop up --headless --duration 10", "10s, 500ms or 2m"),

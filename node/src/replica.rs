@@ -12,11 +12,10 @@ use byztop_core::app::Application;
 use byztop_core::app::smallbank::SmallBank;
 use byztop_core::attack::{Byzantine, Forge};
 use byztop_core::crypto::Author;
-use byztop_core::pbft::Pbft;
 use byztop_core::protocol::Protocol;
 use byztop_core::replica::Replica;
 use byztop_core::telemetry::Welcome;
-use byztop_core::types::{ProtocolName, ReplicaId};
+use byztop_core::types::ReplicaId;
 use quinn::Endpoint;
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -47,12 +46,8 @@ pub async fn run_replica(home: &Path, until: impl Future<Output = ()>) -> anyhow
     let (directory, me) = ClusterDirectory::of_home(home)?;
     let settings = &directory.config().settings;
     // The one place of this crate that chooses a protocol and an application.
-    match directory.config().protocol {
-        ProtocolName::Pbft => {
-            let app = SmallBank::new(settings.accounts, settings.initial_checking, settings.initial_savings);
-            run::<Pbft, SmallBank>(directory, me, app, until).await
-        }
-    }
+    let app = SmallBank::new(settings.accounts, settings.initial_checking, settings.initial_savings);
+    byztop_core::with_protocol!(directory.config().protocol, P => run::<P, SmallBank>(directory, me, app, until).await)
 }
 
 async fn run<P: Protocol, A: Application>(

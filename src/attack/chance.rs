@@ -32,10 +32,7 @@ impl Subject {
     /// What an output is about; `None` for what is about its own moment only, such as a status report.
     pub(super) fn of<M: Message>(output: &Output<M>) -> Option<Subject> {
         let (view, place, name) = match output {
-            Output::Send(_, PeerMessage::Protocol(message)) => {
-                let (view, seq) = message.slot()?;
-                (Some(view), Place::Slot(seq), message.name())
-            }
+            Output::Send(_, PeerMessage::Protocol(message)) => return Subject::of_protocol(message),
             Output::Send(_, PeerMessage::Checkpoint(signed)) => (None, Place::Slot(signed.body.seq), "checkpoint"),
             Output::Send(_, PeerMessage::StatePart(part)) => {
                 let (StatePart::LeafDigests { seq, .. } | StatePart::Leaves { seq, .. }) = part;
@@ -45,6 +42,12 @@ impl Subject {
             _ => return None,
         };
         Some(Subject { view, place, name })
+    }
+
+    /// What a protocol's message is about; `None` if it is about no slot.
+    pub(super) fn of_protocol<M: Message>(message: &M) -> Option<Subject> {
+        let (view, seq) = message.slot()?;
+        Some(Subject { view: Some(view), place: Place::Slot(seq), name: message.name() })
     }
 
     /// What a submission is about.

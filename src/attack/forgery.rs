@@ -1,4 +1,5 @@
-//! `forge-view-change` and `forge-new-view`: false reasons for a view, and false beginnings of one.
+//! `forge-view-change`, `forge-new-view` and `forge-certificate`: false reasons for a view, false beginnings of one, and
+//! quorums that there never were.
 
 use rand::RngExt as _;
 
@@ -6,7 +7,7 @@ use super::chance::Subject;
 use super::forge::Forge;
 use super::voice::Voice;
 use crate::protocol::{Recipients, Status};
-use crate::replica::{Output, PeerMessage};
+use crate::replica::{Input, Output, PeerMessage};
 use crate::types::{Micros, ReplicaId, View};
 
 /// How often a view is asked for without a reason.
@@ -22,7 +23,24 @@ enum Plan {
     Half,
 }
 
+/// The message of a peer, and what it is about: what a quorum may be made of.
+pub(super) fn vote_in<M: Forge>(input: &Input<M>) -> Option<(&M, Subject)> {
+    match input {
+        Input::Peer(_, message) => match message.get() {
+            PeerMessage::Protocol(vote) => Some((vote, Subject::of_protocol(vote)?)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 impl Voice {
+    /// A certificate for everyone, made of one vote.
+    pub(super) fn forge_certificate<M: Forge>(&self, vote: &M, subject: &Subject) -> Option<Output<M>> {
+        let forged = vote.inflate(self.committee, &mut self.dice("forge-certificate", subject))?;
+        Some(Output::Send(Recipients::All, PeerMessage::Protocol(forged)))
+    }
+
     /// Whoever gets a view change gets a history of its own, true now and then.
     pub(super) fn forge_view_change<M: Forge>(&self, outputs: Vec<Output<M>>, subject: &Subject) -> Vec<Output<M>> {
         self.tell(outputs, |message, hearer| {

@@ -33,7 +33,7 @@ use std::collections::VecDeque;
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
-pub use forge::{Forge, Shift, message_names};
+pub use forge::{Forge, Shift, message_names, message_names_of};
 pub use language::{Attack, Directive, EquivocationForm, ParseError, Trigger, Usage, parse};
 
 use self::active::Active;
@@ -93,7 +93,11 @@ where
             self.act(now, outputs);
             return self.set_alarm(outputs);
         }
-        if self.attacks.is_empty() || self.lets_in(now, &input) {
+        if self.attacks.is_empty() {
+            return self.live(now, input, outputs);
+        }
+        self.forge_certificate(now, &input, outputs);
+        if self.lets_in(now, &input) {
             self.live(now, input, outputs);
         }
     }
@@ -107,8 +111,12 @@ where
             for mut output in wanted.drain(..) {
                 if let Output::Send(to, message) = &mut output {
                     message.fill_signatures(&self.voice.signer);
-                    if *to == Recipients::All {
+                    let is_to_itself = *to == Recipients::One(self.voice.me);
+                    if is_to_itself || *to == Recipients::All {
                         inputs.push_back(Input::Peer(self.voice.me, Verified::own(message.clone())));
+                    }
+                    if is_to_itself {
+                        continue;
                     }
                 }
                 if self.attacks.is_empty() {
@@ -244,6 +252,20 @@ where
         true
     }
 
+    /// Makes a quorum out of one vote.
+    fn forge_certificate(&mut self, now: Time, input: &Input<P::Message>, outputs: &mut Outputs<P>) {
+        if !self.is_set(|attack| *attack == Attack::ForgeCertificate) {
+            return;
+        }
+        let Some((vote, subject)) = forgery::vote_in(input) else { return };
+        let attacks = self.triggered(now, Some(subject));
+        if attacks.contains(&Attack::ForgeCertificate)
+            && let Some(forged) = self.voice.forge_certificate(vote, &subject)
+        {
+            self.let_out(now, &attacks, vec![forged], outputs);
+        }
+    }
+
     /// What an output turns into under the attacks whose triggers hold.
     fn corrupt(&mut self, now: Time, output: Output<P::Message>, outputs: &mut Outputs<P>) {
         // What a replica does with itself is nobody else's business.
@@ -300,7 +322,13 @@ where
                 Attack::Dark(victims) => {
                     wanted = self.voice.tell(wanted, |_, hearer| victims.contains(hearer).then(Vec::new));
                 }
-                Attack::Withhold(message) => wanted.retain(|output| name_of(output) != Some(*message)),
+                Attack::Withhold { message, victims } if victims.is_empty() => {
+                    wanted.retain(|output| name_of(output) != Some(*message));
+                }
+                Attack::Withhold { message, victims } => {
+                    let is_withheld = |told: &str, hearer| told == *message && victims.contains(hearer);
+                    wanted = self.voice.tell(wanted, |told, hearer| is_withheld(told.name(), hearer).then(Vec::new));
+                }
                 Attack::Time(span) => delay = Some(*span),
                 _ => {}
             }

@@ -93,6 +93,7 @@ impl Statement {
         };
         let protocol = match realm.protocol {
             ProtocolName::Pbft => 1u8,
+            ProtocolName::Linear => 2,
         };
         let mut bytes = [0; 109];
         let mut at = 0;

@@ -11,6 +11,7 @@
 mod normal;
 mod set_o;
 
+pub use self::normal::Nothing;
 use crate::protocol::Certificate;
 use crate::views;
 use crate::views::message::PreparedCertificate;

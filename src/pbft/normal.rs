@@ -60,7 +60,7 @@ impl Form for Classic {
         match count {}
     }
 
-    fn show(slot: &Slot<Self>) -> Option<PreparedCertificate> {
+    fn show(_: &Views<Self>, _: SeqNum, slot: &Slot<Self>) -> Option<PreparedCertificate> {
         slot.prepared.clone()
     }
 

@@ -24,12 +24,14 @@ pub enum Event {
         /// Which slot.
         seq: SeqNum,
     },
-    /// A quorum has committed the slot.
+    /// The slot is decided.
     Committed {
         /// In which view.
         view: View,
         /// Which slot.
         seq: SeqNum,
+        /// Whether a phase was left out, as all replicas voted at once.
+        is_fast: bool,
     },
     /// The slot's submissions were executed.
     Executed {
@@ -166,7 +168,9 @@ impl std::fmt::Display for Event {
         match self {
             Event::PrePrepared { view, seq, digest } => write!(f, "pre-prepared v{view} s{seq} {}", digest.short()),
             Event::Prepared { view, seq } => write!(f, "prepared v{view} s{seq}"),
-            Event::Committed { view, seq } => write!(f, "committed v{view} s{seq}"),
+            Event::Committed { view, seq, is_fast } => {
+                write!(f, "committed v{view} s{seq}{}", if *is_fast { " on the fast path" } else { "" })
+            }
             Event::Executed { seq, submissions, .. } => write!(f, "executed s{seq}, ran {submissions}"),
             Event::Asked { from } => write!(f, "asks for s{from} and on"),
             Event::ViewChangeAsked { view, why } => write!(f, "asks for v{view}: {why}"),

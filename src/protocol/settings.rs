@@ -30,6 +30,9 @@ pub struct Settings {
     pub status_interval_ms: u64,
     /// How long a backup waits for a body to come by itself before it fetches it.
     pub body_wait_ms: u64,
+    /// How long a collector waits for the votes of all once it has a quorum: longer than the votes of healthy replicas lie
+    /// apart, and much shorter than a slot may take. 0 means that it never waits. Protocols without one ignore it.
+    pub fast_path_wait_ms: u64,
     /// How many submissions wait in a replica's pool before it answers *busy*.
     pub pool_submissions: usize,
     /// How many SmallBank accounts there are.
@@ -53,6 +56,7 @@ impl Default for Settings {
             max_timeout_ms: 30_000,
             status_interval_ms: 100,
             body_wait_ms: 10,
+            fast_path_wait_ms: 20,
             pool_submissions: 8192,
             accounts: 10_000,
             initial_checking: 10_000,
@@ -100,6 +104,7 @@ impl Settings {
         in_range("max_timeout_ms", self.max_timeout_ms, 10, 3_600_000)?;
         in_range("status_interval_ms", self.status_interval_ms, 1, 60_000)?;
         in_range("body_wait_ms", self.body_wait_ms, 0, self.request_timeout_ms)?;
+        in_range("fast_path_wait_ms", self.fast_path_wait_ms, 0, self.request_timeout_ms)?;
         in_range("pool_submissions", self.pool_submissions as u64, 1, 1 << 20)?;
         in_range("accounts", u64::from(self.accounts), 1, 1_000_000)?;
         let balance = |parameter, found: i64| in_range(parameter, found.max(-1) as u64, 0, 1 << 40);
@@ -110,6 +115,11 @@ impl Settings {
     /// [`Settings::request_timeout_ms`] as a span.
     pub fn request_timeout(&self) -> Micros {
         Micros::from_millis(self.request_timeout_ms)
+    }
+
+    /// [`Settings::fast_path_wait_ms`] as a span.
+    pub fn fast_path_wait(&self) -> Micros {
+        Micros::from_millis(self.fast_path_wait_ms)
     }
 
     /// [`Settings::status_interval_ms`] as a span.

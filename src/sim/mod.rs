@@ -37,8 +37,7 @@ pub use shrink::shrink;
 pub use simulation::Simulation;
 pub use text::ScheduleError;
 
-use crate::pbft::Pbft;
-use crate::types::{ProtocolName, Time};
+use crate::types::Time;
 
 /// What a run has shown.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -83,9 +82,7 @@ impl std::fmt::Display for Violation {
 
 /// Runs a schedule to its end.
 pub fn run(schedule: &Schedule) -> Report {
-    match schedule.protocol {
-        ProtocolName::Pbft => run_with::<Pbft>(schedule),
-    }
+    with_protocol!(schedule.protocol, P => run_with::<P>(schedule))
 }
 
 fn run_with<P: crate::protocol::Protocol>(schedule: &Schedule) -> Report

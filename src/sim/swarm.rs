@@ -35,8 +35,12 @@ impl Schedule {
     /// If no committee has so many members.
     pub fn of_seed_with(protocol: ProtocolName, seed: u64, replicas: usize) -> Schedule {
         let committee = Committee::new(replicas).expect("a size that a committee can have");
-        let mut swarm = Swarm { dice: Dice::new([seed, 2, 0, 0]), committee, end: Time(0), actions: Vec::new() };
-        let settings = swarm.settings();
+        let mut swarm =
+            Swarm { dice: Dice::new([seed, 2, 0, 0]), protocol, committee, end: Time(0), actions: Vec::new() };
+        let mut settings = swarm.settings();
+        // Of its own, so that other protocols meet the same fate under the same seed.
+        let mut own = Dice::new([seed, 3, 0, 0]);
+        settings.fast_path_wait_ms = if own.per_mille(800) { own.between(1, 30) } else { 0 };
         swarm.end = Time(swarm.dice.between(1_500_000, 5_000_000));
         swarm.weather();
         swarm.partitions();
@@ -56,6 +60,7 @@ impl Schedule {
 /// A schedule in the making.
 struct Swarm {
     dice: Dice,
+    protocol: ProtocolName,
     committee: Committee,
     /// When the safety phase ends.
     end: Time,
@@ -78,6 +83,7 @@ impl Swarm {
             max_timeout_ms: dice.between(1000, 4000),
             status_interval_ms: dice.between(80, 300),
             body_wait_ms: dice.between(0, 20),
+            fast_path_wait_ms: 0,
             pool_submissions: if dice.per_mille(100) { dice.between(1, 8) as usize } else { 8192 },
             accounts: dice.between(2, 12) as u32,
             initial_checking: dice.between(0, 200) as i64,
@@ -341,7 +347,7 @@ impl Swarm {
         let victims = if a == b || self.dice.per_mille(500) { a.to_string() } else { format!("{a}, {b}") };
         let delay = self.dice.between(1, 600);
         let (client, rate) = (ClientId(self.dice.below(u64::from(HONEST_CLIENTS)) as u16), self.dice.between(1, 200));
-        let message = self.dice.pick(&attack::message_names());
+        let message = self.dice.pick(&attack::message_names_of(self.protocol));
         let forms = [
             "sign".to_string(),
             "crash".to_string(),

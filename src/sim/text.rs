@@ -35,7 +35,7 @@ pub struct ScheduleError {
 }
 
 /// The settings that a schedule can set, by name.
-const SETTINGS: [(&str, Accessor); 14] = [
+const SETTINGS: [(&str, Accessor); 15] = [
     ("checkpoint_interval_slots", |s| Field::U64(&mut s.checkpoint_interval_slots)),
     ("window_slots", |s| Field::U64(&mut s.window_slots)),
     ("depth_slots", |s| Field::U64(&mut s.depth_slots)),
@@ -46,6 +46,7 @@ const SETTINGS: [(&str, Accessor); 14] = [
     ("max_timeout_ms", |s| Field::U64(&mut s.max_timeout_ms)),
     ("status_interval_ms", |s| Field::U64(&mut s.status_interval_ms)),
     ("body_wait_ms", |s| Field::U64(&mut s.body_wait_ms)),
+    ("fast_path_wait_ms", |s| Field::U64(&mut s.fast_path_wait_ms)),
     ("pool_submissions", |s| Field::Usize(&mut s.pool_submissions)),
     ("accounts", |s| Field::U32(&mut s.accounts)),
     ("initial_checking", |s| Field::I64(&mut s.initial_checking)),
@@ -176,10 +177,9 @@ impl Schedule {
         let (word, rest) = split(line);
         match word {
             "protocol" => {
-                self.protocol = match rest {
-                    "pbft" => ProtocolName::Pbft,
-                    _ => return Err(format!("no protocol is called {rest}; there is pbft")),
-                };
+                let names = ProtocolName::ALL.map(ProtocolName::name).join(", ");
+                let unknown = || format!("no protocol is called {rest}; there are {names}");
+                self.protocol = ProtocolName::parse(rest).ok_or_else(unknown)?;
             }
             "seed" => self.seed = number(rest, "a seed")?,
             "replicas" => {
@@ -372,7 +372,7 @@ mod tests {
     #[test]
     fn errors_say_where_and_what_would_be_right() {
         let cases = [
-            ("protocol raft", 1, "there is pbft"),
+            ("protocol raft", 1, "there are pbft, linear"),
             ("\nat 5 calm", 2, "250us"),
             ("at 5ms rain", 1, "weather, cut"),
             ("at 5ms attack n1 smile", 1, "column 1"),

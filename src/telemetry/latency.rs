@@ -162,7 +162,7 @@ mod tests {
         let steps = [
             (130, pre_prepared(0), Some((0, Micros(30)))),
             (150, Event::Prepared { view, seq: SEQ }, Some((1, Micros(20)))),
-            (190, Event::Committed { view, seq: SEQ }, Some((2, Micros(40)))),
+            (190, Event::Committed { view, seq: SEQ, is_fast: false }, Some((2, Micros(40)))),
             (191, executed(SEQ), Some((3, Micros(1)))),
         ];
         for (at, event, expected) in steps {
@@ -178,7 +178,7 @@ mod tests {
         times.on_arrival(Time(20), View(1), SEQ);
         times.on_arrival(Time(25), View(1), SEQ);
         assert_eq!(times.on_event(Time(30), &pre_prepared(1)), Some((0, Micros(10))), "the first of view 1");
-        let committed = Event::Committed { view: View(1), seq: SEQ };
+        let committed = Event::Committed { view: View(1), seq: SEQ, is_fast: false };
         assert_eq!(times.on_event(Time(90), &committed), Some((2, Micros(60))), "certified without our own prepare");
     }
 

@@ -19,7 +19,7 @@ const MAX_BATCHES_SUBMISSIONS: usize = 32 << 10;
 
 impl<F: Form> Views<F> {
     /// Asks whoever voted for a decided batch for its content.
-    pub(super) fn fetch_batch(&self, cx: &mut Cx<'_, F>, digest: Digest, voters: ReplicaSet) {
+    pub(crate) fn fetch_batch(&self, cx: &mut Cx<'_, F>, digest: Digest, voters: ReplicaSet) {
         for voter in voters.iter().filter(|voter| *voter != self.me).take(self.committee.weak_quorum()) {
             cx.send(Recipients::One(voter), Message::FetchBatches(vec![digest]));
         }

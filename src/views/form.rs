@@ -59,8 +59,9 @@ pub trait Form: Default + Clone + Eq + Debug + Send + Sync + 'static {
     /// A view has been entered.
     fn on_view_entered(&mut self) {}
 
-    /// What a VIEW-CHANGE shows of a slot; nothing if the next view need not know of it.
-    fn show(slot: &Slot<Self>) -> Option<Self::Shown>;
+    /// What a VIEW-CHANGE shows of a slot; nothing if the next view need not know of it. Blanks in it are signed on the way
+    /// out.
+    fn show(views: &Views<Self>, seq: SeqNum, slot: &Slot<Self>) -> Option<Self::Shown>;
 
     /// What the view changes of a quorum force on a slot, `shown` being what they show of it. `None` if nothing was decided
     /// there in an earlier view, whatever was proposed.
@@ -111,6 +112,11 @@ pub trait Decision: Evidence {
 
     /// Whose votes decided it.
     fn voters(&self) -> ReplicaSet;
+
+    /// Whether a phase was left out.
+    fn is_fast(&self) -> bool {
+        false
+    }
 
     /// Whether it proves that.
     ///

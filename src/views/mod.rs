@@ -54,7 +54,7 @@ pub struct Views<F: Form> {
     watermarks: Watermarks,
     /// The proof of the low watermark.
     stable: CheckpointCertificate,
-    executed: SeqNum,
+    pub(crate) executed: SeqNum,
     /// As primary: the next slot to assign.
     next_seq: SeqNum,
     pub(crate) log: Log<F>,

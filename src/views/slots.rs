@@ -146,7 +146,7 @@ impl<F: Form> Views<F> {
     ///
     /// [`Rejection::BehindWindow`] at or below the stable checkpoint, where it is merely late,
     /// [`Rejection::AheadOfWindow`] where honest replicas may be already, [`Rejection::OutsideWatermarks`] beyond.
-    fn check_slot(&self, seq: SeqNum) -> Result<(), Rejection> {
+    pub(crate) fn check_slot(&self, seq: SeqNum) -> Result<(), Rejection> {
         let high = self.watermarks.high();
         if self.watermarks.contain(seq) {
             Ok(())
@@ -198,8 +198,9 @@ impl<F: Form> Views<F> {
     /// A slot is decided, by votes or by a proof that somebody showed.
     pub(crate) fn on_decided(&mut self, cx: &mut Cx<'_, F>, decision: F::Decision) {
         let (view, seq, digest, voters) = (decision.view(), decision.seq(), decision.digest(), decision.voters());
+        let is_fast = decision.is_fast();
         self.log.slot_mut(seq).decision = Some(decision);
-        cx.note(Event::Committed { view, seq });
+        cx.note(Event::Committed { view, seq, is_fast });
         if self.log.batch(digest).is_none() {
             self.fetch_batch(cx, digest, voters);
         }

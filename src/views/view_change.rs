@@ -19,7 +19,7 @@ impl<F: Form> Views<F> {
         self.phase = Phase::Changing { target: view, is_timed: false };
         cx.emit(Output::CancelTimer(Timer::ViewChange));
         cx.note(Event::ViewChangeAsked { view, why });
-        let shown = self.log.after(self.watermarks.low()).filter_map(|(_, slot)| F::show(slot)).collect();
+        let shown = self.log.after(self.watermarks.low()).filter_map(|(seq, slot)| F::show(self, seq, slot)).collect();
         let body = ViewChange { view, replica: self.me, stable: self.stable.clone(), shown };
         cx.send(Recipients::All, Message::ViewChange(Signed::unsigned(body)));
     }

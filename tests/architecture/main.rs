@@ -16,13 +16,16 @@ const TYPES: &[&str] = &["types", "rejection", "wire"];
 const BASE: &[&str] = &["types", "rejection", "wire", "committee", "crypto"];
 
 /// The ordering protocols: one folder each, and none knows another.
-const PROTOCOLS: &[&str] = &["pbft"];
+const PROTOCOLS: &[&str] = &["pbft", "linear"];
 
 /// The protocols' messages, and nothing else of them.
-const MESSAGES: &[&str] = &["pbft::Message"];
+const MESSAGES: &[&str] = &["pbft::Message", "linear::Message"];
 
 /// What attacks forge: the messages that forms of one protocol share, and what follows from them.
 const SHARED_MESSAGES: &[&str] = &["views::form", "views::message", "views::new_view"];
+
+/// What of those messages depends on the form.
+const FORMS: &[&str] = &["pbft::Classic", "pbft::normal::Nothing", "linear::Linear", "linear::counts"];
 
 /// What each module of byztop-core may import: a module, or one item of it. Protocols have the row `protocols`.
 /// `*` may import all of the crate. A module without a row is a violation: its author says where it belongs.
@@ -40,7 +43,7 @@ const MAY_IMPORT: &[(&str, &[&[&str]])] = &[
     ("telemetry", &[TYPES, &["protocol"]]),
     ("evidence", &[BASE, &["protocol"], MESSAGES]),
     ("replica", &[BASE, &["protocol", "app", "evidence", "telemetry"]]),
-    ("attack", &[BASE, &["protocol", "replica", "app::Application"], SHARED_MESSAGES, MESSAGES]),
+    ("attack", &[BASE, &["protocol", "replica", "app::Application"], SHARED_MESSAGES, FORMS, MESSAGES]),
     ("client", &[BASE, &["replica"]]),
     ("workload", &[TYPES, &["app"]]),
     ("scenario", &[BASE, &["app", "attack", "evidence", "workload"]]),

@@ -333,7 +333,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
         (view(), seq(), digest()).prop_map(|(view, seq, digest)| Event::PrePrepared { view, seq, digest }),
         (view(), seq()).prop_map(|(view, seq)| Event::Prepared { view, seq }),
-        (view(), seq()).prop_map(|(view, seq)| Event::Committed { view, seq }),
+        (view(), seq(), any::<bool>()).prop_map(|(view, seq, is_fast)| Event::Committed { view, seq, is_fast }),
         (seq(), any::<u32>(), any::<u32>()).prop_map(|(seq, submissions, operations)| Event::Executed {
             seq,
             submissions,

@@ -208,7 +208,9 @@ fn event(names: &Names, event: &Event) -> String {
     match event {
         Event::PrePrepared { view, seq, digest } => format!("pre-prepared v{view} s{seq} {}", names.name(*digest)),
         Event::Prepared { view, seq } => format!("prepared v{view} s{seq}"),
-        Event::Committed { view, seq } => format!("committed v{view} s{seq}"),
+        Event::Committed { view, seq, is_fast } => {
+            format!("committed v{view} s{seq}{}", if *is_fast { " fast" } else { "" })
+        }
         Event::Executed { seq, submissions, operations } => {
             format!("executed s{seq}: {submissions} submissions, {operations} operations")
         }

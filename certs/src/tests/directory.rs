@@ -43,6 +43,7 @@ fn what_is_written_is_read_back() {
         max_timeout_ms: 9001,
         status_interval_ms: 31,
         body_wait_ms: 7,
+        fast_path_wait_ms: 9,
         pool_submissions: 99,
         accounts: 10,
         initial_checking: 11,

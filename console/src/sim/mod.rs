@@ -131,7 +131,8 @@ impl Seeds {
     fn replay(&self, seed: u64) -> String {
         // What is the default need not be typed.
         let protocol = match self.protocol {
-            ProtocolName::Pbft => "",
+            ProtocolName::Pbft => String::new(),
+            other => format!(" --protocol {other}"),
         };
         let replicas = self.replicas.map_or(String::new(), |replicas| format!(" --replicas {replicas}"));
         format!("byztop sim{protocol} --seed {seed}{replicas}")

@@ -5,10 +5,9 @@ use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
 
 use byztop_core::attack::Forge;
-use byztop_core::pbft::Pbft;
 use byztop_core::protocol::Protocol;
 use byztop_core::sim::{Coverage, Report, Schedule, Simulation, Violation};
-use byztop_core::types::{ProtocolName, Time};
+use byztop_core::types::Time;
 
 /// The invariant that a panic breaks.
 pub(super) const NO_PANIC: &str = "no panic";
@@ -31,9 +30,7 @@ pub(super) fn quiet_panics() {
 
 /// Runs a schedule to its end.
 pub(super) fn run(schedule: &Schedule, listener: Option<Listener<'_>>) -> Report {
-    match schedule.protocol {
-        ProtocolName::Pbft => run_with::<Pbft>(schedule, listener),
-    }
+    byztop_core::with_protocol!(schedule.protocol, P => run_with::<P>(schedule, listener))
 }
 
 fn run_with<P: Protocol>(schedule: &Schedule, mut listener: Option<Listener<'_>>) -> Report
@@ -76,6 +73,8 @@ fn panicked(step: u64, at: Time, payload: &(dyn Any + Send), is_beyond_budget: b
 
 #[cfg(test)]
 mod tests {
+    use byztop_core::types::ProtocolName;
+
     use super::*;
 
     #[test]

@@ -10,11 +10,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use byztop_core::attack::{self, Directive, Forge};
-use byztop_core::pbft::Pbft;
 use byztop_core::protocol::Protocol;
 use byztop_core::sim::{Action, Schedule};
 use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest};
-use byztop_core::types::{Micros, ProtocolName, ReplicaId, Time};
+use byztop_core::types::{Micros, ReplicaId, Time};
 use tokio::sync::mpsc;
 
 use super::Scenario;
@@ -40,9 +39,7 @@ const TELL: Duration = Duration::from_millis(100);
 ///
 /// If the terminal can not be used, or the simulation fails.
 pub(super) fn show(scenario: Scenario) -> anyhow::Result<bool> {
-    match scenario.schedule.protocol {
-        ProtocolName::Pbft => show_with::<Pbft>(scenario),
-    }
+    byztop_core::with_protocol!(scenario.schedule.protocol, P => show_with::<P>(scenario))
 }
 
 fn show_with<P: Protocol>(scenario: Scenario) -> anyhow::Result<bool>
@@ -320,7 +317,9 @@ where
 mod tests {
     use std::sync::mpsc::Receiver;
 
+    use byztop_core::pbft::Pbft;
     use byztop_core::telemetry::Frame;
+    use byztop_core::types::ProtocolName;
 
     use super::*;
     use crate::sim::Seeds;

@@ -154,7 +154,7 @@ fn mistakes_are_refused_with_their_place() {
     refused(&["--seeds", "5"], "--seed 5");
     refused(&["--seeds", "a..b"], "two numbers such as 0..200");
     refused(&[], "--seeds <A..B>|--seed <N>|--scenario <FILE>");
-    refused(&["--seed", "7", "--protocol", "raft"], "possible values: pbft");
+    refused(&["--seed", "7", "--protocol", "raft"], "possible values: pbft, linear");
     refused(&["--seed", "7", "--watch"], "not a terminal");
     refused(&["--scenario", "nowhere.txt"], "nowhere.txt: No such file");
     std::fs::write(scratch.path().join("wrong.txt"), "seed 1\nat 5ms rain\n").unwrap();

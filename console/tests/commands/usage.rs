@@ -16,7 +16,7 @@ fn refused(arguments: &[&str], expected: &[&str]) {
 fn bad_values_say_what_is_expected() {
     refused(&["up", "--replicas", "101"], &["--replicas", "1..=100"]);
     refused(&["up", "--bundle", "0"], &["--bundle", "1..=256"]);
-    refused(&["up", "--protocol", "paxos"], &["paxos", "possible values: pbft"]);
+    refused(&["up", "--protocol", "paxos"], &["paxos", "possible values: pbft, linear"]);
     refused(&["up", "--rate", "lots"], &["operations per second", "`max`"]);
     refused(&["up", "--durability", "os"], &["needs a store on disk", "use `memory`"]);
     refused(&["up", "--headless", "--duration", "10"], &["a number and a unit", "10s"]);

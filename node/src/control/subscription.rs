@@ -135,7 +135,9 @@ mod tests {
         for tick in 0..100 {
             let (view, seq) = (View(0), SeqNum(tick));
             recorder.note(Time(tick), Time(tick), Event::Healed, Some(&mut console.notebook));
-            for (now, event) in [(7, Event::Prepared { view, seq }), (12, Event::Committed { view, seq })] {
+            for (now, event) in
+                [(7, Event::Prepared { view, seq }), (12, Event::Committed { view, seq, is_fast: false })]
+            {
                 recorder.note(Time(now), Time(now), event, Some(&mut console.notebook));
             }
             console.send_frame(Time(tick * 10_000), &glimpse(Time(tick * 10_000)), |_| None);

@@ -1,14 +1,18 @@
 //! What an attacker can make of a protocol's messages with its own key: one file per family of protocols, and
 //! the only places where the attack layer knows one.
 
+mod linear;
+mod pbft;
 mod views;
+
+use std::collections::BTreeSet;
 
 use super::chance::Dice;
 use super::language::EquivocationForm;
 use crate::committee::Committee;
 use crate::crypto::Signer;
-use crate::protocol::{Message, Status};
-use crate::types::{ReplicaId, View};
+use crate::protocol::{Message, Protocol, Status};
+use crate::types::{ProtocolName, ReplicaId, View};
 
 /// A protocol's messages, as their sender would forge them. What comes of it is unsigned where the sender signs, and
 /// everything else in it is authentic: it is refused for what it says, if at all, and not for how it is signed.
@@ -40,6 +44,10 @@ pub trait Forge: Message {
     /// not the signer's own beginning of a view.
     fn forge_new_view(&self, committee: Committee, dice: &mut Dice, signer: &Signer) -> Option<Self>;
 
+    /// A quorum's certificate of which all but this vote is missing or made up; `None` where nobody counts for others, or
+    /// for what is no vote.
+    fn inflate(&self, committee: Committee, dice: &mut Dice) -> Option<Self>;
+
     /// Something that looks like a message and helps nobody.
     fn make_up(me: ReplicaId, committee: Committee, status: &Status, dice: &mut Dice) -> Self;
 }
@@ -62,6 +70,17 @@ const COMMON: [&str; 8] = ["request", "fetch", "bodies", "checkpoint", "state-re
 
 /// What every message is called that a replica can send, under whatever protocol: what can be withheld.
 pub fn message_names() -> Vec<&'static str> {
-    let protocols = [<crate::pbft::Message as Forge>::NAMES];
-    protocols.into_iter().flatten().copied().chain(COMMON).collect()
+    let mut names: Vec<&str> = Vec::new();
+    for protocol in ProtocolName::ALL {
+        names.extend(message_names_of(protocol).into_iter().filter(|name| !COMMON.contains(name)));
+    }
+    let mut known = BTreeSet::new();
+    names.retain(|name| known.insert(*name));
+    names.into_iter().chain(COMMON).collect()
+}
+
+/// What the messages are called that a replica of one protocol can send.
+pub fn message_names_of(protocol: ProtocolName) -> Vec<&'static str> {
+    let own = with_protocol!(protocol, P => <<P as Protocol>::Message as Forge>::NAMES);
+    own.iter().copied().chain(COMMON).collect()
 }

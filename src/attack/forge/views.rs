@@ -15,7 +15,16 @@ use crate::views::message::{
 };
 use crate::views::new_view;
 
-impl<F: Form> Forge for Message<F> {
+/// What of a forgery depends on the form.
+pub(super) trait ForgeForm: Form {
+    /// A certificate made of one PREPARE.
+    fn inflate_prepare(prepare: &Signed<Prepare>, committee: Committee, dice: &mut Dice) -> Option<Self::Count>;
+
+    /// A certificate made of one COMMIT.
+    fn inflate_commit(commit: &Signed<Commit>, committee: Committee, dice: &mut Dice) -> Option<Self::Count>;
+}
+
+impl<F: ForgeForm> Forge for Message<F> {
     const NAMES: &'static [&'static str] = F::MESSAGES;
 
     fn equivocate(&self, form: EquivocationForm) -> Option<Self> {
@@ -114,6 +123,15 @@ impl<F: Form> Forge for Message<F> {
         }
         body.forced.iter_mut().for_each(|entry| entry.signature = Signature::BLANK);
         Some(Message::NewView(Signed::unsigned(body)))
+    }
+
+    fn inflate(&self, committee: Committee, dice: &mut Dice) -> Option<Self> {
+        let count = match self {
+            Message::Prepare(prepare) => F::inflate_prepare(prepare, committee, dice)?,
+            Message::Commit(commit) => F::inflate_commit(commit, committee, dice)?,
+            _ => return None,
+        };
+        Some(Message::Count(count))
     }
 
     fn make_up(me: ReplicaId, committee: Committee, status: &Status, dice: &mut Dice) -> Self {

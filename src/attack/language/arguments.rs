@@ -34,7 +34,12 @@ impl<'a> Parser<'a> {
                 Ok(Attack::Equivocation { victims, form: self.equivocation_form(arguments)? })
             }
             "censor" => self.clients(name, arguments).map(Attack::Censor),
-            "withhold" => self.message(name, arguments).map(Attack::Withhold),
+            "withhold" => {
+                let message = self.message(name, arguments)?;
+                let victims =
+                    if arguments.len() > 1 { self.victims(name, &arguments[1..])? } else { ReplicaSet::default() };
+                Ok(Attack::Withhold { message, victims })
+            }
             "flood" => {
                 let messages_per_s = match self.only(arguments, "a rate", "flood(1000/s)")? {
                     Some(rate) => self.rate(rate)?,
@@ -118,7 +123,10 @@ impl<'a> Parser<'a> {
     }
 
     fn message(&self, name: Word<'a>, arguments: &[Argument<'a>]) -> Result<&'static str, ParseError> {
-        let Some(word) = self.only(arguments, "one kind of message", "withhold(commit)")? else {
+        if let Some(Argument { key: Some(key), .. }) = arguments.iter().find(|argument| argument.key.is_some()) {
+            return Err(self.error_at(key.at, format!("`withhold` has no `{}`: write withhold(commit, n6)", key.text)));
+        }
+        let Some(Argument { value: word, .. }) = arguments.first() else {
             let names = message_names().join(", ");
             return Err(self.missing(name, format!("`withhold` needs a kind of message (there are {names})")));
         };
@@ -162,6 +170,7 @@ fn bare(name: &str) -> Option<Attack> {
         "replay" => Attack::Replay,
         "forge-view-change" => Attack::ForgeViewChange,
         "forge-new-view" => Attack::ForgeNewView,
+        "forge-certificate" => Attack::ForgeCertificate,
         "lie-checkpoint" => Attack::LieCheckpoint,
         "lie-state" => Attack::LieState,
         "lie-reply" => Attack::LieReply,

@@ -45,7 +45,12 @@ pub enum Attack {
     /// As primary, it never proposes what these clients submit; at least one.
     Censor(BTreeSet<ClientId>),
     /// It takes part except in one kind of message: never sends what has this name.
-    Withhold(&'static str),
+    Withhold {
+        /// What it is called.
+        message: &'static str,
+        /// Who does not get it; empty if nobody does.
+        victims: ReplicaSet,
+    },
     /// It sends old messages again, among the current ones.
     Replay,
     /// It sends everyone so many made-up messages a second; from 1 to [`Attack::MAX_FLOOD_PER_S`].
@@ -62,6 +67,8 @@ pub enum Attack {
     ForgeViewChange,
     /// As primary of a new view, it begins it with what the view changes do not force.
     ForgeNewView,
+    /// As collector, it tells of votes that it did not get.
+    ForgeCertificate,
     /// It signs states that it does not have.
     LieCheckpoint,
     /// It gives wrong parts of the state to whoever fetches it.
@@ -93,12 +100,13 @@ impl Attack {
             Attack::Dark(_) => "dark",
             Attack::Equivocation { .. } => "equivocation",
             Attack::Censor(_) => "censor",
-            Attack::Withhold(_) => "withhold",
+            Attack::Withhold { .. } => "withhold",
             Attack::Replay => "replay",
             Attack::Flood { .. } => "flood",
             Attack::Mutate { .. } => "mutate",
             Attack::ForgeViewChange => "forge-view-change",
             Attack::ForgeNewView => "forge-new-view",
+            Attack::ForgeCertificate => "forge-certificate",
             Attack::LieCheckpoint => "lie-checkpoint",
             Attack::LieState => "lie-state",
             Attack::LieReply => "lie-reply",
@@ -108,7 +116,7 @@ impl Attack {
     /// The replicas that it is aimed at; empty if it is aimed at all.
     pub fn victims(&self) -> ReplicaSet {
         match self {
-            Attack::Dark(victims) | Attack::Equivocation { victims, .. } => *victims,
+            Attack::Dark(victims) | Attack::Equivocation { victims, .. } | Attack::Withhold { victims, .. } => *victims,
             _ => ReplicaSet::default(),
         }
     }
@@ -198,7 +206,7 @@ pub struct Usage {
     pub description: &'static str,
 }
 
-const ATTACKS: [Usage; 15] = [
+const ATTACKS: [Usage; 16] = [
     Usage { name: "sign", form: "sign", description: "everything it sends bears an invalid signature" },
     Usage { name: "crash", form: "crash", description: "sends nothing to anyone, but listens" },
     Usage { name: "time", form: "time(500ms)", description: "delays everything it sends" },
@@ -212,7 +220,7 @@ const ATTACKS: [Usage; 15] = [
     Usage {
         name: "withhold",
         form: "withhold(commit)",
-        description: "takes part, but never sends this kind of message",
+        description: "takes part, but never sends this kind of message, or not to those named after it",
     },
     Usage { name: "replay", form: "replay", description: "sends old messages again, among the current ones" },
     Usage { name: "flood", form: "flood(1000/s)", description: "sends everyone so many made-up messages" },
@@ -223,6 +231,11 @@ const ATTACKS: [Usage; 15] = [
         description: "asks for views without reason, with false histories",
     },
     Usage { name: "forge-new-view", form: "forge-new-view", description: "begins its views with what nothing forces" },
+    Usage {
+        name: "forge-certificate",
+        form: "forge-certificate",
+        description: "as collector, tells of quorums that it did not get",
+    },
     Usage { name: "lie-checkpoint", form: "lie-checkpoint", description: "signs states that it does not have" },
     Usage { name: "lie-state", form: "lie-state", description: "gives wrong parts of the state to whoever fetches it" },
     Usage { name: "lie-reply", form: "lie-reply", description: "gives clients wrong answers" },
@@ -241,7 +254,7 @@ impl fmt::Display for Attack {
         f.write_str(self.name())?;
         match self {
             Attack::Sign | Attack::Crash | Attack::Replay => Ok(()),
-            Attack::ForgeViewChange | Attack::ForgeNewView => Ok(()),
+            Attack::ForgeViewChange | Attack::ForgeNewView | Attack::ForgeCertificate => Ok(()),
             Attack::LieCheckpoint | Attack::LieState | Attack::LieReply => Ok(()),
             Attack::Time(delay) => write!(f, "({})", Duration(*delay)),
             Attack::Dark(victims) => write!(f, "({})", Victims(*victims)),
@@ -254,7 +267,8 @@ impl fmt::Display for Attack {
                 let names: Vec<String> = clients.iter().map(ClientId::to_string).collect();
                 write!(f, "({})", names.join(", "))
             }
-            Attack::Withhold(message) => write!(f, "({message})"),
+            Attack::Withhold { message, victims } if victims.is_empty() => write!(f, "({message})"),
+            Attack::Withhold { message, victims } => write!(f, "({message}, {})", Victims(*victims)),
             Attack::Flood { messages_per_s } => write!(f, "({messages_per_s}/s)"),
             Attack::Mutate { per_mille } => write!(f, "({})", PerMille(*per_mille)),
         }

@@ -50,9 +50,15 @@ fn attacks_that_name_no_victims_are_read_in_all_their_forms() {
     let clients = |numbers: &[u16]| Attack::Censor(numbers.iter().map(|number| ClientId(number - 1)).collect());
     check("censor(c1)", clients(&[1]), "censor(c1)");
     check("censor( c12,C3, c3 )", clients(&[3, 12]), "censor(c3, c12)");
-    check("withhold(Commit)", Attack::Withhold("commit"), "withhold(commit)");
-    check("withhold(view-change)", Attack::Withhold("view-change"), "withhold(view-change)");
-    check("withhold(reply)", Attack::Withhold("reply"), "withhold(reply)");
+    let withhold = |message, victims: &[u8]| Attack::Withhold {
+        message,
+        victims: victims.iter().map(|id| ReplicaId(*id)).collect(),
+    };
+    check("withhold(Commit)", withhold("commit", &[]), "withhold(commit)");
+    check("withhold(certificate, n6, s7)", withhold("certificate", &[5, 6]), "withhold(certificate, n6, n7)");
+    check("forge-certificate", Attack::ForgeCertificate, "forge-certificate");
+    check("withhold(view-change)", withhold("view-change", &[]), "withhold(view-change)");
+    check("withhold(reply)", withhold("reply", &[]), "withhold(reply)");
     check("replay", Attack::Replay, "replay");
     check("flood", Attack::Flood { messages_per_s: 1000 }, "flood(1000/s)");
     check("flood(7/s)", Attack::Flood { messages_per_s: 7 }, "flood(7/s)");
@@ -118,7 +124,8 @@ fn what_a_parameter_can_not_be_is_said_and_what_it_can_be() {
     check_error("censor(c1, x=c2)", 12, "no `x`");
     check_error("withhold(comit)", 10, "did you mean `commit`");
     check_error("withhold(n6)", 10, "unknown message `n6`");
-    check_error("withhold(prepare, commit)", 19, "one kind of message is enough");
+    check_error("withhold(prepare, commit)", 19, "`commit` is no replica");
+    check_error("withhold(prepare, to=n6)", 19, "write withhold(commit, n6)");
     check_error("flood(1000)", 7, "write 1/s");
     check_error("flood(0/s)", 7, "no rate");
     check_error("flood(+5/s)", 7, "no rate");
@@ -170,7 +177,7 @@ fn every_usage_is_an_example() {
     for usage in Attack::names() {
         let directives = parse(usage.form).expect(usage.form);
         assert_eq!((directives.len(), directives[0].attack.name()), (1, usage.name));
-        let needs = matches!(directives[0].attack, Attack::Censor(_) | Attack::Withhold(_));
+        let needs = matches!(directives[0].attack, Attack::Censor(_) | Attack::Withhold { .. });
         assert_eq!(parse(usage.name).is_err(), needs || !directives[0].attack.victims().is_empty());
     }
     let names: std::collections::BTreeSet<&str> = Attack::names().iter().map(|usage| usage.name).collect();
@@ -196,13 +203,18 @@ fn any_directive() -> impl Strategy<Value = Directive> {
         victims().prop_map(Attack::Dark),
         (victims(), form).prop_map(|(victims, form)| Attack::Equivocation { victims, form }),
         proptest::collection::btree_set(any::<u16>().prop_map(ClientId), 1..5).prop_map(Attack::Censor),
-        proptest::sample::select(crate::attack::forge::message_names()).prop_map(Attack::Withhold),
+        (
+            proptest::sample::select(crate::attack::forge::message_names()),
+            prop_oneof![Just(ReplicaSet::default()), victims()]
+        )
+            .prop_map(|(message, victims)| Attack::Withhold { message, victims }),
         (1..=Attack::MAX_FLOOD_PER_S).prop_map(|messages_per_s| Attack::Flood { messages_per_s }),
         (1u16..=1000).prop_map(|per_mille| Attack::Mutate { per_mille }),
         proptest::sample::select(vec![
             Attack::Replay,
             Attack::ForgeViewChange,
             Attack::ForgeNewView,
+            Attack::ForgeCertificate,
             Attack::LieCheckpoint,
             Attack::LieState,
             Attack::LieReply,
