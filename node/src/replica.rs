@@ -73,6 +73,7 @@ where
     let welcome = Welcome {
         replica: me,
         protocol: P::NAME,
+        leader: P::LEADER.to_string(),
         phases: P::PHASES.iter().map(ToString::to_string).collect(),
         replicas: u8::try_from(config.replicas.len()).context("a cluster has at most 100 replicas")?,
         checkpoint_interval_slots: config.settings.checkpoint_interval_slots,

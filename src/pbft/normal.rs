@@ -14,6 +14,7 @@ use crate::views::{Cx, Proposal, Slot, Views};
 
 impl Form for Classic {
     const NAME: ProtocolName = ProtocolName::Pbft;
+    const LEADER: &'static str = "primary";
     const PHASES: &'static [&'static str] = &["pre-prepare", "prepare", "commit"];
     const MESSAGES: &'static [&'static str] = &[
         "pre-prepare",

@@ -67,6 +67,9 @@ pub trait Protocol: Send + 'static {
     /// Its name.
     const NAME: ProtocolName;
 
+    /// What it calls whoever leads a view.
+    const LEADER: &'static str;
+
     /// What its phases are called, in order; the last one's end commits a slot.
     const PHASES: &'static [&'static str];
 
@@ -367,6 +370,8 @@ pub struct SlotVotes {
     pub view: View,
     /// One entry per voting phase, in the protocol's order.
     pub phases: Vec<PhaseVotes>,
+    /// Whether it was decided without the last phase, as all had voted before.
+    pub is_fast: bool,
 }
 
 /// The votes of one phase.

@@ -37,6 +37,7 @@ pub use shrink::shrink;
 pub use simulation::Simulation;
 pub use text::ScheduleError;
 
+use crate::telemetry::Traffic;
 use crate::types::Time;
 
 /// What a run has shown.
@@ -50,6 +51,10 @@ pub struct Report {
     pub violation: Option<Violation>,
     /// The rare paths that were taken.
     pub coverage: Coverage,
+    /// What replicas have sent to each other.
+    pub messages: Traffic,
+    /// The highest slot that an honest replica has executed.
+    pub slots: u64,
     /// A digest over all events: equal for equal runs.
     pub trace_digest: u128,
 }

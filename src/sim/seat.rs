@@ -3,6 +3,7 @@
 use crate::app::smallbank::SmallBank;
 use crate::attack::{Byzantine, Forge};
 use crate::protocol::{Protocol, Timer};
+use crate::telemetry::Traffic;
 use crate::types::{ReplicaId, ReplicaSet};
 
 /// Which setting of a timer a wake belongs to: setting it again or cancelling it makes the earlier one void.
@@ -21,6 +22,8 @@ where
     /// The timers that ran out meanwhile.
     pub(super) missed: Vec<Timer>,
     pub(super) life: Life,
+    /// What it has sent to others.
+    pub(super) traffic: Traffic,
     timers: [Option<Token>; TIMERS],
     tokens: Token,
 }
@@ -44,7 +47,16 @@ where
 {
     pub(super) fn new(id: ReplicaId, node: Byzantine<P, SmallBank>) -> Seat<P> {
         let (missed, timers) = (Vec::new(), [None; TIMERS]);
-        Seat { id, node: Some(node), is_frozen: false, missed, life: Life::Only, timers, tokens: 0 }
+        Seat {
+            id,
+            node: Some(node),
+            is_frozen: false,
+            missed,
+            life: Life::Only,
+            traffic: Traffic::default(),
+            timers,
+            tokens: 0,
+        }
     }
 
     /// The process ends; its timers go with it.

@@ -10,9 +10,11 @@
 mod latency;
 mod recorder;
 mod rejections;
+mod traffic;
 
 pub use recorder::{Glimpse, Notebook, Recorder};
 use serde::{Deserialize, Serialize};
+pub use traffic::Traffic;
 
 use crate::protocol::{Event, SlotPhase, SlotVotes, Status};
 use crate::types::{Digest, Micros, ProtocolName, ReplicaId, SeqNum, Time};
@@ -23,6 +25,9 @@ pub const MAX_CONTROL_BYTES: usize = 1 << 20;
 
 /// The most events in one frame; the rest are counted as dropped.
 pub const MAX_FRAME_EVENTS: usize = 512;
+
+/// The most slots of the fast path in one frame.
+pub const MAX_FRAME_FAST: usize = 512;
 
 /// From a console to a replica.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -72,6 +77,8 @@ pub struct Welcome {
     pub replica: ReplicaId,
     /// The protocol that it runs.
     pub protocol: ProtocolName,
+    /// What the protocol calls whoever leads a view.
+    pub leader: String,
     /// The protocol's phases, in order.
     #[serde(deserialize_with = "wire::at_most::<_, _, 16>")]
     pub phases: Vec<String>,
@@ -103,11 +110,17 @@ pub struct Frame {
     pub executed_digest: Option<(SeqNum, Digest)>,
     /// Counters since the replica started.
     pub counters: Counters,
+    /// Messages sent to other replicas since the replica started, by name.
+    #[serde(deserialize_with = "wire::at_most::<_, _, 64>")]
+    pub messages: Vec<(String, u64)>,
     /// What is set on it, in the attack language; empty if nothing is.
     pub attack: String,
     /// Unexecuted slots and how far each is, ascending.
     #[serde(deserialize_with = "wire::at_most::<_, _, 4096>")]
     pub slots: Vec<(SeqNum, SlotPhase)>,
+    /// Slots decided on the fast path since the frame before, oldest first; the newest of them, if there were more.
+    #[serde(deserialize_with = "wire::at_most::<_, _, MAX_FRAME_FAST>")]
+    pub fast: Vec<SeqNum>,
     /// The votes of the watched slot.
     pub votes: Option<SlotVotes>,
     /// Latencies since the frame before, one entry per phase of the protocol and a last one for execution.

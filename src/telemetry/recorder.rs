@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use super::latency::{Latencies, Sample, SlotTimes};
 use super::rejections::RejectionLimiter;
-use super::{Counters, Frame, MAX_FRAME_EVENTS};
+use super::{Counters, Frame, MAX_FRAME_EVENTS, MAX_FRAME_FAST};
 use crate::protocol::{Event, Message as _, Protocol, SlotPhase, SlotVotes, Status};
 use crate::rejection::Rejection;
 use crate::types::{Digest, Micros, ReplicaId, SeqNum, Time};
@@ -27,6 +27,8 @@ pub struct Glimpse {
     pub executed_digest: Option<(SeqNum, Digest)>,
     /// What was counted so far.
     pub counters: Counters,
+    /// What it has sent to others, by name.
+    pub messages: Vec<(String, u64)>,
     /// What is set on it, in the attack language.
     pub attack: String,
     /// Unexecuted slots and how far each is, ascending.
@@ -62,7 +64,12 @@ impl Recorder {
 
     /// An empty notebook for one more console.
     pub fn notebook(&self) -> Notebook {
-        Notebook { events: VecDeque::new(), latencies: Latencies::new(self.slots.kinds()), dropped: 0 }
+        Notebook {
+            events: VecDeque::new(),
+            fast: VecDeque::new(),
+            latencies: Latencies::new(self.slots.kinds()),
+            dropped: 0,
+        }
     }
 
     /// A message of a peer has come; of a proposal it is remembered when.
@@ -100,10 +107,16 @@ impl Recorder {
         if notebooks.peek().is_none() {
             return;
         }
+        let decided_fast = match &event {
+            Event::Committed { seq, is_fast: true, .. } => Some(*seq),
+            _ => None,
+        };
         match event {
             Event::PrePrepared { .. } | Event::Prepared { .. } | Event::Committed { .. } | Event::Executed { .. } => {
-                if let Some(sample) = self.slots.on_event(now, &event) {
-                    notebooks.for_each(|notebook| notebook.record(sample));
+                let sample = self.slots.on_event(now, &event);
+                for notebook in notebooks {
+                    sample.into_iter().for_each(|sample| notebook.record(sample));
+                    decided_fast.into_iter().for_each(|seq| notebook.note_fast(seq));
                 }
             }
             event => notebooks.for_each(|notebook| notebook.note(at, event.clone())),
@@ -143,6 +156,8 @@ impl Recorder {
 pub struct Notebook {
     /// At most [`MAX_FRAME_EVENTS`].
     events: VecDeque<(Time, Event)>,
+    /// Slots of the fast path, at most [`MAX_FRAME_FAST`].
+    fast: VecDeque<SeqNum>,
     latencies: Latencies,
     dropped: u64,
 }
@@ -155,6 +170,14 @@ impl Notebook {
             self.dropped += 1;
         }
         self.events.push_back((at, event));
+    }
+
+    /// Keeps a slot of the fast path for the next frame; the oldest makes room.
+    fn note_fast(&mut self, seq: SeqNum) {
+        if self.fast.len() == MAX_FRAME_FAST {
+            self.fast.pop_front();
+        }
+        self.fast.push_back(seq);
     }
 
     /// Counts a latency for the next frame.
@@ -176,8 +199,10 @@ impl Notebook {
             stable_digest: glimpse.stable_digest,
             executed_digest: glimpse.executed_digest,
             counters: glimpse.counters,
+            messages: glimpse.messages.clone(),
             attack: glimpse.attack.clone(),
             slots: glimpse.slots.clone(),
+            fast: self.fast.drain(..).collect(),
             votes,
             latencies: self.latencies.take(),
             events: self.events.drain(..).collect(),
@@ -202,6 +227,7 @@ mod tests {
             stable_digest: Digest::ZERO,
             executed_digest: None,
             counters: Counters::default(),
+            messages: Vec::new(),
             attack: String::new(),
             slots: Vec::new(),
         }

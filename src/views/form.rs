@@ -22,6 +22,9 @@ pub trait Form: Default + Clone + Eq + Debug + Send + Sync + 'static {
     /// The protocol's name.
     const NAME: ProtocolName;
 
+    /// What it calls whoever leads a view.
+    const LEADER: &'static str;
+
     /// What its phases are called, in order.
     const PHASES: &'static [&'static str];
 

@@ -150,6 +150,7 @@ impl<F: Form> Protocol for Views<F> {
     type Message = Message<F>;
 
     const NAME: ProtocolName = F::NAME;
+    const LEADER: &'static str = F::LEADER;
     const PHASES: &'static [&'static str] = F::PHASES;
 
     fn new(me: ReplicaId, committee: Committee, settings: &Settings) -> Self {
@@ -302,7 +303,8 @@ impl<F: Form> Protocol for Views<F> {
             include(&mut prepares, certificate.digest, certificate.signers());
         }
         if let Some(decision) = slot.decision.as_ref().filter(|decision| decision.view() == view) {
-            include(&mut commits, decision.digest(), decision.voters());
+            let phase = if decision.is_fast() { &mut prepares } else { &mut commits };
+            include(phase, decision.digest(), decision.voters());
         }
         if let Some(proposal) = slot.proposal {
             // Rule 2: the pre-prepare is the primary's prepare.
@@ -312,7 +314,8 @@ impl<F: Form> Protocol for Views<F> {
         let needed = self.committee.quorum() as u8;
         let phase = |name: &str, by_digest| PhaseVotes { phase: name.to_string(), by_digest, needed };
         let phases = vec![phase("prepare", prepares), phase("commit", commits)];
-        Some(SlotVotes { seq, view, phases })
+        let is_fast = slot.decision.as_ref().is_some_and(|decision| decision.is_fast());
+        Some(SlotVotes { seq, view, phases, is_fast })
     }
 }
 

@@ -6,7 +6,7 @@ use byztop_core::attack::Forge;
 use byztop_core::protocol::Protocol;
 use byztop_core::replica::PeerMessage;
 use byztop_core::sim::{Schedule, Simulation};
-use byztop_core::telemetry::{ConsoleMessage, Counters, Glimpse, Notebook, Recorder, Welcome};
+use byztop_core::telemetry::{ConsoleMessage, Counters, Glimpse, Notebook, Recorder, Traffic, Welcome};
 use byztop_core::types::{Micros, ReplicaId, SeqNum, Time};
 
 use crate::tui::{End, FeedEvent, LinkEvent, MAX_RECENT, ProcessEvent, RecentStep};
@@ -172,6 +172,7 @@ where
         Welcome {
             replica,
             protocol: schedule.protocol,
+            leader: P::LEADER.to_string(),
             phases: P::PHASES.iter().map(|phase| phase.to_string()).collect(),
             replicas: schedule.committee.size() as u8,
             checkpoint_interval_slots: schedule.settings.checkpoint_interval_slots,
@@ -215,6 +216,7 @@ where
                 // A screen shows stable states; bringing one up to date would change the run.
                 executed_digest: None,
                 counters,
+                messages: self.simulation.messages(id).map(Traffic::to_vec).unwrap_or_default(),
                 attack: node.active(),
                 slots: replica.slots(),
             });

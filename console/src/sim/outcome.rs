@@ -5,6 +5,7 @@ use std::fmt;
 use std::time::Duration;
 
 use byztop_core::sim::{Coverage, Report};
+use byztop_core::telemetry::Traffic;
 use byztop_core::types::Digest;
 use serde::{Serialize, Serializer};
 
@@ -24,6 +25,11 @@ pub(crate) struct Outcome {
     violations: Vec<Found>,
     #[serde(serialize_with = "by_name")]
     coverage: Coverage,
+    /// How many slots were executed.
+    slots: u64,
+    /// What replicas sent to each other, by name.
+    #[serde(serialize_with = "sent_by_name")]
+    messages: Traffic,
     /// Over the digests of all traces: equal for equal runs, however many threads ran them.
     #[serde(serialize_with = "hex")]
     trace_digest: Digest,
@@ -56,6 +62,8 @@ impl Outcome {
             interrupted: false,
             violations: Vec::new(),
             coverage: Coverage::default(),
+            slots: 0,
+            messages: Traffic::default(),
             trace_digest: Digest::of("simulated-traces", &[]),
             took: Duration::ZERO,
         }
@@ -63,10 +71,12 @@ impl Outcome {
 
     /// Takes in a run. The order of the runs makes a difference: it is that of their seeds.
     pub(crate) fn add(&mut self, report: Report, replay: String) {
-        let Report { seed, events, violation, coverage, trace_digest } = report;
+        let Report { seed, events, violation, coverage, messages, slots, trace_digest } = report;
         self.seeds += 1;
         self.events += events;
         self.coverage.merge(&coverage);
+        self.messages.merge(&messages);
+        self.slots += slots;
         let parts: [&[u8]; 3] = [&self.trace_digest.0, &seed.to_le_bytes(), &trace_digest.to_le_bytes()];
         self.trace_digest = Digest::of("simulated-traces", &parts);
         if let Some(violation) = violation {
@@ -118,6 +128,10 @@ fn by_name<S: Serializer>(coverage: &Coverage, serializer: S) -> Result<S::Ok, S
     coverage.iter().collect::<BTreeMap<&str, u64>>().serialize(serializer)
 }
 
+fn sent_by_name<S: Serializer>(messages: &Traffic, serializer: S) -> Result<S::Ok, S::Error> {
+    messages.iter().collect::<BTreeMap<&str, u64>>().serialize(serializer)
+}
+
 fn hex<S: Serializer>(digest: &Digest, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(digest)
 }
@@ -127,6 +141,10 @@ impl fmt::Display for Outcome {
         writeln!(f, "rare paths taken")?;
         for (name, count) in self.coverage.iter() {
             writeln!(f, "  {name:<30} {:>12}", grouped(count))?;
+        }
+        writeln!(f, "messages between replicas, and how many a slot")?;
+        for (name, count) in self.messages.iter() {
+            writeln!(f, "  {name:<30} {:>12} {:>9}", grouped(count), per_slot(count, self.slots))?;
         }
         let (took, events) = (self.took.as_secs_f64(), grouped(self.events));
         let rate = grouped(self.events_per_s.round() as u64);
@@ -153,6 +171,11 @@ impl fmt::Display for Outcome {
         }
         Ok(())
     }
+}
+
+/// How many there were for each of so many slots.
+fn per_slot(count: u64, slots: u64) -> String {
+    if slots == 0 { "-".to_string() } else { format!("{:.2}", count as f64 / slots as f64) }
 }
 
 fn plural(word: &str, count: u64) -> String {

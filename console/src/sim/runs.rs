@@ -7,6 +7,7 @@ use std::panic::{self, AssertUnwindSafe};
 use byztop_core::attack::Forge;
 use byztop_core::protocol::Protocol;
 use byztop_core::sim::{Coverage, Report, Schedule, Simulation, Violation};
+use byztop_core::telemetry::Traffic;
 use byztop_core::types::Time;
 
 /// The invariant that a panic breaks.
@@ -59,6 +60,8 @@ where
         events: step,
         violation: Some(panicked(step, at, &*payload, schedule.is_beyond_budget())),
         coverage: Coverage::default(),
+        messages: Traffic::default(),
+        slots: 0,
         trace_digest: 0,
     })
 }

@@ -91,6 +91,7 @@ impl Cluster {
         Welcome {
             replica: id,
             protocol: ProtocolName::Pbft,
+            leader: "primary".to_string(),
             phases: ["pre-prepare", "prepare", "commit"].map(String::from).to_vec(),
             replicas: self.committee.size() as u8,
             checkpoint_interval_slots: CHECKPOINT,
@@ -238,6 +239,15 @@ impl Cluster {
         }
     }
 
+    /// What it has sent: to each other one a vote in each phase, and its proposals.
+    fn messages(&self, id: ReplicaId, executed: SeqNum) -> Vec<(String, u64)> {
+        let others = self.committee.size() as u64 - 1;
+        let (leads, slots) = (self.leader() == id, executed.0 - 18_000);
+        let sent = [("pre-prepare", leads, others), ("prepare", !leads, others), ("commit", true, others)];
+        let sent = sent.into_iter().filter(|(_, is_sent, _)| *is_sent);
+        sent.map(|(name, _, copies)| (name.to_string(), slots * copies)).collect()
+    }
+
     fn frame(&mut self, id: ReplicaId) -> Frame {
         let is_dark = self.committee.members().any(|other| self.attacks[other.index()].contains(&format!("dark({id}")));
         let behind = if is_dark { 41 } else { 0 };
@@ -271,8 +281,10 @@ impl Cluster {
                 memory_bytes: 48 << 20,
                 ..Counters::default()
             },
+            messages: self.messages(id, executed),
             attack: self.attacks[id.index()].clone(),
             slots: self.slots(executed, is_stalled, is_dark),
+            fast: Vec::new(),
             votes: Some(self.votes(id, executed)),
             latencies: self.latencies(is_stalled),
             events: std::mem::take(&mut self.events[id.index()]),
@@ -310,7 +322,7 @@ impl Cluster {
                 .collect();
             PhaseVotes { phase: phase.into(), by_digest: vec![(digest, voters)], needed: quorum }
         });
-        SlotVotes { seq, view: self.view, phases: phases.collect() }
+        SlotVotes { seq, view: self.view, phases: phases.collect(), is_fast: false }
     }
 
     fn latencies(&mut self, is_stalled: bool) -> Vec<PhaseLatencies> {

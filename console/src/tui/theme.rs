@@ -35,6 +35,8 @@ pub(super) struct Theme {
     pub key: Style,
     /// A slot's phases: empty, pre-prepared, prepared, committed, executed.
     pub phases: [Style; 5],
+    /// A slot that was decided on the fast path.
+    pub fast: Style,
     /// The bars of histograms and sparklines.
     pub bars: Style,
     /// The bars of the client's histogram.
@@ -65,6 +67,7 @@ impl Theme {
         selected: Style::new().bg(Color::Indexed(237)),
         key: fg(80),
         phases: [fg(239), fg(68), fg(75), fg(79), fg(23)],
+        fast: fg(30),
         bars: fg(73),
         client: fg(179),
         overlay: fg(110),
@@ -93,6 +96,7 @@ impl Theme {
             selected: Style::new().add_modifier(Modifier::REVERSED),
             key: bold,
             phases: [dim, plain, plain, plain, dim],
+            fast: dim,
             bars: plain,
             client: plain,
             overlay: bold,

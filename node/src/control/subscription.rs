@@ -93,6 +93,7 @@ mod tests {
             stable_digest: Digest::ZERO,
             executed_digest: None,
             counters: Counters::default(),
+            messages: Vec::new(),
             attack: String::new(),
             slots: Vec::new(),
         }

@@ -178,6 +178,7 @@ where
             stable_digest: replica.stable_digest(),
             executed_digest,
             counters,
+            messages: self.peers.messages().to_vec(),
             attack: self.byzantine.active(),
             slots: replica.slots(),
         }

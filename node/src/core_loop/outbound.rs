@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use bytes::Bytes;
 use byztop_core::protocol::{Class, Message, Recipients};
 use byztop_core::replica::{PeerMessage, Reply};
-use byztop_core::telemetry::Counters;
+use byztop_core::telemetry::{Counters, Traffic};
 use byztop_core::types::{ClientId, ReplicaId};
 use quinn::Connection;
 
@@ -28,7 +28,7 @@ pub(crate) struct PeerLink {
 #[derive(Debug)]
 pub(crate) struct Peers {
     links: Vec<Option<PeerLink>>,
-    messages: u64,
+    messages: Traffic,
     bytes: u64,
     dropped: u64,
 }
@@ -36,7 +36,7 @@ pub(crate) struct Peers {
 impl Peers {
     /// No links yet, to at most `replicas` others.
     pub(crate) fn new(replicas: usize) -> Peers {
-        Peers { links: (0..replicas).map(|_| None).collect(), messages: 0, bytes: 0, dropped: 0 }
+        Peers { links: (0..replicas).map(|_| None).collect(), messages: Traffic::default(), bytes: 0, dropped: 0 }
     }
 
     /// A link is up. It takes the place of an older one, whose peer has started anew.
@@ -65,11 +65,12 @@ impl Peers {
     /// the protocol makes good.
     pub(crate) fn send<M: Message>(&mut self, to: Recipients, message: &PeerMessage<M>) {
         let mut encoded: Option<Bytes> = None;
+        let mut copies = 0;
         let mut offer = |link: &PeerLink| {
             let frame = encoded.get_or_insert_with(|| frame::encode(message)).clone();
             let bytes = frame.len() as u64;
             if link.outboxes[stream_of(message.class(), frame.len())].offer(frame) {
-                self.messages += 1;
+                copies += 1;
                 self.bytes += bytes;
             } else {
                 self.dropped += 1;
@@ -79,11 +80,17 @@ impl Peers {
             Recipients::All => self.links.iter().flatten().for_each(&mut offer),
             Recipients::One(peer) => self.links.get(peer.index()).and_then(Option::as_ref).into_iter().for_each(offer),
         }
+        self.messages.add(message.name(), copies);
+    }
+
+    /// What was sent, by name.
+    pub(crate) fn messages(&self) -> &Traffic {
+        &self.messages
     }
 
     /// Fills in what this side counts.
     pub(crate) fn count(&self, counters: &mut Counters) {
-        counters.messages_sent += self.messages;
+        counters.messages_sent += self.messages.total();
         counters.bytes_sent += self.bytes;
         counters.messages_dropped += self.dropped;
         counters.links = self.links.iter().flatten().count() as u64;

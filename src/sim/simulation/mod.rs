@@ -27,6 +27,7 @@ use crate::attack::{Byzantine, Forge};
 use crate::crypto::{Author, Verifier};
 use crate::protocol::{Event, Protocol, Recipients, Timer};
 use crate::replica::{Input, Output, Replica};
+use crate::telemetry::Traffic;
 use crate::types::{ClientId, Micros, ReplicaId, ReplicaSet, Time};
 
 /// When a run starts on the replicas' clocks; an action's time counts from here.
@@ -249,18 +250,21 @@ where
             Recipients::One(one) => write!(line, " -> {one}: {parcel};"),
         });
         let from_id = self.seats[from].id;
+        let mut copies = 0;
         for seat in 0..self.seats.len() {
             let id = self.seats[seat].id;
             let is_meant = id != from_id && matches!(to, Recipients::All) || to == Recipients::One(id);
             if !is_meant || !self.seats[from].talks_to(&self.seats[seat]) {
                 continue;
             }
+            copies += 1;
             let arrivals = self.network.carry((from, from_id), (seat, id), parcel);
             for arrival in arrivals {
                 let at = self.now.after(arrival.after);
                 self.enqueue(at, Happening::Arrival { seat, parcel: arrival.message });
             }
         }
+        self.seats[from].traffic.add(parcel.message().name(), copies);
     }
 
     fn judge(&mut self, checked: Result<(), Broken>) {
@@ -316,6 +320,11 @@ where
         self.seats.get(replica.index())?.node.as_ref()
     }
 
+    /// What a replica has sent to others; of one that leads two lives, the first.
+    pub fn messages(&self, replica: ReplicaId) -> Option<&Traffic> {
+        Some(&self.seats.get(replica.index())?.traffic)
+    }
+
     /// Whether a replica is stopped or down.
     pub fn is_down(&self, replica: ReplicaId) -> bool {
         self.seats.get(replica.index()).is_none_or(|seat| !seat.is_running())
@@ -343,7 +352,13 @@ where
         coverage.add("message_lost", deeds.lost + deeds.cut);
         coverage.add("message_duplicated", deeds.duplicated);
         coverage.add("message_replayed", deeds.replayed);
+        let mut messages = Traffic::default();
+        self.seats.iter().for_each(|seat| messages.merge(&seat.traffic));
+        let honest = self.seats.iter().filter(|seat| !self.byzantine.contains(seat.id));
+        let executed = honest.filter_map(|seat| Some(seat.node.as_ref()?.replica().status().executed.0));
         Report {
+            slots: executed.max().unwrap_or_default(),
+            messages,
             seed: self.schedule.seed,
             events: self.steps,
             violation: self.violation.clone(),

@@ -9,6 +9,8 @@ mod log;
 mod notes;
 mod replica;
 
+use std::collections::BTreeMap;
+
 use byztop_core::committee::Committee;
 use byztop_core::protocol::SlotVotes;
 use byztop_core::telemetry::{ConsoleMessage, Frame};
@@ -36,6 +38,8 @@ pub(super) struct Model {
     pub protocol: String,
     /// What survives a crash.
     pub durability: String,
+    /// What the protocol calls whoever leads a view.
+    pub leader: String,
     /// The protocol's phases, in order; empty until a replica has named them.
     pub phases: Vec<String>,
     /// In roster order.
@@ -91,6 +95,7 @@ impl Model {
             committee,
             protocol: clean(&roster.protocol),
             durability: clean(&roster.durability),
+            leader: "primary".to_string(),
             phases: Vec::new(),
             replicas: committee.members().map(|id| Replica::new(id, now)).collect(),
             load: None,
@@ -170,6 +175,7 @@ impl Model {
             LinkEvent::Connecting => self.replicas[id.index()].on_connecting(),
             LinkEvent::Up(welcome) => {
                 if self.phases.is_empty() {
+                    self.leader = clean(&welcome.leader);
                     self.phases = welcome.phases.iter().map(|phase| clean(phase)).collect();
                     self.latencies = vec![Recent::default(); self.phases.len() + 1];
                 }
@@ -289,6 +295,19 @@ impl Model {
             Some(load) => load.ops_per_second(self.now),
             None => self.known().filter_map(|(replica, _)| replica.ops_per_second()).max(),
         }
+    }
+
+    /// How many messages replicas send each other for one slot, by name, most first: all of them over the last seconds,
+    /// divided by the slots of whoever executes most. `None` while nothing is executed.
+    pub(super) fn messages_per_slot(&self) -> Option<Vec<(String, f64)>> {
+        let slots = self.known().filter_map(|(replica, _)| replica.slots_per_second()).fold(0.0, f64::max);
+        let mut sent: BTreeMap<&str, f64> = BTreeMap::new();
+        for (name, rate) in self.known().filter_map(|(replica, _)| replica.sent_per_second()).flatten() {
+            *sent.entry(name).or_default() += rate;
+        }
+        let mut per_slot: Vec<_> = sent.into_iter().map(|(name, rate)| (name.to_string(), rate / slots)).collect();
+        per_slot.sort_by(|a, b| b.1.total_cmp(&a.1));
+        (slots > 0.0).then_some(per_slot)
     }
 
     /// How many slots a replica is behind whoever was furthest when it spoke.

@@ -1,6 +1,6 @@
 //! What is known of one replica.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use byztop_core::protocol::{SlotPhase, SlotVotes};
 use byztop_core::telemetry::Frame;
@@ -26,6 +26,13 @@ const MAX_SAMPLES: usize = 64;
 
 /// How many frames' slots and votes are kept.
 const MAX_FRAMES: usize = 8;
+
+/// How many slots of the fast path are remembered: more than a screen is wide.
+const MAX_FAST: usize = 1024;
+
+/// How far apart the samples of what was sent are, and how many are kept.
+const SENT_EVERY: Micros = Micros::from_millis(400);
+const MAX_SENT: usize = 6;
 
 /// How many seconds of throughput are kept.
 const MAX_SECONDS: usize = 60;
@@ -95,6 +102,14 @@ struct Sample {
     cpu: Micros,
 }
 
+/// What was sent by a moment.
+#[derive(Clone, Debug)]
+struct Sent {
+    at: Time,
+    executed: SeqNum,
+    by_name: BTreeMap<String, u64>,
+}
+
 /// What is known of one replica.
 #[derive(Clone, Debug)]
 pub(in crate::tui) struct Replica {
@@ -118,6 +133,10 @@ pub(in crate::tui) struct Replica {
     /// Operations in each second of the last minute, oldest first, and the second that the last entry is about.
     throughput: VecDeque<Option<f64>>,
     second: u64,
+    /// The newest slots that it decided on the fast path, at most [`MAX_FAST`].
+    fast: BTreeSet<SeqNum>,
+    /// What it had executed, and sent by name, twice a second or so, for about two seconds.
+    sent: VecDeque<Sent>,
     /// Slots that were newest when somebody refused a bad signature of this replica.
     pub bad_signatures: VecDeque<SeqNum>,
 }
@@ -139,6 +158,8 @@ impl Replica {
             shows_votes: false,
             throughput: VecDeque::new(),
             second: now.0 / 1_000_000,
+            fast: BTreeSet::new(),
+            sent: VecDeque::new(),
             bad_signatures: VecDeque::new(),
         }
     }
@@ -212,6 +233,8 @@ impl Replica {
         self.samples.clear();
         self.slots.clear();
         self.votes.clear();
+        self.fast.clear();
+        self.sent.clear();
     }
 
     pub(super) fn on_done(&mut self, now: Time, attack: String) {
@@ -241,6 +264,14 @@ impl Replica {
         );
         let slots = SlotsThen { at, executed: frame.status.executed, unexecuted: std::mem::take(&mut frame.slots) };
         push(&mut self.slots, MAX_FRAMES, slots);
+        self.fast.extend(frame.fast.drain(..));
+        while self.fast.len() > MAX_FAST {
+            self.fast.pop_first();
+        }
+        if self.sent.back().is_none_or(|last| at.since(last.at) >= SENT_EVERY) {
+            let (executed, by_name) = (frame.status.executed, frame.messages.drain(..).collect());
+            push(&mut self.sent, MAX_SENT, Sent { at, executed, by_name });
+        }
         self.shows_votes = frame.votes.is_some();
         if let Some(votes) = frame.votes.take() {
             push(&mut self.votes, MAX_FRAMES, votes);
@@ -326,6 +357,37 @@ impl Replica {
     /// The newest slot that it has begun.
     pub(super) fn newest_slot(&self) -> Option<SeqNum> {
         self.slots.back().map(SlotsThen::newest)
+    }
+
+    /// Whether it decided a slot on the fast path.
+    pub(in crate::tui) fn is_fast(&self, slot: SeqNum) -> bool {
+        self.fast.contains(&slot)
+    }
+
+    /// Whether it decided any slot on the fast path.
+    pub(in crate::tui) fn has_fast_slots(&self) -> bool {
+        !self.fast.is_empty()
+    }
+
+    /// Messages that it has sent in each second, by name, over the last seconds.
+    pub(super) fn sent_per_second(&self) -> Option<impl Iterator<Item = (&str, f64)>> {
+        let (first, last) = self.sent_between()?;
+        let seconds = last.at.since(first.at).0 as f64 / 1e6;
+        let before = |name: &str| first.by_name.get(name).copied().unwrap_or_default();
+        let rate = move |name: &str, count: u64| count.saturating_sub(before(name)) as f64 / seconds;
+        Some(last.by_name.iter().map(move |(name, count)| (name.as_str(), rate(name, *count))))
+    }
+
+    /// Slots that it has executed in each second, over the same time.
+    pub(super) fn slots_per_second(&self) -> Option<f64> {
+        let (first, last) = self.sent_between()?;
+        let slots = last.executed.0.saturating_sub(first.executed.0);
+        Some(slots as f64 * 1e6 / last.at.since(first.at).0 as f64)
+    }
+
+    fn sent_between(&self) -> Option<(&Sent, &Sent)> {
+        let (first, last) = (self.sent.front()?, self.sent.back()?);
+        (last.at > first.at).then_some((first, last))
     }
 
     /// Whether it has seen votes for different digests in one phase of a slot.

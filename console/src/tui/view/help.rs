@@ -21,6 +21,8 @@ const GLOSSARY: &[(&str, &str)] = &[
     ("state", "the state's digest there; equal at equal checkpoints"),
     ("silent 0.8s", "the primary, while requests wait and nothing is executed"),
     ("▂ ▅ ▇ █", "pre-prepared, prepared, committed, executed"),
+    ("▓", "executed on the fast path: all had prepared at once, so that nobody had to commit"),
+    ("messages a slot", "what all replicas send each other for one slot, over the last seconds"),
     ("● ◐ · ≠", "a vote that counts, is on its way, is missing, is for another digest (x: its signature is refused)"),
     ("?", "not known: the link is down, or nothing was said about it"),
 ];

@@ -173,7 +173,7 @@ impl Plan {
             stack.add(Pane::Steps, steps, true);
         } else {
             stack.width = half;
-            let votes = (votes + 4).min(bottom);
+            let votes = (votes + 5).min(bottom);
             stack.add(Pane::Votes, votes, true);
             stack.add(Pane::Latency, bottom - votes, true);
             (stack.x, stack.y, stack.width) = (half, y, width - half);

@@ -22,6 +22,9 @@ const WIDTH_WITH_LEGEND: usize = 76;
 /// The glyphs by phase, in order.
 const GLYPHS: [char; 5] = ['·', '▂', '▅', '▇', '█'];
 
+/// A slot that needed one phase less.
+const FAST: char = '▓';
+
 pub(super) fn draw(model: &Model, ui: &Ui, rows: Range<usize>, is_boxed: bool, mut canvas: Canvas) {
     let theme = &ui.theme;
     let legend = if canvas.width() >= WIDTH_WITH_LEGEND { LEGEND } else { 0 };
@@ -49,7 +52,8 @@ pub(super) fn draw(model: &Model, ui: &Ui, rows: Range<usize>, is_boxed: bool, m
         }
     }
     let x = canvas.width().saturating_sub(legend);
-    draw_legend(theme, &mut canvas.part(x, 0, legend, rows.len() + 1));
+    let has_fast = model.replicas.iter().any(Replica::has_fast_slots);
+    draw_legend(theme, has_fast, &mut canvas.part(x, 0, legend, rows.len() + 1));
 }
 
 fn cell(replica: &Replica, slots: &SlotsThen, slot: SeqNum, theme: &Theme) -> (char, Style) {
@@ -66,6 +70,9 @@ fn cell(replica: &Replica, slots: &SlotsThen, slot: SeqNum, theme: &Theme) -> (c
         SlotPhase::Committed => 3,
         SlotPhase::Executed => 4,
     };
+    if phase >= 3 && replica.is_fast(slot) {
+        return (FAST, theme.fast);
+    }
     (GLYPHS[phase], theme.phases[phase])
 }
 
@@ -110,8 +117,8 @@ fn axis(ui: &Ui, first: SeqNum, newest: SeqNum, canvas: &mut Canvas) {
     }
 }
 
-fn draw_legend(theme: &Theme, canvas: &mut Canvas) {
-    let entries = [
+fn draw_legend(theme: &Theme, has_fast: bool, canvas: &mut Canvas) {
+    let mut entries = vec![
         (GLYPHS[4], "executed", theme.phases[4]),
         (GLYPHS[3], "committed", theme.phases[3]),
         (GLYPHS[2], "prepared", theme.phases[2]),
@@ -121,6 +128,11 @@ fn draw_legend(theme: &Theme, canvas: &mut Canvas) {
         ('x', "bad signature", theme.bad),
         ('?', "no data", theme.unknown),
     ];
+    if has_fast {
+        // In the place of what explains itself.
+        entries.retain(|(_, text, _)| *text != "none");
+        entries.insert(1, (FAST, "fast path", theme.fast));
+    }
     for (y, (glyph, text, style)) in entries.into_iter().enumerate() {
         canvas.put_char(1, y, glyph, style);
         canvas.put(3, y, text, theme.dim);

@@ -189,7 +189,7 @@ fn role(model: &Model, replica: &Replica, theme: &Theme) -> (String, Style) {
         (Some(silence), ..) => (format!("silent {}", tenths(silence)), theme.bad),
         (_, Some(_), _) => ("observes".into(), theme.warn),
         (_, _, Some(view)) => (format!("asks {view}"), theme.warn),
-        _ if leads => ("primary".into(), theme.leader),
+        _ if leads => (model.leader.clone(), theme.leader),
         _ => ("backup".into(), theme.dim),
     }
 }

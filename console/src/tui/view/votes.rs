@@ -61,7 +61,13 @@ pub(super) fn draw(model: &Model, ui: &Ui, is_boxed: bool, mut canvas: Canvas) {
         canvas.put(phase_x, top, &format!("? {why} at {}", replica.id), theme.unknown);
         return;
     };
+    let last = votes.phases.len().saturating_sub(1);
     for (y, phase) in votes.phases.iter().enumerate().map(|(y, phase)| (y + top, phase)) {
+        if votes.is_fast && y == last + top {
+            canvas.put(phase_x, y, &cut(&phase.phase, longest), theme.dim);
+            canvas.put(phase_x + longest + 1, y, "not needed: all have voted before", theme.fast);
+            continue;
+        }
         let digest = main_digest(phase);
         canvas.put(phase_x, y, &cut(&phase.phase, longest), theme.dim);
         let digest_text = match digest {
@@ -92,6 +98,23 @@ pub(super) fn draw(model: &Model, ui: &Ui, is_boxed: bool, mut canvas: Canvas) {
         let y = votes.phases.len() + top;
         let x = legend(theme, left, y, &mut canvas);
         canvas.put(x + 1, y, &format!("as {} sees it", replica.id), theme.dim);
+        messages(model, theme, left, y + 1, &mut canvas);
+    }
+}
+
+/// How many messages a slot takes, and which.
+fn messages(model: &Model, theme: &Theme, x: usize, y: usize, canvas: &mut Canvas) {
+    let Some(per_slot) = model.messages_per_slot() else { return };
+    let total: f64 = per_slot.iter().map(|(_, count)| count).sum();
+    let mut x = canvas.put(x, y, &format!("{total:.0}"), theme.text) + 1;
+    x = canvas.put(x, y, "messages a slot:", theme.dim) + 1;
+    for (name, count) in per_slot.iter().filter(|(_, count)| *count >= 0.05) {
+        let number = if *count < 9.95 { format!("{count:.1}") } else { format!("{count:.0}") };
+        if x + number.len() + 1 + name.chars().count() > canvas.width() {
+            break;
+        }
+        x = canvas.put(x, y, &number, theme.text) + 1;
+        x = canvas.put(x, y, name, theme.dim) + 2;
     }
 }
 
