@@ -1,21 +1,29 @@
 //! Every attack by up to f replicas, leading or not: requests go on being answered, honest replicas end equal, and
 //! nobody honest is accused. What an attack gives away convicts its attacker.
 
-use byztop_core::attack::parse;
-use byztop_core::protocol::{Event, QueueLevel};
+use byztop_core::attack::{Forge, parse};
+use byztop_core::linear::LinearPbft;
+use byztop_core::pbft::Pbft;
+use byztop_core::protocol::{Event, Protocol, QueueLevel};
 use byztop_core::rejection::Rejection;
 use byztop_core::telemetry::Counters;
 use byztop_core::types::{ReplicaId, View};
 
-use crate::support::{Cluster, id};
+use crate::support::{AnyCluster, Cluster, id};
 use crate::{Asked, all, assert_answered, load, pay, settings, short_window};
 
-fn honest(cluster: &Cluster, attackers: &[u8]) -> Vec<ReplicaId> {
+pub(crate) fn honest<P: Protocol>(cluster: &AnyCluster<P>, attackers: &[u8]) -> Vec<ReplicaId>
+where
+    P::Message: Forge,
+{
     all(cluster).into_iter().filter(|replica| attackers.iter().all(|attacker| id(*attacker) != *replica)).collect()
 }
 
 /// What must hold whatever the attackers do.
-fn assert_unharmed(cluster: &mut Cluster, attackers: &[u8], asked: &Asked, what: &str) {
+pub(crate) fn assert_unharmed<P: Protocol>(cluster: &mut AnyCluster<P>, attackers: &[u8], asked: &Asked, what: &str)
+where
+    P::Message: Forge,
+{
     if asked.iter().any(|submission| !cluster.is_answered(*submission)) {
         eprintln!("{what}");
         cluster.explain();
@@ -42,8 +50,11 @@ fn assert_unharmed(cluster: &mut Cluster, attackers: &[u8], asked: &Asked, what:
 }
 
 /// Seven replicas under load, of whom these attack from the eleventh request on.
-fn under(attackers: &[u8], attack: &str, seed: u64) -> (Cluster, Asked) {
-    let mut cluster = Cluster::new(7, short_window(), seed);
+pub(crate) fn under<P: Protocol>(attackers: &[u8], attack: &str, seed: u64) -> (AnyCluster<P>, Asked)
+where
+    P::Message: Forge,
+{
+    let mut cluster = AnyCluster::new(7, short_window(), seed);
     let mut asked = load(&mut cluster, 10, 5);
     attackers.iter().for_each(|attacker| cluster.attack(id(*attacker), attack));
     asked.extend(load(&mut cluster, 120, 20));
@@ -53,22 +64,34 @@ fn under(attackers: &[u8], attack: &str, seed: u64) -> (Cluster, Asked) {
     (cluster, asked)
 }
 
-fn check(attack: &str) {
+fn check<P: Protocol>(attack: &str)
+where
+    P::Message: Forge,
+{
     for (seed, attackers) in [(50, &[1][..]), (51, &[1, 2]), (52, &[5, 7]), (53, &[2, 3]), (54, &[1, 4])] {
-        let (mut cluster, asked) = under(attackers, attack, seed);
-        assert_unharmed(&mut cluster, attackers, &asked, &format!("{attack} by {attackers:?}"));
+        let (mut cluster, asked) = under::<P>(attackers, attack, seed);
+        assert_unharmed(&mut cluster, attackers, &asked, &format!("{attack} by {attackers:?} under {}", P::NAME));
     }
 }
 
 #[test]
 fn each_attack_is_survived() {
     for attack in [
+        "sign",
+        "crash",
+        "time(300ms)",
+        "dark(n6)",
+        "equivocation(n6)",
+        "equivocation(n6, mode=digest)",
         "censor(c1)",
         "withhold(pre-prepare)",
         "withhold(prepare)",
         "withhold(commit)",
         "withhold(checkpoint)",
         "withhold(status)",
+        "withhold(certificate)",
+        "withhold(certificate, n6)",
+        "forge-certificate",
         "replay",
         "flood(100/s)",
         "mutate(0.05)",
@@ -79,12 +102,16 @@ fn each_attack_is_survived() {
         "lie-state",
         "lie-reply",
     ] {
-        check(attack);
+        check::<Pbft>(attack);
+        check::<LinearPbft>(attack);
     }
 }
 
 /// Whether an honest replica complains of anything.
-fn is_complained(cluster: &Cluster, attackers: &[u8]) -> bool {
+pub(crate) fn is_complained<P: Protocol>(cluster: &AnyCluster<P>, attackers: &[u8]) -> bool
+where
+    P::Message: Forge,
+{
     let honest = honest(cluster, attackers);
     let is_complaint = |event: &Event| matches!(event, Event::ViewChangeAsked { .. });
     cluster.notes.iter().any(|(_, by, event)| honest.contains(by) && is_complaint(event))
@@ -104,7 +131,7 @@ fn rule_21_no_backup_deposes_an_honest_primary_whatever_it_sends() {
         "censor(c1, c2, c3, c4)",
     ] {
         let attackers = [4, 6];
-        let (mut cluster, asked) = under(&attackers, attack, 60);
+        let (mut cluster, asked) = under::<Pbft>(&attackers, attack, 60);
         assert_unharmed(&mut cluster, &attackers, &asked, attack);
         assert!(!is_complained(&cluster, &attackers), "{attack}");
         assert_eq!(cluster.view(id(1)), View(0), "{attack}");
@@ -238,7 +265,7 @@ fn rule_12_a_forged_new_view_is_proved_or_refused_and_its_maker_replaced() {
 #[test]
 fn a_primary_that_mutates_its_proposals_is_proved_guilty_and_replaced() {
     for seed in 70..75 {
-        let (mut cluster, asked) = under(&[1], "mutate(0.3)", seed);
+        let (mut cluster, asked) = under::<Pbft>(&[1], "mutate(0.3)", seed);
         assert_unharmed(&mut cluster, &[1], &asked, "mutate");
         assert!(cluster.is_proved(id(1)), "seed {seed}");
         assert!(cluster.view(id(3)) >= View(1), "seed {seed}");
@@ -247,7 +274,7 @@ fn a_primary_that_mutates_its_proposals_is_proved_guilty_and_replaced() {
 
 #[test]
 fn rule_27_a_checkpoint_that_contradicts_itself_convicts() {
-    let (mut cluster, asked) = under(&[5], "lie-checkpoint", 76);
+    let (mut cluster, asked) = under::<Pbft>(&[5], "lie-checkpoint", 76);
     assert_unharmed(&mut cluster, &[5], &asked, "lie-checkpoint");
     let convicts = |event: &Event| matches!(event, Event::Proved { accused, summary } if *accused == id(5) && summary.contains("checkpoint"));
     assert!(cluster.noted(convicts));
@@ -285,7 +312,7 @@ fn rule_28_liars_slow_a_state_transfer_and_do_not_stop_it() {
 #[test]
 fn rule_25_no_client_believes_what_f_replicas_make_up_together() {
     let attackers = [3, 5];
-    let (mut cluster, asked) = under(&attackers, "lie-reply", 77);
+    let (mut cluster, asked) = under::<Pbft>(&attackers, "lie-reply", 77);
     assert_unharmed(&mut cluster, &attackers, &asked, "lie-reply");
     let last = &cluster.replies[asked.last().expect("something was asked")];
     assert_ne!(last[&id(3)], last[&id(1)], "they lie");
@@ -316,8 +343,8 @@ fn rule_23_replayed_submissions_and_views_change_nothing() {
 #[test]
 fn a_flood_costs_the_others_a_bounded_share_of_what_it_costs_the_flooder() {
     let bytes = |cluster: &Cluster, replica: ReplicaId| cluster.bytes_sent[&replica];
-    let (calm, _) = under(&[4, 6], "withhold(proof)", 67);
-    let (flooded, _) = under(&[4, 6], "flood(1000/s)", 67);
+    let (calm, _) = under::<Pbft>(&[4, 6], "withhold(proof)", 67);
+    let (flooded, _) = under::<Pbft>(&[4, 6], "flood(1000/s)", 67);
     let junk: u64 = [4, 6].iter().map(|flooder| bytes(&flooded, id(*flooder)) - bytes(&calm, id(*flooder))).sum();
     for replica in honest(&flooded, &[4, 6]) {
         let more = bytes(&flooded, replica).saturating_sub(bytes(&calm, replica));
@@ -328,7 +355,7 @@ fn a_flood_costs_the_others_a_bounded_share_of_what_it_costs_the_flooder() {
 #[test]
 fn what_is_left_to_chance_is_decided_by_the_seed() {
     let run = |attack: &str, seed| {
-        let (cluster, _) = under(&[1, 5], attack, seed);
+        let (cluster, _) = under::<Pbft>(&[1, 5], attack, seed);
         (cluster.notes.clone(), cluster.bytes_sent.clone())
     };
     for attack in

@@ -2,17 +2,19 @@
 
 mod attacks;
 mod bounds;
+mod linear;
 mod liveness;
 mod support;
 
 use std::collections::VecDeque;
 
 use byztop_core::app::smallbank::{Account, Operation};
+use byztop_core::attack::Forge;
 use byztop_core::crypto::Verified;
-use byztop_core::protocol::{Event, Recipients, Settings};
+use byztop_core::protocol::{Event, Protocol, Recipients, Settings};
 use byztop_core::replica::{Input, Output};
 use byztop_core::types::{ReplicaId, SeqNum, Session, Timestamp, View};
-use support::{Cluster, id};
+use support::{AnyCluster, Cluster, id};
 
 type Asked = Vec<(Session, Timestamp)>;
 
@@ -30,7 +32,10 @@ fn pay(from: u32, to: u32) -> Operation {
 }
 
 /// `count` submissions of different sessions, `pause_ms` apart.
-fn load(cluster: &mut Cluster, count: u16, pause_ms: u64) -> Asked {
+fn load<P: Protocol>(cluster: &mut AnyCluster<P>, count: u16, pause_ms: u64) -> Asked
+where
+    P::Message: Forge,
+{
     let mut asked = Vec::new();
     for i in 0..count {
         let from = u32::from(i) % 100;
@@ -40,12 +45,18 @@ fn load(cluster: &mut Cluster, count: u16, pause_ms: u64) -> Asked {
     asked
 }
 
-fn assert_answered(cluster: &Cluster, asked: &Asked) {
+fn assert_answered<P: Protocol>(cluster: &AnyCluster<P>, asked: &Asked)
+where
+    P::Message: Forge,
+{
     let open: Vec<_> = asked.iter().filter(|submission| !cluster.is_answered(**submission)).collect();
     assert!(open.is_empty(), "{} of {} submissions have no answer: {open:?}", open.len(), asked.len());
 }
 
-fn all(cluster: &Cluster) -> Vec<ReplicaId> {
+fn all<P: Protocol>(cluster: &AnyCluster<P>) -> Vec<ReplicaId>
+where
+    P::Message: Forge,
+{
     cluster.committee.members().collect()
 }
 

@@ -4,25 +4,29 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use byztop_core::app::smallbank::{self, Operation, SmallBank};
-use byztop_core::attack::{Byzantine, ParseError};
+use byztop_core::attack::{Byzantine, Forge, ParseError};
 use byztop_core::committee::Committee;
 use byztop_core::crypto::{Author, Realm, Signed, Signer, Verified, Verifier};
-use byztop_core::pbft::{Message, Pbft};
-use byztop_core::protocol::{Event, Recipients, Settings, Timer};
+use byztop_core::pbft::Pbft;
+use byztop_core::protocol::{Event, Protocol, Recipients, Settings, Timer};
 use byztop_core::replica::{Input, Output, PeerMessage, Replica, Reply, ReplyOutcome, Submission};
 use byztop_core::types::{ClientId, Digest, Micros, ProtocolName, ReplicaId, SeqNum, Session, Time, Timestamp, View};
 use byztop_core::wire;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
-pub(crate) type Node = Byzantine<Pbft, SmallBank>;
+/// A cluster of classic PBFT.
+pub(crate) type Cluster = AnyCluster<Pbft>;
+
+/// One replica with the layer around it.
+pub(crate) type Node<P = Pbft> = Byzantine<P, SmallBank>;
 
 /// One input of one replica, and what came of it.
-pub(crate) struct Recorded {
+pub(crate) struct Recorded<M> {
     pub(crate) replica: ReplicaId,
     pub(crate) now: Time,
-    pub(crate) input: Input<Message>,
-    pub(crate) outputs: Vec<Output<Message>>,
+    pub(crate) input: Input<M>,
+    pub(crate) outputs: Vec<Output<M>>,
 }
 
 /// What is on its way.
@@ -31,7 +35,10 @@ enum Parcel {
     Wake { replica: ReplicaId, timer: Timer },
 }
 
-pub(crate) struct Cluster {
+pub(crate) struct AnyCluster<P: Protocol>
+where
+    P::Message: Forge,
+{
     pub(crate) now: Time,
     pub(crate) committee: Committee,
     pub(crate) settings: Settings,
@@ -52,8 +59,8 @@ pub(crate) struct Cluster {
     /// Bytes by sender, as sent.
     pub(crate) bytes_sent: BTreeMap<ReplicaId, u64>,
     /// Every input of every replica and what came of it, if recorded.
-    pub(crate) recording: Option<Vec<Recorded>>,
-    nodes: Vec<Option<Node>>,
+    pub(crate) recording: Option<Vec<Recorded<P::Message>>>,
+    nodes: Vec<Option<Node<P>>>,
     verifier: Verifier,
     clients: Vec<Signer>,
     clocks: BTreeMap<Session, u64>,
@@ -71,19 +78,22 @@ pub(crate) const START: Time = Time(1_000_000);
 
 const SECRET: Digest = Digest([7; 32]);
 
-pub(crate) fn realm() -> Realm {
-    Realm { cluster: Digest::of("cluster", &[]), epoch: 1, protocol: ProtocolName::Pbft }
+pub(crate) fn realm(protocol: ProtocolName) -> Realm {
+    Realm { cluster: Digest::of("cluster", &[]), epoch: 1, protocol }
 }
 
 pub(crate) fn id(name: u8) -> ReplicaId {
     ReplicaId(name - 1)
 }
 
-impl Cluster {
-    pub(crate) fn new(replicas: usize, settings: Settings, seed: u64) -> Cluster {
+impl<P: Protocol> AnyCluster<P>
+where
+    P::Message: Forge,
+{
+    pub(crate) fn new(replicas: usize, settings: Settings, seed: u64) -> Self {
         settings.check().expect("the settings of a test lie within their bounds");
         let committee = Committee::new(replicas).unwrap();
-        let mut cluster = Cluster {
+        let mut cluster = AnyCluster {
             now: START,
             committee,
             settings,
@@ -97,8 +107,8 @@ impl Cluster {
             bytes_sent: BTreeMap::new(),
             recording: None,
             nodes: Vec::new(),
-            verifier: Verifier::tags(realm(), committee, 4, SECRET),
-            clients: (0..4).map(|i| Signer::tags(Author::Client(ClientId(i)), realm(), SECRET)).collect(),
+            verifier: Verifier::tags(realm(P::NAME), committee, 4, SECRET),
+            clients: (0..4).map(|i| Signer::tags(Author::Client(ClientId(i)), realm(P::NAME), SECRET)).collect(),
             clocks: BTreeMap::new(),
             parcels: BTreeMap::new(),
             timers: BTreeMap::new(),
@@ -117,19 +127,19 @@ impl Cluster {
         cluster
     }
 
-    fn fresh_node(&self, me: ReplicaId) -> Node {
+    fn fresh_node(&self, me: ReplicaId) -> Node<P> {
         Byzantine::new(me, self.committee, self.bare_replica(me), self.signer(me), self.seed)
     }
 
     /// A replica without the layer around it.
-    pub(crate) fn bare_replica(&self, me: ReplicaId) -> Replica<Pbft, SmallBank> {
+    pub(crate) fn bare_replica(&self, me: ReplicaId) -> Replica<P, SmallBank> {
         let Settings { accounts, initial_checking, initial_savings, .. } = self.settings;
         let app = SmallBank::new(accounts, initial_checking, initial_savings);
         Replica::new(me, self.committee, &self.settings, app)
     }
 
     pub(crate) fn signer(&self, me: ReplicaId) -> Signer {
-        Signer::tags(Author::Replica(me), realm(), SECRET)
+        Signer::tags(Author::Replica(me), realm(P::NAME), SECRET)
     }
 
     pub(crate) fn verifier(&self) -> &Verifier {
@@ -150,7 +160,7 @@ impl Cluster {
         self.input(replica, Input::Start { has_lost_log: true });
     }
 
-    pub(crate) fn node(&self, replica: ReplicaId) -> &Node {
+    pub(crate) fn node(&self, replica: ReplicaId) -> &Node<P> {
         self.nodes[replica.index()].as_ref().expect("it lives")
     }
 
@@ -220,12 +230,12 @@ impl Cluster {
     }
 
     /// A replica gets a message that `from` made up with its own key.
-    pub(crate) fn inject(&mut self, from: ReplicaId, to: ReplicaId, message: PeerMessage<Message>) {
+    pub(crate) fn inject(&mut self, from: ReplicaId, to: ReplicaId, message: PeerMessage<P::Message>) {
         let verified = Verified::check(message, Author::Replica(from), &self.verifier).expect("it is signed correctly");
         self.input(to, Input::Peer(from, verified));
     }
 
-    fn input(&mut self, replica: ReplicaId, input: Input<Message>) {
+    fn input(&mut self, replica: ReplicaId, input: Input<P::Message>) {
         let Some(node) = self.nodes[replica.index()].as_mut() else { return };
         let mut outputs = Vec::new();
         let recorded = self.recording.is_some().then(|| input.clone());
@@ -236,7 +246,7 @@ impl Cluster {
         self.perform(replica, outputs);
     }
 
-    fn perform(&mut self, replica: ReplicaId, outputs: Vec<Output<Message>>) {
+    fn perform(&mut self, replica: ReplicaId, outputs: Vec<Output<P::Message>>) {
         for output in outputs {
             match output {
                 Output::Send(Recipients::All, message) => {
@@ -275,7 +285,7 @@ impl Cluster {
         }
     }
 
-    fn post(&mut self, from: ReplicaId, to: ReplicaId, message: &PeerMessage<Message>) {
+    fn post(&mut self, from: ReplicaId, to: ReplicaId, message: &PeerMessage<P::Message>) {
         *self.sent.entry(message.name()).or_default() += 1;
         let bytes = wire::encode(message);
         *self.bytes_sent.entry(from).or_default() += bytes.len() as u64;
