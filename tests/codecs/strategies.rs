@@ -362,11 +362,12 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
 }
 
 fn welcome() -> impl Strategy<Value = Welcome> {
-    let sizes = (vec(text(), 0..4), any::<u8>(), number());
+    let sizes = (text(), vec(text(), 0..4), any::<u8>(), number());
     (replica(), sizes, text(), any::<bool>(), any::<u32>()).prop_map(
-        |(replica, (phases, replicas, checkpoint_interval_slots), durability, may_attack, pid)| Welcome {
+        |(replica, (leader, phases, replicas, checkpoint_interval_slots), durability, may_attack, pid)| Welcome {
             replica,
             protocol: ProtocolName::Pbft,
+            leader,
             phases,
             replicas,
             checkpoint_interval_slots,
@@ -393,7 +394,12 @@ fn status() -> impl Strategy<Value = Status> {
 fn slot_votes() -> impl Strategy<Value = SlotVotes> {
     let phase = (text(), vec((digest(), replicas()), 0..4), any::<u8>());
     let phase = phase.prop_map(|(phase, by_digest, needed)| PhaseVotes { phase, by_digest, needed });
-    (seq(), view(), vec(phase, 0..4)).prop_map(|(seq, view, phases)| SlotVotes { seq, view, phases })
+    (seq(), view(), vec(phase, 0..4), any::<bool>()).prop_map(|(seq, view, phases, is_fast)| SlotVotes {
+        seq,
+        view,
+        phases,
+        is_fast,
+    })
 }
 
 fn counters() -> impl Strategy<Value = Counters> {
@@ -427,8 +433,9 @@ fn frame() -> impl Strategy<Value = Frame> {
     ]);
     let latencies = vec((micros(), any::<u32>()), 0..4).prop_map(|buckets| PhaseLatencies { buckets });
     let who = (replica(), time(), status(), digest(), option::of((seq(), digest())), counters(), text());
+    let sent = vec((text(), number()), 0..4);
     let what = (
-        vec((seq(), phase), 0..4),
+        (sent, vec((seq(), phase), 0..4), vec(seq(), 0..4)),
         option::of(slot_votes()),
         vec(latencies, 0..4),
         vec((time(), event()), 0..6),
@@ -436,7 +443,7 @@ fn frame() -> impl Strategy<Value = Frame> {
     );
     (who, what).prop_map(|(who, what)| {
         let (replica, at, status, stable_digest, executed_digest, counters, attack) = who;
-        let (slots, votes, latencies, events, dropped) = what;
+        let ((messages, slots, fast), votes, latencies, events, dropped) = what;
         Frame {
             replica,
             at,
@@ -444,8 +451,10 @@ fn frame() -> impl Strategy<Value = Frame> {
             stable_digest,
             executed_digest,
             counters,
+            messages,
             attack,
             slots,
+            fast,
             votes,
             latencies,
             events,
