@@ -1,5 +1,6 @@
 //! A run without a screen: load for a while, stop, wait until the cluster has come to rest, say what came of it.
 
+use std::collections::BTreeMap;
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use crate::cli::UpArgs;
 use crate::launch::Life;
 use crate::session::{Links, Session};
 use crate::stop::Stop;
-use crate::summary::{ReplicaState, Summary, Verdict, grouped};
+use crate::summary::{InTheEnd, ReplicaState, Summary, Verdict, grouped};
 
 /// How long to run unless told.
 const DURATION: Duration = Duration::from_secs(10);
@@ -58,8 +59,8 @@ pub(crate) fn run(up: &UpArgs) -> anyhow::Result<bool> {
     drop(runtime);
     let config = cluster.directory().config().clone();
     drop(cluster);
-    let Ran { offered, duration, drained, view_changes, states } = ran;
-    let summary = Summary::of(&config, (&offered, duration), &drained, view_changes, states);
+    let Ran { offered, duration, drained, replicas } = ran;
+    let summary = Summary::of(&config, (&offered, duration), &drained, replicas);
     print(&summary, up.json)?;
     match summary.verdict() {
         Verdict::Agreed => Ok(true),
@@ -80,8 +81,7 @@ struct Ran {
     offered: LoadReport,
     duration: Duration,
     drained: LoadReport,
-    view_changes: u64,
-    states: Vec<ReplicaState>,
+    replicas: InTheEnd,
 }
 
 /// What one replica last said.
@@ -131,8 +131,9 @@ impl Watch {
         let drained = self.drain(load).await;
         self.settle().await;
         self.progress.clear();
-        let states = self.states();
-        Ok(Ran { offered, duration, drained, view_changes: self.view_changes, states })
+        let (states, messages) = (self.states(), self.messages());
+        let replicas = InTheEnd { view_changes: self.view_changes, states, messages };
+        Ok(Ran { offered, duration, drained, replicas })
     }
 
     /// Waits until every replica answers.
@@ -232,6 +233,17 @@ impl Watch {
             }
         };
         self.replicas.iter().enumerate().map(of).collect()
+    }
+
+    /// What all of them have sent each other, by name.
+    fn messages(&self) -> BTreeMap<String, u64> {
+        let mut messages: BTreeMap<String, u64> = BTreeMap::new();
+        for (name, count) in
+            self.replicas.iter().filter_map(|seen| seen.frame.as_ref()).flat_map(|frame| &frame.messages)
+        {
+            *messages.entry(name.clone()).or_default() += count;
+        }
+        messages
     }
 
     /// Takes in one event; gives back what happened to a process.

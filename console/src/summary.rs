@@ -30,6 +30,10 @@ pub(crate) struct Summary {
     /// Operations that were sent and had no answer at the end.
     unanswered: u64,
     view_changes: u64,
+    /// How many slots whoever executed most has executed.
+    slots: u64,
+    /// What replicas sent each other over the whole run, for each slot, by name.
+    messages_per_slot: BTreeMap<String, f64>,
     checkpoint_interval: u64,
     replica_states: Vec<ReplicaState>,
 }
@@ -71,6 +75,17 @@ impl ReplicaState {
     }
 }
 
+/// What replicas said in the end.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(crate) struct InTheEnd {
+    /// Views that any of them entered after the first.
+    pub(crate) view_changes: u64,
+    /// Where each stood.
+    pub(crate) states: Vec<ReplicaState>,
+    /// What they had sent each other, by name.
+    pub(crate) messages: BTreeMap<String, u64>,
+}
+
 /// How a run ended.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Verdict {
@@ -86,9 +101,11 @@ impl Summary {
         config: &ClusterConfig,
         offered: (&LoadReport, Duration),
         drained: &LoadReport,
-        view_changes: u64,
-        replica_states: Vec<ReplicaState>,
+        replicas: InTheEnd,
     ) -> Summary {
+        let InTheEnd { view_changes, states: replica_states, messages } = replicas;
+        let slots = replica_states.iter().filter_map(|state| state.executed).max().unwrap_or_default();
+        let per_slot = |(name, count)| (name, count as f64 / slots.max(1) as f64);
         let (until_stop, duration) = offered;
         let duration_s = duration.as_secs_f64();
         let count = |name| (name, drained.by_type.get(name).copied().unwrap_or_default());
@@ -107,6 +124,8 @@ impl Summary {
             busy: drained.busy,
             unanswered: drained.in_flight,
             view_changes,
+            slots,
+            messages_per_slot: messages.into_iter().map(per_slot).collect(),
             checkpoint_interval: config.settings.checkpoint_interval_slots,
             replica_states,
         }
@@ -191,6 +210,11 @@ impl fmt::Display for Summary {
             writeln!(f, "  {name:<18}{:>12}  {share:5.1} %", grouped(count))?;
         }
         writeln!(f, "view changes  {}", self.view_changes)?;
+        let sent: f64 = self.messages_per_slot.values().sum();
+        writeln!(f, "slots         {}, and {sent:.1} messages between replicas for each", grouped(self.slots))?;
+        for (name, count) in self.messages_per_slot.iter().filter(|(_, count)| **count >= 0.05) {
+            writeln!(f, "  {name:<18}{count:>12.1}")?;
+        }
         writeln!(f, "replicas      name   view    executed   state")?;
         for state in &self.replica_states {
             let number = |value: Option<u64>| value.map_or_else(|| "?".to_string(), grouped);
@@ -235,6 +259,8 @@ mod tests {
             busy: 0,
             unanswered: 0,
             view_changes: 0,
+            slots: 0,
+            messages_per_slot: BTreeMap::new(),
             checkpoint_interval: 128,
             replica_states: states,
         }

@@ -192,6 +192,7 @@ mod tests {
         let welcome = Welcome {
             replica: ReplicaId(0),
             protocol: ProtocolName::Pbft,
+            leader: "primary".into(),
             phases: ["pre-prepare", "prepare", "commit"].map(String::from).to_vec(),
             replicas: 4,
             checkpoint_interval_slots: 128,
