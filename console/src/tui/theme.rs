@@ -67,7 +67,7 @@ impl Theme {
         selected: Style::new().bg(Color::Indexed(237)),
         key: fg(80),
         phases: [fg(239), fg(68), fg(75), fg(79), fg(23)],
-        fast: fg(30),
+        fast: fg(65),
         bars: fg(73),
         client: fg(179),
         overlay: fg(110),
