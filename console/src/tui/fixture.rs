@@ -44,6 +44,8 @@ pub(crate) struct Cluster {
     rate: Option<f64>,
     random: u64,
     view_changes: u64,
+    /// Whether a collector counts the votes.
+    pub(crate) has_collector: bool,
 }
 
 impl Cluster {
@@ -67,6 +69,7 @@ impl Cluster {
             rate: Some(2000.0),
             random: 0x9e37_79b9_7f4a_7c15,
             view_changes: 0,
+            has_collector: false,
         }
     }
 
@@ -91,7 +94,7 @@ impl Cluster {
         Welcome {
             replica: id,
             protocol: ProtocolName::Pbft,
-            leader: "primary".to_string(),
+            leader: if self.has_collector { "collector" } else { "primary" }.to_string(),
             phases: ["pre-prepare", "prepare", "commit"].map(String::from).to_vec(),
             replicas: self.committee.size() as u8,
             checkpoint_interval_slots: CHECKPOINT,
@@ -284,7 +287,7 @@ impl Cluster {
             messages: self.messages(id, executed),
             attack: self.attacks[id.index()].clone(),
             slots: self.slots(executed, is_stalled, is_dark),
-            fast: Vec::new(),
+            fast: self.fast(executed),
             votes: Some(self.votes(id, executed)),
             latencies: self.latencies(is_stalled),
             events: std::mem::take(&mut self.events[id.index()]),
@@ -322,7 +325,15 @@ impl Cluster {
                 .collect();
             PhaseVotes { phase: phase.into(), by_digest: vec![(digest, voters)], needed: quorum }
         });
-        SlotVotes { seq, view: self.view, phases: phases.collect(), is_fast: false }
+        SlotVotes { seq, view: self.view, phases: phases.collect(), is_fast: self.has_collector && is_old }
+    }
+
+    /// Of the last hundred slots those that all replicas voted for at once: none while one is silent, and one in sixteen
+    /// came too late.
+    fn fast(&self, executed: SeqNum) -> Vec<SeqNum> {
+        let all_vote = self.committee.members().all(|id| !self.is_silent(id));
+        let last = (executed.0.saturating_sub(100)..=executed.0).map(SeqNum);
+        last.filter(|seq| self.has_collector && all_vote && !seq.0.is_multiple_of(16)).collect()
     }
 
     fn latencies(&mut self, is_stalled: bool) -> Vec<PhaseLatencies> {

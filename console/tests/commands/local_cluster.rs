@@ -50,6 +50,23 @@ fn a_run_prints_one_document_that_adds_up_and_leaves_nothing() {
 }
 
 #[test]
+fn under_the_collector_votes_go_one_way_and_certificates_the_other() {
+    let scratch = tempfile::tempdir().unwrap();
+    let arguments =
+        ["up", "--headless", "--replicas", "4", "--protocol", "linear", "--rate", "400", "--duration", "2s", "--json"];
+    let (status, out, err) = run(scratch.path(), &arguments);
+    assert_eq!(status, 0, "{err}");
+    let summary: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(summary["protocol"].as_str(), Some("linear"));
+    assert!(summary["committed_ops"].as_u64().is_some_and(|count| count > 100), "{out}");
+    // Backups vote for each slot once, and each is told at least once what came of it.
+    for name in ["pre-prepare", "prepare", "certificate"] {
+        assert!(summary["messages_per_slot"][name].as_f64().is_some_and(|count| count >= 2.9), "{name} in {out}");
+    }
+    nothing_is_left(scratch.path());
+}
+
+#[test]
 fn a_signal_ends_a_run_early_with_its_summary() {
     for which in [Signal::SIGINT, Signal::SIGTERM, Signal::SIGHUP] {
         let scratch = tempfile::tempdir().unwrap();

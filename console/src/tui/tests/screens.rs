@@ -54,6 +54,18 @@ fn steady() {
 }
 
 #[test]
+fn slots_of_the_fast_path_look_different() {
+    let mut rig = Rig::new(7);
+    rig.cluster.has_collector = true;
+    let events = rig.cluster.connect();
+    rig.take(events);
+    rig.frames(60);
+    for (width, height) in [(200, 60), (120, 36), (80, 24)] {
+        check(&format!("linear-{width}x{height}"), rig.screen(width, height));
+    }
+}
+
+#[test]
 fn before_anything_is_connected() {
     let mut rig = Rig::new(7);
     check("connecting-120x36", rig.screen(120, 36));
