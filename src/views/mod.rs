@@ -302,7 +302,9 @@ impl<F: Form> Protocol for Views<F> {
             include(&mut prepares, certificate.digest, certificate.signers());
         }
         if let Some(decision) = slot.decision.as_ref().filter(|decision| decision.view() == view) {
-            include(&mut commits, decision.digest(), decision.voters());
+            // Without the last phase it is the votes of the one before that decided.
+            let phase = if decision.is_fast() { &mut prepares } else { &mut commits };
+            include(phase, decision.digest(), decision.voters());
         }
         if let Some(proposal) = slot.proposal {
             // Rule 2: the pre-prepare is the primary's prepare.
