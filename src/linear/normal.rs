@@ -82,7 +82,11 @@ impl Form for Linear {
             views.form.is_hopeful = false;
             views.count_prepares(cx, seq);
         }
-        views.arm_fast_path(cx);
+        // Those that were overdue are told by now.
+        let still_waiting = views.waiting().map(|(_, deadline)| deadline).filter(|deadline| *deadline > cx.now);
+        if let Some(deadline) = still_waiting.min() {
+            cx.emit(Output::SetTimer(Timer::FastPath, deadline));
+        }
     }
 
     fn on_view_entered(&mut self) {
