@@ -64,7 +64,9 @@ impl Form for Linear {
             Count::Decided(decision) => {
                 let seq = decision.seq();
                 views.check_slot(seq)?;
-                if let Decision::Fast(prepared) = &decision {
+                if let Decision::Fast(prepared) = &decision
+                    && views.log.batch(decision.digest()).is_some()
+                {
                     // What all have prepared a quorum has. If this replica can not use it as such, it still is decided.
                     let _whether = views.learn_prepared(cx, prepared.clone());
                 }
