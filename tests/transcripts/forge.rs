@@ -263,9 +263,10 @@ impl<F: Dialect> Forge<F> {
         Ok(Certificate { kind, view, seq, digest, signatures })
     }
 
-    /// The signatures of a certificate; `by n1 n2` says whose, `bad` spoils the last one.
+    /// The signatures of a certificate; `votes(v0 s2 b)` takes those for another slot, `by n1 n2` says whose, `bad` spoils
+    /// the last one.
     fn signatures(
-        &self,
+        &mut self,
         group: &mut Words,
         otherwise: Vec<ReplicaId>,
         kind: Kind,
@@ -273,6 +274,8 @@ impl<F: Dialect> Forge<F> {
         seq: SeqNum,
         digest: Digest,
     ) -> Result<Vec<(ReplicaId, Signature)>, Wrong> {
+        let other = group.group("votes").map(|mut other| self.slot(&mut other)).transpose()?;
+        let (view, seq, digest) = other.map_or((view, seq, digest), |(view, seq, batch)| (view, seq, batch.digest()));
         let members = if group.is("by") { group.leading_replicas() } else { otherwise };
         let sign =
             |member: ReplicaId| Ok((member, self.sign(&Statement::by_replica(kind, view, seq, digest, member))?));

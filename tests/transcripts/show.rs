@@ -168,7 +168,8 @@ pub(crate) fn forced(origin: Origin) -> &'static str {
 }
 
 pub(crate) fn signers(certificate: &Certificate) -> String {
-    certificate.signatures.iter().map(|(signer, _)| signer.to_string()).collect::<Vec<_>>().join(" ")
+    let signers: Vec<String> = certificate.signatures.iter().map(|(signer, _)| signer.to_string()).collect();
+    if signers.is_empty() { "nobody".to_string() } else { signers.join(" ") }
 }
 
 fn status(report: &StatusReport) -> String {
