@@ -65,7 +65,9 @@ impl Form for Linear {
             Count::Decided(decision) => {
                 let seq = decision.seq();
                 views.check_slot(seq)?;
-                if let Decision::Fast(prepared) = &decision {
+                if let Decision::Fast(prepared) = &decision
+                    && views.log.batch(decision.digest()).is_some()
+                {
                     // What all have prepared a quorum has. If this replica can not use it as such, it still is decided.
                     let _whether = views.learn_prepared(cx, prepared.clone());
                 }
@@ -83,7 +85,11 @@ impl Form for Linear {
             views.form.is_hopeful = false;
             views.count_prepares(cx, seq);
         }
-        views.arm_fast_path(cx);
+        // Those that were overdue are told by now.
+        let still_waiting = views.waiting().map(|(_, deadline)| deadline).filter(|deadline| *deadline > cx.now);
+        if let Some(deadline) = still_waiting.min() {
+            cx.emit(Output::SetTimer(Timer::FastPath, deadline));
+        }
     }
 
     fn on_view_entered(&mut self) {

@@ -4,7 +4,8 @@
 //! *Why it is safe.* If all n replicas prepared a batch in view v, then of the q view changes that begin the next view at
 //! least q−f are of honest replicas that voted for it in v, and of nothing else since. If q replicas committed it, one
 //! honest replica among them shows its certificate. Only one batch can have q−f voters among q (2f < q), and one of them
-//! is honest, so votes of later views than a certificate's are for what that certificate's view forced or left open.
+//! is honest, so votes of later views than a certificate's are for what that certificate's view forced or left open: nobody
+//! honest votes for a slot at or below min-s, which O leaves out since it was settled before.
 
 use std::collections::BTreeMap;
 

@@ -303,6 +303,7 @@ impl<F: Form> Protocol for Views<F> {
             include(&mut prepares, certificate.digest, certificate.signers());
         }
         if let Some(decision) = slot.decision.as_ref().filter(|decision| decision.view() == view) {
+            // Without the last phase it is the votes of the one before that decided.
             let phase = if decision.is_fast() { &mut prepares } else { &mut commits };
             include(phase, decision.digest(), decision.voters());
         }

@@ -52,7 +52,8 @@ impl<F: Form> Views<F> {
         cx.send(to, message);
     }
 
-    /// §4.2: accept if the view is ours, the slot lies between the watermarks, and no other batch was accepted for it.
+    /// §4.2: accept if the view is ours, the slot lies between the watermarks and was not settled before the view began, and
+    /// no other batch was accepted for it.
     pub(super) fn on_pre_prepare(
         &mut self,
         cx: &mut Cx<'_, F>,
@@ -65,6 +66,10 @@ impl<F: Form> Views<F> {
         }
         if self.is_changing_view() {
             return Err(Rejection::Complaining(body.view));
+        }
+        // §4.4: up to min-s everything is settled, though the proof may be all that this replica has of it yet.
+        if body.seq <= self.min_s() {
+            return Err(Rejection::BehindWindow(body.seq));
         }
         let proposal = Proposal { view: body.view, origin: Origin::OwnAccord, digest: body.digest, header: *signature };
         let is_own = body.primary == self.me;

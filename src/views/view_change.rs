@@ -174,6 +174,12 @@ impl<F: Form> Views<F> {
         self.propose(cx);
     }
 
+    /// Min-s of the view that was entered last: the highest checkpoint in its V.
+    pub(super) fn min_s(&self) -> SeqNum {
+        let view_changes = self.new_view.iter().flat_map(|signed| &signed.body.view_changes);
+        view_changes.map(|signed| signed.body.stable.seq()).max().unwrap_or_default()
+    }
+
     /// Takes over the proposals of O, as if each were a pre-prepare of the new view (§4.4). What lies beyond a lagging
     /// replica's window is taken over when the window has moved: nobody sends it again.
     pub(super) fn adopt_forced(&mut self, cx: &mut Cx<'_, F>) {

@@ -6,26 +6,26 @@ use byztop_core::app::smallbank::ACCOUNTS_PER_LEAF;
 use byztop_core::committee::Committee;
 use byztop_core::crypto::{Author, Kind, Realm, Signable, Signature, Signed, Signer, Statement};
 use byztop_core::evidence::Proof;
-use byztop_core::pbft::{Classic, Message, NewView, ViewChange};
 use byztop_core::protocol::{Batch, Certificate, Checkpoint, CheckpointCertificate, Claim, Settings};
 use byztop_core::replica::{Leaf, PeerMessage, StatePart, StateRequest};
-use byztop_core::types::{Digest, ReplicaId, SeqNum, Session, View};
+use byztop_core::types::{Digest, ProtocolName, ReplicaId, SeqNum, Session, View};
 use byztop_core::views::message::{
-    Commit, CommittedHistory, CommittedSlot, ForcedProposal, Origin, PrePrepare, Prepare, PreparedCertificate,
-    StatusReport,
+    Commit, CommittedHistory, CommittedSlot, ForcedProposal, Message, NewView, Origin, PrePrepare, Prepare,
+    PreparedCertificate, StatusReport, ViewChange,
 };
 use byztop_core::views::new_view::forced;
 
-use crate::names::{Names, realm, secret, signer};
+use crate::dialect::Dialect;
+use crate::names::{Names, secret, signer};
 use crate::words::{Words, Wrong};
 
 /// Makes messages.
-pub(crate) struct Forge {
+pub(crate) struct Forge<F: Dialect> {
     pub(crate) committee: Committee,
     pub(crate) settings: Settings,
     pub(crate) names: Names,
     /// The last view change of each replica for each view, whoever wrote it: what a NEW-VIEW can be made of.
-    pub(crate) view_changes: BTreeMap<(ReplicaId, View), Signed<ViewChange>>,
+    pub(crate) view_changes: BTreeMap<(ReplicaId, View), Signed<ViewChange<F>>>,
     /// What each live replica has signed, across restarts.
     pub(crate) signed: Signatures,
     /// The live replicas that were not told to lie: nobody has their keys.
@@ -35,9 +35,9 @@ pub(crate) struct Forge {
 /// What each live replica has signed.
 pub(crate) type Signatures = BTreeMap<ReplicaId, BTreeSet<Statement>>;
 
-impl Forge {
+impl<F: Dialect> Forge<F> {
     /// Signs with an author's key. That of an honest live replica is its own: of it there is only what it did sign.
-    fn sign(&self, statement: &Statement) -> Result<Signature, Wrong> {
+    pub(crate) fn sign(&self, statement: &Statement) -> Result<Signature, Wrong> {
         let Author::Replica(author) = statement.author else { return Err("clients sign submissions only".to_string()) };
         let has_signed = self.signed.get(&author).is_some_and(|signed| signed.contains(statement));
         if self.honest.contains(&author) && !has_signed {
@@ -45,7 +45,7 @@ impl Forge {
             let name = self.names.name(*digest);
             return Err(format!("{author} is honest and never signed {} v{view} s{seq} {name}", kind.name()));
         }
-        Ok(signer(author).sign(statement))
+        Ok(signer(author, self.names.realm).sign(statement))
     }
 
     fn signed<T: Signable>(&self, body: T) -> Result<Signed<T>, Wrong> {
@@ -54,7 +54,7 @@ impl Forge {
     }
 
     /// What `author` says, and what was done to it: `[bad signature] commit v0 s1 a`.
-    pub(crate) fn message(&mut self, author: ReplicaId, text: &str) -> Result<PeerMessage<Message>, Wrong> {
+    pub(crate) fn message(&mut self, author: ReplicaId, text: &str) -> Result<PeerMessage<Message<F>>, Wrong> {
         let Some((alteration, text)) = text.strip_prefix('[').and_then(|rest| rest.split_once(']')) else {
             return self.plain(author, &mut Words::of(text)?);
         };
@@ -72,7 +72,7 @@ impl Forge {
     fn altered_signature(
         &mut self,
         author: ReplicaId,
-        message: &PeerMessage<Message>,
+        message: &PeerMessage<Message<F>>,
         how: &mut Words,
     ) -> Result<Signature, Wrong> {
         if how.is("no") {
@@ -83,11 +83,17 @@ impl Forge {
             return signature.map(Signature::spoiled).ok_or_else(|| "nothing is signed here".to_string());
         }
         let statement = statement(message).ok_or("no replica signs this")?;
+        let realm = self.names.realm;
         let in_realm = |realm: Realm| Signer::tags(Author::Replica(author), realm, secret()).sign(&statement);
-        if how.is("other") && how.is("cluster") {
-            Ok(in_realm(Realm { cluster: Digest::ZERO, ..realm() }))
+        if how.is("other") {
+            let protocol = ProtocolName::ALL.into_iter().find(|protocol| *protocol != realm.protocol);
+            match how.plain()?.as_str() {
+                "cluster" => Ok(in_realm(Realm { cluster: Digest::ZERO, ..realm })),
+                "protocol" => Ok(in_realm(Realm { protocol: protocol.ok_or("there is no other")?, ..realm })),
+                other => Err(format!("other {other}: cluster or protocol")),
+            }
         } else if how.is("epoch") {
-            Ok(in_realm(Realm { epoch: how.number("")?, ..realm() }))
+            Ok(in_realm(Realm { epoch: how.number("")?, ..realm }))
         } else if how.is("signed") && how.is("by") {
             let other = how.replica()?;
             self.sign(&Statement { author: Author::Replica(other), ..statement })
@@ -95,12 +101,12 @@ impl Forge {
             let mut other = self.plain(author, how)?;
             outer_signature(&mut other).copied().ok_or_else(|| "nothing is signed there".to_string())
         } else {
-            Err("by n1 | signed by n1 | bad signature | no signature | other cluster | epoch 2 | as MESSAGE"
+            Err("by n1 | signed by n1 | bad signature | no signature | other cluster | other protocol | epoch 2 | as MESSAGE"
                 .to_string())
         }
     }
 
-    fn plain(&mut self, author: ReplicaId, words: &mut Words) -> Result<PeerMessage<Message>, Wrong> {
+    fn plain(&mut self, author: ReplicaId, words: &mut Words) -> Result<PeerMessage<Message<F>>, Wrong> {
         let message = match words.plain()?.as_str() {
             "request" => PeerMessage::Forward(self.names.submission(&words.plain()?)?),
             "fetch" => PeerMessage::FetchBodies(self.submissions(words)?.iter().map(|b| b.body.digest()).collect()),
@@ -126,7 +132,7 @@ impl Forge {
         Ok(found)
     }
 
-    fn protocol(&mut self, author: ReplicaId, name: &str, words: &mut Words) -> Result<Message, Wrong> {
+    fn protocol(&mut self, author: ReplicaId, name: &str, words: &mut Words) -> Result<Message<F>, Wrong> {
         Ok(match name {
             "pre-prepare" => self.pre_prepare(author, words)?,
             "prepare" => self.prepare(author, words)?,
@@ -135,6 +141,7 @@ impl Forge {
                 let body = Commit { view, seq, digest: batch.digest(), replica: author };
                 Message::Commit(self.signed(body)?)
             }
+            "certificate" => Message::Count(F::read_count(self, words)?),
             "view-change" => self.view_change(author, words)?,
             "new-view" => self.new_view(author, words)?,
             "status" => Message::Status(status(words)?),
@@ -147,7 +154,7 @@ impl Forge {
     }
 
     /// `v0 s1 a`.
-    fn slot(&mut self, words: &mut Words) -> Result<(View, SeqNum, Batch), Wrong> {
+    pub(crate) fn slot(&mut self, words: &mut Words) -> Result<(View, SeqNum, Batch), Wrong> {
         Ok((words.view()?, words.seq()?, self.names.batch(&words.plain()?)?))
     }
 
@@ -160,7 +167,7 @@ impl Forge {
     }
 
     /// `pre-prepare v0 s1 a`; `digest b` puts another digest than the batch's into the header.
-    fn pre_prepare(&mut self, author: ReplicaId, words: &mut Words) -> Result<Message, Wrong> {
+    fn pre_prepare(&mut self, author: ReplicaId, words: &mut Words) -> Result<Message<F>, Wrong> {
         let (view, seq, batch) = self.slot(words)?;
         let digest = if words.is("digest") { self.names.batch(&words.plain()?)?.digest() } else { batch.digest() };
         let body = PrePrepare { view, seq, digest, primary: author, batch };
@@ -168,7 +175,7 @@ impl Forge {
     }
 
     /// `prepare v0 s1 a`; `forced` if it answers an entry of O, `header(v0 s2 b)` for another header than it should have.
-    fn prepare(&mut self, author: ReplicaId, words: &mut Words) -> Result<Message, Wrong> {
+    fn prepare(&mut self, author: ReplicaId, words: &mut Words) -> Result<Message<F>, Wrong> {
         let (view, seq, batch) = self.slot(words)?;
         let (digest, origin) = (batch.digest(), origin_of(words));
         let header = self.header(words, view, seq, digest, origin)?;
@@ -178,7 +185,7 @@ impl Forge {
 
     /// The primary's signature on a header: the right one, `header(bad)`, or that on `header(v0 s2 b)`, there an own
     /// proposal unless it says `forced`.
-    fn header(
+    pub(crate) fn header(
         &self,
         words: &mut Words,
         view: View,
@@ -199,13 +206,12 @@ impl Forge {
         sign(origin_of(&mut other), view, seq, digest)
     }
 
-    /// `view-change v1 C(s0) P(s1 v0 a) P(s2 v0 b)`; without C the stable checkpoint is the beginning.
-    fn view_change(&mut self, author: ReplicaId, words: &mut Words) -> Result<Message, Wrong> {
+    /// `view-change v1 C(s0) P(s1 v0 a) P(s2 v0 b)`, or what else the protocol shows of slots; without C the stable checkpoint is the beginning.
+    fn view_change(&mut self, author: ReplicaId, words: &mut Words) -> Result<Message<F>, Wrong> {
         let view = words.view()?;
         let stable = self.stable(words)?;
-        let prepared: Vec<PreparedCertificate> =
-            words.groups("P").iter_mut().map(|group| self.prepared(group)).collect::<Result<_, Wrong>>()?;
-        let signed = self.signed(ViewChange { view, replica: author, stable, shown: prepared })?;
+        let shown = F::read_shown(self, author, words)?;
+        let signed = self.signed(ViewChange { view, replica: author, stable, shown })?;
         self.view_changes.insert((author, view), signed.clone());
         Ok(Message::ViewChange(signed))
     }
@@ -223,20 +229,44 @@ impl Forge {
         Ok(CheckpointCertificate::new(seq, digest, signatures))
     }
 
-    /// `P(s1 v0 a)`, prepared by the first q−1 backups; `forced`, `header(…)`, `by n3 n4`, `bad`.
-    fn prepared(&mut self, group: &mut Words) -> Result<PreparedCertificate, Wrong> {
-        let (seq, view, batch) = (group.seq()?, group.view()?, self.names.batch(&group.plain()?)?);
-        let (digest, origin) = (batch.digest(), origin_of(group));
-        let header = self.header(group, view, seq, digest, origin)?;
-        let backups = self.committee.others(self.committee.primary(view)).take(self.committee.quorum() - 1).collect();
-        let kind = if group.is("commits") { Kind::Commit } else { Kind::Prepare };
-        let signatures = self.signatures(group, backups, kind, view, seq, digest)?;
+    /// `s1 v0 a`.
+    pub(crate) fn slot_in_brackets(&mut self, group: &mut Words) -> Result<(View, SeqNum, Batch), Wrong> {
+        let (seq, view) = (group.seq()?, group.view()?);
+        Ok((view, seq, self.names.batch(&group.plain()?)?))
+    }
+
+    /// Behind a slot: prepared by the first backups, `needed` replicas with the primary; `forced`, `header(…)`,
+    /// `by n3 n4`, `bad`; `commits` makes it one of commits.
+    pub(crate) fn prepared(
+        &mut self,
+        (view, seq, digest): (View, SeqNum, Digest),
+        needed: usize,
+        words: &mut Words,
+    ) -> Result<PreparedCertificate, Wrong> {
+        let origin = origin_of(words);
+        let header = self.header(words, view, seq, digest, origin)?;
+        let backups = self.committee.others(self.committee.primary(view)).take(needed - 1).collect();
+        let kind = if words.is("commits") { Kind::Commit } else { Kind::Prepare };
+        let signatures = self.signatures(words, backups, kind, view, seq, digest)?;
         Ok(PreparedCertificate { origin, header, prepares: Certificate { kind, view, seq, digest, signatures } })
     }
 
-    /// The signatures of a certificate; `by n1 n2` says whose, `bad` spoils the last one.
+    /// Behind a slot: committed by the first q; `by n1 n2 n3`, `bad`; `prepares` makes it one of prepares.
+    pub(crate) fn commits(
+        &mut self,
+        (view, seq, digest): (View, SeqNum, Digest),
+        words: &mut Words,
+    ) -> Result<Certificate, Wrong> {
+        let members = self.committee.members().take(self.committee.quorum()).collect();
+        let kind = if words.is("prepares") { Kind::Prepare } else { Kind::Commit };
+        let signatures = self.signatures(words, members, kind, view, seq, digest)?;
+        Ok(Certificate { kind, view, seq, digest, signatures })
+    }
+
+    /// The signatures of a certificate; `votes(v0 s2 b)` takes those for another slot, `by n1 n2` says whose, `bad` spoils
+    /// the last one.
     fn signatures(
-        &self,
+        &mut self,
         group: &mut Words,
         otherwise: Vec<ReplicaId>,
         kind: Kind,
@@ -244,6 +274,8 @@ impl Forge {
         seq: SeqNum,
         digest: Digest,
     ) -> Result<Vec<(ReplicaId, Signature)>, Wrong> {
+        let other = group.group("votes").map(|mut other| self.slot(&mut other)).transpose()?;
+        let (view, seq, digest) = other.map_or((view, seq, digest), |(view, seq, batch)| (view, seq, batch.digest()));
         let members = if group.is("by") { group.leading_replicas() } else { otherwise };
         let sign =
             |member: ReplicaId| Ok((member, self.sign(&Statement::by_replica(kind, view, seq, digest, member))?));
@@ -257,19 +289,15 @@ impl Forge {
         Ok(signatures)
     }
 
-    /// `Q(s1 v0 a)`: a commit certificate of the first q, and its batch; `prepares` makes it one of prepares.
-    fn commits(&mut self, mut group: Words) -> Result<CommittedSlot<Classic>, Wrong> {
-        let (seq, view, batch) = (group.seq()?, group.view()?, self.names.batch(&group.plain()?)?);
-        let digest = batch.digest();
-        let members = self.committee.members().take(self.committee.quorum()).collect();
-        let kind = if group.is("prepares") { Kind::Prepare } else { Kind::Commit };
-        let signatures = self.signatures(&mut group, members, kind, view, seq, digest)?;
-        Ok(CommittedSlot { decision: Certificate { kind, view, seq, digest, signatures }, batch })
+    /// `Q(s1 v0 a)`: what decided a slot, and its batch.
+    fn decided(&mut self, mut group: Words) -> Result<CommittedSlot<F>, Wrong> {
+        let (decision, batch) = F::read_decision(self, &mut group)?;
+        Ok(CommittedSlot { decision, batch })
     }
 
     /// `new-view v1 V(n1 n3 n4)`: the view changes that were written before; `n3/v2` takes one for another view. O
     /// follows from V unless the script says what it is: `O(s1 a, s2 null)`.
-    fn new_view(&mut self, author: ReplicaId, words: &mut Words) -> Result<Message, Wrong> {
+    fn new_view(&mut self, author: ReplicaId, words: &mut Words) -> Result<Message<F>, Wrong> {
         let view = words.view()?;
         let mut members = words.group("V").ok_or("a new view needs V(…)")?;
         let mut view_changes = Vec::new();
@@ -302,10 +330,10 @@ impl Forge {
     }
 
     /// `committed C(s4 S4) newest(s6 v0 f) Q(s5 v0 e) Q(s6 v0 f)`.
-    fn committed(&mut self, words: &mut Words) -> Result<Message, Wrong> {
+    fn committed(&mut self, words: &mut Words) -> Result<Message<F>, Wrong> {
         let stable = self.stable(words)?;
-        let newest = words.group("newest").map(|group| self.commits(group)).transpose()?;
-        let slots = words.groups("Q").into_iter().map(|group| self.commits(group)).collect::<Result<_, Wrong>>()?;
+        let newest = words.group("newest").map(|group| self.decided(group)).transpose()?;
+        let slots = words.groups("Q").into_iter().map(|group| self.decided(group)).collect::<Result<_, Wrong>>()?;
         Ok(Message::Committed(CommittedHistory { stable, newest: newest.map(|slot| slot.decision), slots }))
     }
 
@@ -327,7 +355,7 @@ impl Forge {
     }
 
     /// `proof n3 (commit v0 s1 a) (commit v0 s1 b)`: two statements of n3. Signed, unless it is `proof forged n3 …`.
-    fn proof(&mut self, words: &mut Words) -> Result<Proof<Message>, Wrong> {
+    fn proof(&mut self, words: &mut Words) -> Result<Proof<Message<F>>, Wrong> {
         let is_forged = words.is("forged");
         let accused = words.replica()?;
         let mut claims = Vec::new();
@@ -348,7 +376,7 @@ impl Forge {
     }
 }
 
-fn origin_of(words: &mut Words) -> Origin {
+pub(crate) fn origin_of(words: &mut Words) -> Origin {
     if words.is("forced") { Origin::NewView } else { Origin::OwnAccord }
 }
 
@@ -396,7 +424,7 @@ fn state_request(words: &mut Words) -> Result<StateRequest, Wrong> {
 }
 
 /// What the author of a message signs.
-pub(crate) fn statement(message: &PeerMessage<Message>) -> Option<Statement> {
+pub(crate) fn statement<F: Dialect>(message: &PeerMessage<Message<F>>) -> Option<Statement> {
     Some(match message {
         PeerMessage::Checkpoint(signed) => signed.body.statement(),
         PeerMessage::Protocol(Message::PrePrepare(signed)) => signed.body.statement(),
@@ -408,6 +436,6 @@ pub(crate) fn statement(message: &PeerMessage<Message>) -> Option<Statement> {
     })
 }
 
-fn outer_signature(message: &mut PeerMessage<Message>) -> Option<&mut Signature> {
+fn outer_signature<F: Dialect>(message: &mut PeerMessage<Message<F>>) -> Option<&mut Signature> {
     message.signatures_mut().into_iter().next()
 }

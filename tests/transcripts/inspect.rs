@@ -3,14 +3,20 @@
 use std::collections::BTreeMap;
 
 use byztop_core::app::smallbank::Account;
+use byztop_core::attack;
 use byztop_core::protocol::{SlotPhase, Status};
 use byztop_core::telemetry::Counters;
 use byztop_core::types::SeqNum;
+use byztop_core::views::message::Message;
 
+use crate::dialect::Dialect;
 use crate::stage::{Node, Stage};
 use crate::words::{Words, Wrong};
 
-impl Stage {
+impl<F: Dialect> Stage<F>
+where
+    Message<F>: attack::Forge,
+{
     /// Where each live replica stands; those that stand at one place share a line.
     pub(crate) fn show_all(&mut self) {
         let mut places: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -69,7 +75,10 @@ impl Stage {
     }
 }
 
-fn place(node: &Node) -> String {
+fn place<F: Dialect>(node: &Node<F>) -> String
+where
+    Message<F>: attack::Forge,
+{
     let Status { view, asking_for, stable, executed, observing_until, .. } = node.replica().status();
     let mut text = format!("v{view} stable s{stable} executed s{executed}");
     if let Some(target) = asking_for {
@@ -94,7 +103,10 @@ fn phase_name(phase: SlotPhase) -> &'static str {
 }
 
 /// What a replica has counted.
-pub(crate) fn counters(node: &Node) -> Counters {
+pub(crate) fn counters<F: Dialect>(node: &Node<F>) -> Counters
+where
+    Message<F>: attack::Forge,
+{
     let mut counters = Counters::default();
     node.replica().count(&mut counters);
     counters

@@ -1,8 +1,9 @@
 //! What is on its way between live replicas.
 
-use byztop_core::pbft::Message;
 use byztop_core::replica::PeerMessage;
 use byztop_core::types::ReplicaId;
+use byztop_core::views::form::Form;
+use byztop_core::views::message::Message;
 
 use crate::words::{Words, Wrong, replica};
 
@@ -15,15 +16,15 @@ pub(crate) struct Filter {
 }
 
 /// A message between two live replicas, on its way until the script delivers it.
-pub(crate) struct Letter {
+pub(crate) struct Letter<F: Form> {
     pub(crate) from: ReplicaId,
     pub(crate) to: ReplicaId,
-    pub(crate) message: PeerMessage<Message>,
+    pub(crate) message: PeerMessage<Message<F>>,
 }
 
 impl Filter {
     /// Whether the message is meant.
-    pub(crate) fn fits(&self, letter: &Letter) -> bool {
+    pub(crate) fn fits<F: Form>(&self, letter: &Letter<F>) -> bool {
         self.from.is_none_or(|from| from == letter.from)
             && self.to.is_none_or(|to| to == letter.to)
             && self.name.as_ref().is_none_or(|name| *name == letter.message.name())

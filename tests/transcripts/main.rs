@@ -1,13 +1,16 @@
-//! PBFT rule by rule: each text file in this folder drives one real replica, or a few, and shows every output of each
-//! step, so that it can be read with the paper beside it.
+//! PBFT and linear PBFT rule by rule: each text file in this folder drives one real replica, or a few, and shows every
+//! output of each step, so that it can be read with the paper beside it.
 //!
-//! A file begins with comments and a `cluster` line; then come commands, each followed by what came of it:
+//! A file begins with comments and a `cluster` line, in which `protocol=linear` stands for linear PBFT; then come commands,
+//! each followed by what came of it:
 //!
 //! | command | what it does |
 //! |---|---|
 //! | `client: a b` | a client hands its submissions over; `client > n2 n3: a` to these; `client c2: a` in a's stead |
 //! | `n1: prepare v0 s1 a` | n1 says so, with its real key; `n1 n3 > n2: …` to n2; `n1 > nobody: …` for later use in V(…) |
-//! | `n1: [bad signature] …` | something is wrong with it; also `by n3`, `signed by n3`, `as commit v0 s1 a`, `other cluster`, `epoch 2` |
+//! | `n1: [bad signature] …` | something is wrong with it; also `by n3`, `signed by n3`, `as commit v0 s1 a`, `other cluster`, `other protocol`, `epoch 2` |
+//! | `n1: certificate prepared v0 s1 a` | linear PBFT's collector; also `fast` and `committed`, and behind it `by n2 n3`, `bad`, `forced`, `header(bad)`, `votes(v0 s2 b)`, `commits`, `prepares` |
+//! | `n2: view-change v2 P(s1 v0 a) and V(s1 v1 b)` | what is shown of a slot: P a prepared certificate, V the last vote in linear PBFT; `Q(fast s1 v0 a)` in `committed` |
 //! | `deliver n1>n2 commit` | live replicas get what others sent them; without a filter until all is quiet |
 //! | `drop …`, `cut …`, `mend` | what is on its way is lost; what is sent from now on is lost; no more |
 //! | `+1500ms` | time passes, timers run out |
@@ -20,6 +23,7 @@
 //! Replicas in `live=` are real; the script plays all others. `UPDATE_TRANSCRIPTS=1 cargo test --test transcripts` rewrites
 //! what is expected; what it writes is to be judged against the rule, not to be believed.
 
+mod dialect;
 mod forge;
 mod inspect;
 mod mail;
@@ -88,6 +92,18 @@ transcripts! {
     rule_29_idle_cluster
     rule_29_lost_log
     rule_30_clocks
+    linear_01_votes_to_the_collector
+    linear_02_certificates
+    linear_03_the_whole_certificate
+    linear_04_fast_path
+    linear_05_fallback
+    linear_06_withheld_certificates
+    linear_07_set_o
+    linear_08_decided_by_one
+    linear_09_votes_checked
+    linear_10_equivocation
+    linear_11_complaining
+    linear_12_retransmission
 }
 
 #[test]

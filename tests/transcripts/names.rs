@@ -14,9 +14,9 @@ use crate::words::{Words, Wrong};
 
 const SECRET: Digest = Digest([7; 32]);
 
-/// The realm of every transcript.
-pub(crate) fn realm() -> Realm {
-    Realm { cluster: Digest::of("transcripts", &[]), epoch: 1, protocol: ProtocolName::Pbft }
+/// The realm of every transcript of a protocol.
+pub(crate) fn realm(protocol: ProtocolName) -> Realm {
+    Realm { cluster: Digest::of("transcripts", &[]), epoch: 1, protocol }
 }
 
 /// What the keyed tags of the cluster hang on.
@@ -25,13 +25,14 @@ pub(crate) fn secret() -> Digest {
 }
 
 /// A replica's key.
-pub(crate) fn signer(replica: ReplicaId) -> Signer {
-    Signer::tags(Author::Replica(replica), realm(), SECRET)
+pub(crate) fn signer(replica: ReplicaId, realm: Realm) -> Signer {
+    Signer::tags(Author::Replica(replica), realm, SECRET)
 }
 
 /// The names of one transcript.
 pub(crate) struct Names {
     pub(crate) committee: Committee,
+    pub(crate) realm: Realm,
     submissions: BTreeMap<String, Signed<Submission>>,
     /// Digests of submissions, batches and states.
     by_digest: BTreeMap<Digest, String>,
@@ -40,9 +41,14 @@ pub(crate) struct Names {
 
 impl Names {
     /// Each letter is a payment of its own session: `a` moves 1 from account 0 to account 1, `b` from 1 to 2, ….
-    pub(crate) fn new(committee: Committee) -> Names {
-        let mut names =
-            Names { committee, submissions: BTreeMap::new(), by_digest: BTreeMap::new(), states: BTreeMap::new() };
+    pub(crate) fn new(committee: Committee, realm: Realm) -> Names {
+        let mut names = Names {
+            committee,
+            realm,
+            submissions: BTreeMap::new(),
+            by_digest: BTreeMap::new(),
+            states: BTreeMap::new(),
+        };
         for (index, letter) in ('a'..='z').enumerate() {
             let session = Session { client: ClientId(0), index: index as u16 };
             let (from, to) = (Account(index as u32), Account(index as u32 + 1));
@@ -53,7 +59,7 @@ impl Names {
     }
 
     fn define(&mut self, name: String, session: Session, timestamp: Timestamp, operations: Vec<u8>) {
-        let signer = Signer::tags(Author::Client(session.client), realm(), SECRET);
+        let signer = Signer::tags(Author::Client(session.client), self.realm, SECRET);
         let signed = Signed::by(&signer, Submission { session, timestamp, operations });
         self.learn_batch_as(&Batch { submissions: vec![signed.body.digest()] }, &name);
         self.by_digest.insert(signed.body.digest(), name.clone());

@@ -1,17 +1,51 @@
 //! `docs/rules.md` is held to the sources: what it names exists, and what shows a rule stands in the rule's row.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::path::{Path, PathBuf};
 
 /// How many rules PBFT has here.
 const RULES: u32 = 30;
 
+/// How many rules linear PBFT has besides.
+const LINEAR_RULES: u32 = 12;
+
 /// Where tests are.
 const SOURCES: &[&str] = &["src", "tests", "node/src", "node/tests", "certs/src", "console/src", "console/tests"];
 
-/// A row of the table.
+/// A rule, as the tables number them: 1, 2, … and L1, L2, ….
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Rule {
+    Pbft(u32),
+    Linear(u32),
+}
+
+impl Rule {
+    fn parse(text: &str) -> Option<Rule> {
+        match text.strip_prefix(['L', 'l']) {
+            Some(number) => number.parse().ok().map(Rule::Linear),
+            None => text.parse().ok().map(Rule::Pbft),
+        }
+    }
+
+    /// Every rule, in the order of the tables.
+    fn all() -> impl Iterator<Item = Rule> {
+        (1..=RULES).map(Rule::Pbft).chain((1..=LINEAR_RULES).map(Rule::Linear))
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Rule::Pbft(number) => write!(f, "{number}"),
+            Rule::Linear(number) => write!(f, "L{number}"),
+        }
+    }
+}
+
+/// A row of a table.
 struct Row {
-    rule: u32,
+    rule: Rule,
     files: Vec<String>,
     tests: BTreeSet<String>,
     planted: BTreeSet<String>,
@@ -22,13 +56,13 @@ fn workspace() -> PathBuf {
 }
 
 fn rows() -> Vec<Row> {
-    let text = std::fs::read_to_string(workspace().join("docs/rules.md")).expect("the table is there");
+    let text = std::fs::read_to_string(workspace().join("docs/rules.md")).expect("the tables are there");
     let cells = text.lines().filter(|line| line.starts_with("| ")).map(|line| line.split(" | ").collect::<Vec<_>>());
-    let numbered = cells.filter_map(|cells| Some((cells[0].trim_start_matches("| ").parse().ok()?, cells)));
+    let numbered = cells.filter_map(|cells| Some((Rule::parse(cells[0].trim_start_matches("| "))?, cells)));
     numbered.map(|(rule, cells)| row(rule, &cells)).collect()
 }
 
-fn row(rule: u32, cells: &[&str]) -> Row {
+fn row(rule: Rule, cells: &[&str]) -> Row {
     assert_eq!(cells.len(), 5, "rule {rule}: the row has five cells");
     let [files, tests, planted] = [2, 3, 4].map(|cell| quoted(cells[cell]));
     Row { rule, files: files.collect(), tests: tests.collect(), planted: planted.collect() }
@@ -39,12 +73,16 @@ fn quoted(cell: &str) -> impl Iterator<Item = String> {
     cell.split('`').skip(1).step_by(2).map(str::to_string)
 }
 
-/// The planted bugs, each with the rule that it breaks.
-fn planted() -> BTreeSet<(u32, String)> {
+/// The planted bugs, each with the rule that it breaks: a number, or a text such as `L4`.
+fn planted() -> BTreeSet<(Rule, String)> {
     let text = std::fs::read_to_string(workspace().join("tests/planted/bugs.toml")).expect("the list is there");
     let list: toml::Table = text.parse().expect("it is TOML");
     let bugs = list["bug"].as_array().expect("a list of bugs").iter();
-    let rule = |bug: &toml::Value| u32::try_from(bug["rule"].as_integer().expect("a number")).expect("a small one");
+    let rule = |bug: &toml::Value| {
+        let rule = &bug["rule"];
+        let text = rule.as_str().map_or_else(|| rule.to_string(), str::to_string);
+        Rule::parse(&text).expect("the number of a rule")
+    };
     bugs.map(|bug| (rule(bug), bug["name"].as_str().expect("a name").to_string())).collect()
 }
 
@@ -81,16 +119,19 @@ fn test_functions(text: &str) -> Vec<String> {
     found
 }
 
-/// The rule that a test's name says it shows.
-fn rule_of(test: &str) -> Option<u32> {
+/// The rule that a test's name says it shows: `rule_4_…`, `rule_l4_…`, or a transcript's `linear_04_…`.
+fn rule_of(test: &str) -> Option<Rule> {
     let name = test.rsplit('/').next()?;
-    name.strip_prefix("rule_")?.split('_').next()?.parse().ok()
+    if let Some(rest) = name.strip_prefix("linear_") {
+        return rest.split('_').next()?.parse().ok().map(Rule::Linear);
+    }
+    Rule::parse(name.strip_prefix("rule_")?.split('_').next()?)
 }
 
 #[test]
 fn every_rule_has_a_row_with_tests_and_all_that_it_names_exists() {
     let (rows, all) = (rows(), all_tests());
-    assert!(rows.iter().map(|row| row.rule).eq(1..=RULES), "one row per rule, in order");
+    assert!(rows.iter().map(|row| row.rule).eq(Rule::all()), "one row per rule, in order");
     for Row { rule, files, tests, .. } in rows {
         assert!(!tests.is_empty(), "rule {rule} has no test");
         let lost: Vec<&String> = tests.iter().filter(|test| !all.contains(*test)).collect();
@@ -103,7 +144,7 @@ fn every_rule_has_a_row_with_tests_and_all_that_it_names_exists() {
 
 #[test]
 fn every_test_that_is_named_after_a_rule_stands_in_its_row() {
-    let rows: BTreeMap<u32, Row> = rows().into_iter().map(|row| (row.rule, row)).collect();
+    let rows: BTreeMap<Rule, Row> = rows().into_iter().map(|row| (row.rule, row)).collect();
     for test in all_tests() {
         let Some(rule) = rule_of(&test) else { continue };
         let row = rows.get(&rule).unwrap_or_else(|| panic!("{test}: there is no rule {rule}"));

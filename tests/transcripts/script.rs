@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use byztop_core::crypto::Statement;
 use byztop_core::types::ReplicaId;
 
-use crate::stage::{Clock, Stage};
+use crate::stage::{self, Clock, Scene};
 
 /// Which environment variable has the expected outputs rewritten.
 const UPDATE: &str = "UPDATE_TRANSCRIPTS";
@@ -55,7 +55,7 @@ pub(crate) fn check(name: &str) {
 
 /// Plays a transcript and gives what its live replicas signed as backups, cluster by cluster.
 pub(crate) fn signed(name: &str, clock: Clock) -> Vec<Vec<(ReplicaId, Statement)>> {
-    play(name, &read(name), clock).0.iter().map(Stage::signed_as_backups).collect()
+    play(name, &read(name), clock).0.iter().map(|stage| stage.signed_as_backups()).collect()
 }
 
 /// Whether a transcript lets time pass.
@@ -64,8 +64,8 @@ pub(crate) fn is_timed(name: &str) -> bool {
 }
 
 /// Each stage in the end, and what came of each step. A file may have several clusters, one after the other.
-fn play(name: &str, steps: &[Step], clock: Clock) -> (Vec<Stage>, Vec<Vec<String>>) {
-    let mut stages: Vec<Stage> = Vec::new();
+fn play(name: &str, steps: &[Step], clock: Clock) -> (Vec<Box<dyn Scene>>, Vec<Vec<String>>) {
+    let mut stages: Vec<Box<dyn Scene>> = Vec::new();
     let mut outputs = Vec::new();
     for Step { number, line, .. } in steps {
         let fail = |why: String| -> ! { panic!("{}:{number}: {line}\n{why}", path(name).display()) };
@@ -75,7 +75,7 @@ fn play(name: &str, steps: &[Step], clock: Clock) -> (Vec<Stage>, Vec<Vec<String
             continue;
         }
         if line.starts_with("cluster ") {
-            stages.push(Stage::new(line, clock).unwrap_or_else(|why| fail(why)));
+            stages.push(stage::begin(line, clock).unwrap_or_else(|why| fail(why)));
             outputs.push(Vec::new());
             continue;
         }

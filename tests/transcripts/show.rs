@@ -2,17 +2,19 @@
 //! and for what a replica answers.
 
 use byztop_core::app::smallbank::{OperationResult, decode_results};
-use byztop_core::pbft::{Classic, Message, NewView, ViewChange};
 use byztop_core::protocol::{Certificate, CheckpointCertificate, Event, Recipients, Timer};
 use byztop_core::replica::{ExecutedSlot, Output, PeerMessage, Reply, ReplyOutcome, StatePart, StateRequest};
 use byztop_core::types::{Digest, ReplicaId, SeqNum, Time};
-use byztop_core::views::message::{CommittedHistory, Origin, PreparedCertificate, StatusReport};
+use byztop_core::views::message::{
+    CommittedHistory, Message, NewView, Origin, PreparedCertificate, StatusReport, ViewChange,
+};
 use byztop_core::wire;
 
+use crate::dialect::Dialect;
 use crate::names::Names;
 
 /// What a replica wants done, on one line.
-pub(crate) fn output(names: &Names, me: ReplicaId, start: Time, output: &Output<Message>) -> String {
+pub(crate) fn output<F: Dialect>(names: &Names, me: ReplicaId, start: Time, output: &Output<Message<F>>) -> String {
     match output {
         Output::Send(Recipients::All, what) => format!("{me} -> all: {}", message(names, what)),
         Output::Send(Recipients::One(to), what) => format!("{me} -> {to}: {}", message(names, what)),
@@ -61,7 +63,7 @@ pub(crate) fn timer(timer: Timer) -> &'static str {
 }
 
 /// A message, as a script would write it.
-pub(crate) fn message(names: &Names, message: &PeerMessage<Message>) -> String {
+pub(crate) fn message<F: Dialect>(names: &Names, message: &PeerMessage<Message<F>>) -> String {
     let list = |digests: &[Digest]| digests.iter().map(|digest| names.name(*digest)).collect::<Vec<_>>().join(" ");
     match message {
         PeerMessage::Protocol(message) => protocol(names, message),
@@ -96,15 +98,15 @@ fn numbers<'a>(numbers: impl Iterator<Item = &'a u32>) -> String {
     numbers.map(u32::to_string).collect::<Vec<_>>().join(" ")
 }
 
-fn protocol(names: &Names, message: &Message) -> String {
+fn protocol<F: Dialect>(names: &Names, message: &Message<F>) -> String {
     let slot = |view, seq, digest| format!("v{view} s{seq} {}", names.name(digest));
     match message {
         Message::PrePrepare(m) => {
             format!("pre-prepare v{} s{} {}", m.body.view, m.body.seq, names.contents(&m.body.batch))
         }
         Message::Prepare(m) => {
-            let forced = if m.body.origin == Origin::NewView { " forced" } else { "" };
-            format!("prepare {}{forced}", slot(m.body.view, m.body.seq, m.body.digest))
+            let slot = slot(m.body.view, m.body.seq, m.body.digest);
+            format!("prepare {slot}{}", forced(m.body.origin))
         }
         Message::Commit(m) => format!("commit {}", slot(m.body.view, m.body.seq, m.body.digest)),
         Message::ViewChange(m) => view_change(names, &m.body),
@@ -120,22 +122,22 @@ fn protocol(names: &Names, message: &Message) -> String {
             let batches: Vec<String> = batches.iter().map(|batch| names.contents(batch)).collect();
             format!("batches {}", batches.join(" "))
         }
-        Message::Count(nothing) => match *nothing {},
+        Message::Count(count) => format!("certificate {}", F::count(names, count)),
     }
 }
 
 /// ⟨VIEW-CHANGE, v, n, C, P, i⟩: n stands in C.
-fn view_change(names: &Names, body: &ViewChange) -> String {
+fn view_change<F: Dialect>(names: &Names, body: &ViewChange<F>) -> String {
     let mut text = format!("view-change v{} {}", body.view, stable(names, &body.stable));
-    for certificate in &body.shown {
+    for shown in &body.shown {
         text.push(' ');
-        text.push_str(&prepared(names, certificate));
+        text.push_str(&F::shown(names, shown));
     }
     text
 }
 
 /// ⟨NEW-VIEW, v, V, O⟩.
-fn new_view(names: &Names, body: &NewView) -> String {
+fn new_view<F: Dialect>(names: &Names, body: &NewView<F>) -> String {
     let changes: Vec<String> = body.view_changes.iter().map(|signed| signed.body.replica.to_string()).collect();
     let forced: Vec<String> =
         body.forced.iter().map(|entry| format!("s{} {}", entry.seq, names.name(entry.digest))).collect();
@@ -153,15 +155,21 @@ fn stable(names: &Names, certificate: &CheckpointCertificate) -> String {
     format!("C(s{} {} by {})", within.seq, names.name(within.digest), signers(&within))
 }
 
-/// One member of P: what was prepared, and by which backups.
-fn prepared(names: &Names, certificate: &PreparedCertificate) -> String {
+/// What was prepared, and by which backups.
+pub(crate) fn prepared(names: &Names, certificate: &PreparedCertificate) -> String {
     let Certificate { view, seq, digest, .. } = certificate.prepares;
-    let forced = if certificate.origin == Origin::NewView { " forced" } else { "" };
-    format!("P(s{seq} v{view} {}{forced} by {})", names.name(digest), signers(&certificate.prepares))
+    let by = signers(&certificate.prepares);
+    format!("s{seq} v{view} {}{} by {by}", names.name(digest), forced(certificate.origin))
 }
 
-fn signers(certificate: &Certificate) -> String {
-    certificate.signatures.iter().map(|(signer, _)| signer.to_string()).collect::<Vec<_>>().join(" ")
+/// ` forced` for what O forces, nothing for a primary's own proposal.
+pub(crate) fn forced(origin: Origin) -> &'static str {
+    if origin == Origin::NewView { " forced" } else { "" }
+}
+
+pub(crate) fn signers(certificate: &Certificate) -> String {
+    let signers: Vec<String> = certificate.signatures.iter().map(|(signer, _)| signer.to_string()).collect();
+    if signers.is_empty() { "nobody".to_string() } else { signers.join(" ") }
 }
 
 fn status(report: &StatusReport) -> String {
@@ -175,15 +183,18 @@ fn status(report: &StatusReport) -> String {
     text
 }
 
-fn committed(names: &Names, history: &CommittedHistory<Classic>) -> String {
-    let one = |letter, certificate: &Certificate| {
-        let Certificate { view, seq, digest, .. } = certificate;
-        format!(" {letter}(s{seq} v{view} {} by {})", names.name(*digest), signers(certificate))
-    };
+fn committed<F: Dialect>(names: &Names, history: &CommittedHistory<F>) -> String {
+    let one = |letter, decision: &F::Decision| format!(" {letter}({})", F::decision(names, decision));
     let mut text = format!("committed {}", stable(names, &history.stable));
-    text.extend(history.newest.iter().map(|certificate| one("newest", certificate)));
+    text.extend(history.newest.iter().map(|decision| one("newest", decision)));
     text.extend(history.slots.iter().map(|slot| one("Q", &slot.decision)));
     text
+}
+
+/// What q matching commits decided, and whose those are.
+pub(crate) fn commits(names: &Names, certificate: &Certificate) -> String {
+    let Certificate { view, seq, digest, .. } = certificate;
+    format!("s{seq} v{view} {} by {}", names.name(*digest), signers(certificate))
 }
 
 fn reply(names: &Names, reply: &Reply) -> String {

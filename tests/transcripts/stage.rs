@@ -4,17 +4,19 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use byztop_core::app::smallbank::SmallBank;
-use byztop_core::attack::Byzantine;
+use byztop_core::attack::{self, Byzantine};
 use byztop_core::committee::Committee;
 use byztop_core::crypto::{Author, Signed, Statement, Verified, Verifier};
-use byztop_core::pbft::{Message, Pbft};
 use byztop_core::protocol::{Event, Message as _, Recipients, Settings, Timer, contradict};
 use byztop_core::replica::{Input, Output, PeerMessage, Replica, Submission};
-use byztop_core::types::{ClientId, ReplicaId, Time};
+use byztop_core::types::{ClientId, ProtocolName, ReplicaId, Time};
+use byztop_core::views::Views;
+use byztop_core::views::message::Message;
 use byztop_core::wire;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
+use crate::dialect::Dialect;
 use crate::forge::{Forge, statement};
 use crate::inspect::counters;
 use crate::mail::{Filter, Letter, filter};
@@ -22,7 +24,7 @@ use crate::names::{self, Names, realm, secret, signer};
 use crate::show;
 use crate::words::{Words, Wrong, replica, span};
 
-pub(crate) type Node = Byzantine<Pbft, SmallBank>;
+pub(crate) type Node<F> = Byzantine<Views<F>, SmallBank>;
 
 /// When a transcript begins, unless its clock is wild.
 const START: Time = Time(1_000_000);
@@ -40,22 +42,73 @@ pub(crate) enum Clock {
 }
 
 /// Everything that a transcript plays with.
-pub(crate) struct Stage {
-    pub(crate) forge: Forge,
+pub(crate) struct Stage<F: Dialect> {
+    pub(crate) forge: Forge<F>,
     verifier: Verifier,
     now: Time,
     wild: Option<ChaCha8Rng>,
     /// The real replicas; `None` while one is down. Everyone else is played by the script.
-    pub(crate) live: BTreeMap<ReplicaId, Option<Node>>,
+    pub(crate) live: BTreeMap<ReplicaId, Option<Node<F>>>,
     timers: BTreeMap<(ReplicaId, Timer), Time>,
-    mail: VecDeque<Letter>,
+    mail: VecDeque<Letter<F>>,
     cut: Vec<Filter>,
     pub(crate) lines: Vec<String>,
 }
 
-impl Stage {
-    /// `cluster n=4 live=n2 K=4 L=8`, and settings by their first words.
-    pub(crate) fn new(header: &str, clock: Clock) -> Result<Stage, Wrong> {
+/// A stage of whatever protocol.
+pub(crate) trait Scene {
+    /// What the live replicas have signed, apart from what each did as the primary of a view: in which order it proposes
+    /// what came to it may depend on when that came.
+    fn signed_as_backups(&self) -> Vec<(ReplicaId, Statement)>;
+
+    /// Performs one line of the script; gives what came of it, or `None` if the line only prepares something.
+    fn perform(&mut self, line: &str) -> Result<Option<Vec<String>>, Wrong>;
+}
+
+/// The stage of a `cluster` line: `protocol=linear` says of which protocol, PBFT otherwise.
+pub(crate) fn begin(header: &str, clock: Clock) -> Result<Box<dyn Scene>, Wrong> {
+    let name = header.split_whitespace().find_map(|word| word.strip_prefix("protocol=")).unwrap_or("pbft");
+    let protocol = ProtocolName::parse(name).ok_or_else(|| format!("{name} is not a protocol"))?;
+    byztop_core::with_protocol!(protocol, P => P::begin(header, clock))
+}
+
+/// A protocol whose transcripts can be played.
+trait Played {
+    fn begin(header: &str, clock: Clock) -> Result<Box<dyn Scene>, Wrong>;
+}
+
+impl<F: Dialect> Played for Views<F>
+where
+    Message<F>: attack::Forge,
+{
+    fn begin(header: &str, clock: Clock) -> Result<Box<dyn Scene>, Wrong> {
+        Ok(Box::new(Stage::<F>::new(header, clock)?))
+    }
+}
+
+impl<F: Dialect> Scene for Stage<F>
+where
+    Message<F>: attack::Forge,
+{
+    fn signed_as_backups(&self) -> Vec<(ReplicaId, Statement)> {
+        let Forge { committee, ref signed, .. } = self.forge;
+        let each = signed.iter().flat_map(|(me, statements)| statements.iter().map(|statement| (*me, *statement)));
+        each.filter(|(me, statement)| committee.primary(statement.view) != *me).collect()
+    }
+
+    fn perform(&mut self, line: &str) -> Result<Option<Vec<String>>, Wrong> {
+        self.lines.clear();
+        let is_step = self.dispatch(line)?;
+        Ok(is_step.then(|| std::mem::take(&mut self.lines)))
+    }
+}
+
+impl<F: Dialect> Stage<F>
+where
+    Message<F>: attack::Forge,
+{
+    /// `cluster n=4 live=n2 K=4 L=8`, and settings by their first words; `wait=20` is how long a collector waits for all.
+    fn new(header: &str, clock: Clock) -> Result<Stage<F>, Wrong> {
         let mut settings = Settings {
             checkpoint_interval_slots: 4,
             window_slots: 8,
@@ -66,6 +119,9 @@ impl Stage {
         let (mut size, mut live) = (4, Vec::new());
         let rest = header.strip_prefix("cluster ").ok_or("cluster n=4 live=n2")?;
         for (key, value) in rest.split_whitespace().map(|word| word.split_once('=').unwrap_or((word, ""))) {
+            if key == "protocol" {
+                continue;
+            }
             if key == "live" {
                 live = value.split('+').map(replica).collect::<Result<_, _>>()?;
                 continue;
@@ -78,6 +134,7 @@ impl Stage {
                 "depth" => settings.depth_slots = number,
                 "batch" => settings.batch_submissions = number as usize,
                 "pool" => settings.pool_submissions = number as usize,
+                "wait" => settings.fast_path_wait_ms = number,
                 "status" => settings.status_interval_ms = number,
                 "max" => settings.max_timeout_ms = number,
                 other => return Err(format!("{other} is not a setting")),
@@ -94,12 +151,12 @@ impl Stage {
             forge: Forge {
                 committee,
                 settings,
-                names: Names::new(committee),
+                names: Names::new(committee, realm(F::NAME)),
                 view_changes: BTreeMap::new(),
                 signed: BTreeMap::new(),
                 honest: BTreeSet::new(),
             },
-            verifier: Verifier::tags(realm(), committee, 8, secret()),
+            verifier: Verifier::tags(realm(F::NAME), committee, 8, secret()),
             now: START,
             wild,
             live: BTreeMap::new(),
@@ -114,21 +171,6 @@ impl Stage {
         }
         stage.mail.clear();
         Ok(stage)
-    }
-
-    /// What the live replicas have signed, apart from what each did as the primary of a view: in which order it proposes
-    /// what came to it may depend on when that came.
-    pub(crate) fn signed_as_backups(&self) -> Vec<(ReplicaId, Statement)> {
-        let Forge { committee, ref signed, .. } = self.forge;
-        let each = signed.iter().flat_map(|(me, statements)| statements.iter().map(|statement| (*me, *statement)));
-        each.filter(|(me, statement)| committee.primary(statement.view) != *me).collect()
-    }
-
-    /// Performs one line of the script; gives what came of it, or `None` if the line only prepares something.
-    pub(crate) fn perform(&mut self, line: &str) -> Result<Option<Vec<String>>, Wrong> {
-        self.lines.clear();
-        let is_step = self.dispatch(line)?;
-        Ok(is_step.then(|| std::mem::take(&mut self.lines)))
     }
 
     fn dispatch(&mut self, line: &str) -> Result<bool, Wrong> {
@@ -212,7 +254,7 @@ impl Stage {
     }
 
     /// A message goes through all that a real one goes through: encoding, decoding, and the checks at the door.
-    fn hand_over(&mut self, from: ReplicaId, to: ReplicaId, message: PeerMessage<Message>) -> Result<(), Wrong> {
+    fn hand_over(&mut self, from: ReplicaId, to: ReplicaId, message: PeerMessage<Message<F>>) -> Result<(), Wrong> {
         let decoded = wire::decode(&wire::encode(&message), wire::MAX_MESSAGE_BYTES);
         match decoded.and_then(|message| Verified::check(message, Author::Replica(from), &self.verifier)) {
             Ok(verified) => self.input(to, Input::Peer(from, verified)),
@@ -223,7 +265,7 @@ impl Stage {
         }
     }
 
-    fn input(&mut self, me: ReplicaId, input: Input<Message>) -> Result<(), Wrong> {
+    fn input(&mut self, me: ReplicaId, input: Input<Message<F>>) -> Result<(), Wrong> {
         if let Some(wild) = &mut self.wild {
             self.now = Time(wild.random_range(0..u64::from(u32::MAX) * 1000));
         }
@@ -237,7 +279,7 @@ impl Stage {
         self.carry_out(me, outputs)
     }
 
-    fn carry_out(&mut self, me: ReplicaId, outputs: Vec<Output<Message>>) -> Result<(), Wrong> {
+    fn carry_out(&mut self, me: ReplicaId, outputs: Vec<Output<Message<F>>>) -> Result<(), Wrong> {
         for output in outputs {
             self.learn(me, &output);
             // What was executed is an output of its own, which says more.
@@ -258,7 +300,7 @@ impl Stage {
     }
 
     /// Names for what a live replica mentions first.
-    fn learn(&mut self, me: ReplicaId, output: &Output<Message>) {
+    fn learn(&mut self, me: ReplicaId, output: &Output<Message<F>>) {
         let Output::Send(_, message) = output else { return };
         let names = &mut self.forge.names;
         match message {
@@ -272,7 +314,7 @@ impl Stage {
     }
 
     /// No honest replica contradicts itself, whatever the script does to it.
-    fn note_signed(&mut self, me: ReplicaId, message: &PeerMessage<Message>) -> Result<(), Wrong> {
+    fn note_signed(&mut self, me: ReplicaId, message: &PeerMessage<Message<F>>) -> Result<(), Wrong> {
         let claims = match message {
             PeerMessage::Protocol(message) => message.claims(self.forge.committee),
             _ => Vec::new(),
@@ -289,7 +331,7 @@ impl Stage {
         Ok(())
     }
 
-    fn post(&mut self, from: ReplicaId, to: Recipients, message: PeerMessage<Message>) {
+    fn post(&mut self, from: ReplicaId, to: Recipients, message: PeerMessage<Message<F>>) {
         let to: Vec<ReplicaId> = match to {
             Recipients::All => self.forge.committee.others(from).collect(),
             Recipients::One(to) => vec![to],
@@ -309,7 +351,7 @@ impl Stage {
         loop {
             let (now, later) = std::mem::take(&mut self.mail).into_iter().partition(|letter| filter.fits(letter));
             self.mail = later;
-            let now: VecDeque<Letter> = now;
+            let now: VecDeque<Letter<F>> = now;
             if now.is_empty() {
                 return Ok(());
             }
@@ -321,7 +363,7 @@ impl Stage {
     }
 
     /// A delivery of which nothing comes is not shown.
-    fn deliver_one(&mut self, Letter { from, to, message }: Letter) -> Result<(), Wrong> {
+    fn deliver_one(&mut self, Letter { from, to, message }: Letter<F>) -> Result<(), Wrong> {
         if self.live.get(&to).is_none_or(Option::is_none) {
             return Ok(());
         }
@@ -388,7 +430,7 @@ impl Stage {
         let Forge { committee, ref settings, .. } = self.forge;
         let app = SmallBank::new(settings.accounts, settings.initial_checking, settings.initial_savings);
         let bare = Replica::new(me, committee, settings, app);
-        self.live.insert(me, Some(Byzantine::new(me, committee, bare, signer(me), 1)));
+        self.live.insert(me, Some(Byzantine::new(me, committee, bare, signer(me, realm(F::NAME)), 1)));
         self.input(me, Input::Start { has_lost_log })
     }
 
@@ -400,11 +442,14 @@ impl Stage {
         self.carry_out(me, outputs)
     }
 
-    pub(crate) fn node(&self, me: ReplicaId) -> Result<&Node, Wrong> {
+    pub(crate) fn node(&self, me: ReplicaId) -> Result<&Node<F>, Wrong> {
         self.live.get(&me).and_then(Option::as_ref).ok_or_else(|| format!("{me} is not live"))
     }
 }
 
-fn untimely(node: &Node) -> u64 {
+fn untimely<F: Dialect>(node: &Node<F>) -> u64
+where
+    Message<F>: attack::Forge,
+{
     counters(node).untimely
 }
