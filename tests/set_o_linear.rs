@@ -23,6 +23,9 @@ const CONTENTS: u8 = 4;
 /// What a replica shows of a slot: in which view it got which certificate, and in which view it voted for what.
 type Story = (Option<(u64, u8)>, Option<(u64, u8)>);
 
+/// What is drawn of a slot: in which view there was a certificate, what it is for being the same for all.
+type Drawn = (Option<u64>, Option<(u64, u8)>);
+
 fn committees() -> impl Strategy<Value = Committee> {
     // 3f+1 and others: there a quorum has more than f+1 honest members.
     prop::sample::select(vec![4, 5, 6, 7, 8, 9]).prop_map(|n| Committee::new(n).expect("a few are a committee"))
@@ -100,8 +103,8 @@ fn quorums() -> impl Strategy<Value = (Committee, Vec<ViewChange>)> {
     let history = (0u64..4, vec(story, 0..6));
     (committees(), contents()).prop_flat_map(move |(committee, contents)| {
         vec(history.clone(), committee.quorum()).prop_map(move |histories| {
-            let view_change = |(replica, (stable, slots)): (usize, (u64, Vec<(Option<u64>, _)>))| {
-                let story = |(view, voted): (Option<u64>, _)| (view.map(|view| certified(&contents, view)), voted);
+            let view_change = |(replica, (stable, slots)): (usize, (u64, Vec<Drawn>))| {
+                let story = |(view, voted): Drawn| (view.map(|view| certified(&contents, view)), voted);
                 let slots: Vec<Story> = slots.into_iter().map(story).collect();
                 view_change(replica, stable, &slots)
             };
