@@ -223,7 +223,8 @@ fn a_forged_view_change_is_signed_and_says_something_else() {
     let honest = Message::ViewChange(view_change(3, vec![prepared(1, 7, &[1, 2]), prepared(2, 8, &[1, 2])]));
     let mut said = Vec::new();
     for seed in 0..100 {
-        let mut forged = honest.forge_view_change(&mut ChaCha8Rng::seed_from_u64(seed)).expect("it is one");
+        let (committee, mut dice) = (verifier().committee(), ChaCha8Rng::seed_from_u64(seed));
+        let mut forged = honest.forge_view_change(committee, &mut dice, &signer(3)).expect("it is one");
         forged.fill_signatures(&signer(3));
         assert_eq!(check(&forged, 3), Ok(()), "seed {seed}: another history is no fault that can be seen");
         if forged != honest && !said.contains(&forged) {

@@ -37,7 +37,7 @@ pub(super) fn vote_in<M: Forge>(input: &Input<M>) -> Option<(&M, Subject)> {
 impl Voice {
     /// A certificate for everyone, made of one vote.
     pub(super) fn forge_certificate<M: Forge>(&self, vote: &M, subject: &Subject) -> Option<Output<M>> {
-        let forged = vote.inflate(self.committee, &mut self.dice("forge-certificate", subject))?;
+        let forged = vote.inflate(self.committee, &mut self.dice("forge-certificate", subject), &self.signer)?;
         Some(Output::Send(Recipients::All, PeerMessage::Protocol(forged)))
     }
 
@@ -46,7 +46,8 @@ impl Voice {
         self.tell(outputs, |message, hearer| {
             let PeerMessage::Protocol(message) = message else { return None };
             let mut dice = self.dice_for("forge-view-change", subject, hearer.0);
-            let forged = message.forge_view_change(&mut dice).filter(|_| dice.random_bool(0.8))?;
+            let forged = message.forge_view_change(self.committee, &mut dice, &self.signer);
+            let forged = forged.filter(|_| dice.random_bool(0.8))?;
             Some(vec![PeerMessage::Protocol(forged)])
         })
     }

@@ -19,13 +19,33 @@ use crate::types::{Digest, ReplicaId, SeqNum, View};
 use crate::views::form;
 use crate::views::message::{Origin, PreparedCertificate};
 
-/// What a replica shows of a slot: at least one of the two.
+/// What a replica shows of a slot: at least one of the two. What shows neither does not decode: two bytes would become some
+/// hundred.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(try_from = "Parts")]
 pub struct Shown {
     /// The prepared certificate of the highest view.
     pub prepared: Option<PreparedCertificate>,
     /// What it prepared last, if that was in a later view.
     pub voted: Option<Vote>,
+}
+
+/// The parts of what is shown, as they are read.
+#[derive(Deserialize)]
+struct Parts {
+    prepared: Option<PreparedCertificate>,
+    voted: Option<Vote>,
+}
+
+impl TryFrom<Parts> for Shown {
+    type Error = &'static str;
+
+    fn try_from(Parts { prepared, voted }: Parts) -> Result<Shown, Self::Error> {
+        match prepared.is_some() || voted.is_some() {
+            true => Ok(Shown { prepared, voted }),
+            false => Err("nothing is shown"),
+        }
+    }
 }
 
 /// What a replica prepared last.

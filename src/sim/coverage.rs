@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::protocol::Event;
+use crate::types::ProtocolName;
 
 /// How often each rare path was taken.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -17,7 +18,20 @@ impl Default for Coverage {
 }
 
 impl Coverage {
-    /// Every path that is counted.
+    /// Nothing taken yet of what a protocol has.
+    pub(super) fn of(protocol: ProtocolName) -> Coverage {
+        let mut coverage = Coverage::default();
+        if protocol == ProtocolName::Linear {
+            coverage.counts.extend([(Self::FAST, 0), (Self::SLOW, 0)]);
+        }
+        coverage
+    }
+
+    /// Slots that were decided without a third phase, and with it: counted where there are both.
+    const FAST: &str = "decided_fast";
+    const SLOW: &str = "decided_slowly";
+
+    /// Every path that is counted under whatever protocol.
     pub const NAMES: [&'static str; 19] = [
         "amnesia",
         "attack",
@@ -44,9 +58,9 @@ impl Coverage {
     ///
     /// # Panics
     ///
-    /// If it is not in [`Coverage::NAMES`]: what is counted is also there when the count is 0.
+    /// If it is none of the protocol's: what is counted is also there when the count is 0.
     pub(super) fn add(&mut self, name: &'static str, count: u64) {
-        *self.counts.get_mut(name).expect("a path that is named in Coverage::NAMES") += count;
+        *self.counts.get_mut(name).expect("a path that was named at first") += count;
     }
 
     pub(super) fn note(&mut self, event: &Event, is_under_attack: bool) {
@@ -60,6 +74,9 @@ impl Coverage {
                 self.add("state_transfer", 1);
                 self.add("state_transfer_under_attack", u64::from(is_under_attack));
             }
+            Event::Committed { is_fast, .. } if self.counts.contains_key(Self::FAST) => {
+                self.add(if *is_fast { Self::FAST } else { Self::SLOW }, 1);
+            }
             Event::CheckpointStable { .. } => self.add("checkpoint_stable", 1),
             Event::Proved { .. } => self.add("equivocation_proved", 1),
             Event::Rejoined => self.add("crash_recovery", 1),
@@ -69,7 +86,7 @@ impl Coverage {
 
     /// Adds another run's counts.
     pub fn merge(&mut self, other: &Coverage) {
-        other.counts.iter().for_each(|(name, count)| self.add(name, *count));
+        other.counts.iter().for_each(|(name, count)| *self.counts.entry(name).or_default() += count);
     }
 
     /// Each path and how often it was taken, by name.

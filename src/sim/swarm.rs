@@ -214,6 +214,10 @@ impl Swarm {
 
     /// Faults that are nothing by themselves and much together. Returns how many replicas are spent on it, at most `budget`.
     fn plot(&mut self, candidates: &mut Vec<ReplicaId>, budget: usize) -> usize {
+        if self.protocol == ProtocolName::Linear && budget > 0 && self.dice.per_mille(500) {
+            self.false_collector(candidates.remove(0));
+            return 1;
+        }
         match self.dice.below(10) {
             0 if budget > 0 => self.takeover(candidates.remove(1)),
             1 if budget > 0 => self.wrong_help(candidates),
@@ -246,6 +250,62 @@ impl Swarm {
         self.at(Time(at), Action::Attack { replica: first, attack });
         self.request(Time(at));
         self.request(Time(at));
+    }
+
+    /// A primary that tells almost nobody what it counted, or what it never counted, and then denies it.
+    fn false_collector(&mut self, liar: ReplicaId) {
+        let mut others: Vec<ReplicaId> = self.committee.others(liar).collect();
+        let mut draw = |dice: &mut Dice| others.remove(dice.below(others.len() as u64) as usize);
+        let knowing = if self.dice.per_mille(600) { 1 } else { self.committee.weak_quorum() };
+        let knowing: Vec<ReplicaId> = (0..knowing).map(|_| draw(&mut self.dice)).collect();
+        let deceived = draw(&mut self.dice);
+        let start = self.moment().0 / 2;
+        let attack = |attack: String| Action::Attack { replica: liar, attack };
+        let equivocation = format!("equivocation({deceived}, mode=digest)");
+        if self.dice.per_mille(600) {
+            self.at(Time(start), Action::Weather(Weather::FAIR));
+        }
+        for _ in 0..self.dice.between(1, 3) {
+            self.request(Time(start));
+        }
+        if self.dice.per_mille(400) {
+            self.at(Time(start), attack(equivocation));
+            self.at(Time(start), attack("forge-certificate".to_string()));
+            return;
+        }
+        // The others learn nothing, and the few who know are not heard when the next view begins.
+        let ignorant = self.others(knowing.iter().copied().chain([liar]).collect());
+        let ignorant: Vec<String> = ignorant.iter().map(|replica| replica.to_string()).collect();
+        if !ignorant.is_empty() {
+            self.at(Time(start), attack(format!("withhold(certificate, {})", ignorant.join(", "))));
+        }
+        if self.dice.per_mille(500) {
+            self.at(Time(start), attack(equivocation));
+        }
+        let is_gone = self.dice.per_mille(300);
+        let silenced = start + self.dice.between(5_000, 80_000);
+        match is_gone {
+            true => self.at(Time(silenced), Action::Freeze(liar)),
+            false => {
+                // It proposes no more, so that the view ends, and lies about it.
+                self.at(Time(start), attack("forge-view-change".to_string()));
+                self.at(Time(silenced), attack("withhold(pre-prepare)".to_string()));
+                self.request(Time(silenced + 1_000));
+            }
+        }
+        let (from, to) = (knowing.iter().copied().take(self.committee.faulty()).collect(), self.committee.members());
+        let to: ReplicaSet = to.collect();
+        self.at(Time(silenced), Action::Cut { from, to });
+        self.at(Time(silenced), Action::Cut { from: to, to: from });
+        let span = self.dice.between(300_000, 2_000_000);
+        // The next reigns may be short.
+        if self.dice.per_mille(400) {
+            let successor = self.committee.primary(View(u64::from(liar.0) + 1));
+            self.at(Time(silenced), Action::Freeze(successor));
+            self.at(Time(silenced + span / 2), Action::Thaw(successor));
+        }
+        self.at(Time(silenced + span), Action::Join);
+        self.at(Time(silenced + span), Action::Thaw(liar));
     }
 
     /// A request of an honest client to everyone.
@@ -348,6 +408,12 @@ impl Swarm {
         let delay = self.dice.between(1, 600);
         let (client, rate) = (ClientId(self.dice.below(u64::from(HONEST_CLIENTS)) as u16), self.dice.between(1, 200));
         let message = self.dice.pick(&attack::message_names_of(self.protocol));
+        if self.protocol == ProtocolName::Linear && self.dice.per_mille(200) {
+            return match self.dice.per_mille(500) {
+                true => "forge-certificate".to_string(),
+                false => format!("withhold(certificate, {victims})"),
+            };
+        }
         let forms = [
             "sign".to_string(),
             "crash".to_string(),

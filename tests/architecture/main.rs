@@ -25,7 +25,7 @@ const MESSAGES: &[&str] = &["pbft::Message", "linear::Message"];
 const SHARED_MESSAGES: &[&str] = &["views::form", "views::message", "views::new_view"];
 
 /// What of those messages depends on the form.
-const FORMS: &[&str] = &["pbft::Classic", "pbft::normal::Nothing", "linear::Linear", "linear::counts"];
+const FORMS: &[&str] = &["pbft::Classic", "pbft::normal::Nothing", "linear::Linear", "linear::counts", "linear::set_o"];
 
 /// What each module of byztop-core may import: a module, or one item of it. Protocols have the row `protocols`.
 /// `*` may import all of the crate. A module without a row is a violation: its author says where it belongs.

@@ -10,10 +10,13 @@ use std::fmt::Debug;
 use byztop_core::committee::Committee;
 use byztop_core::crypto::{Author, Check, Realm, Signed, Verifier};
 use byztop_core::evidence::Proof;
-use byztop_core::pbft::Message;
+use byztop_core::linear::{self, Linear};
+use byztop_core::pbft::{self, Classic};
 use byztop_core::replica::{PeerMessage, Reply, Submission};
 use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest};
 use byztop_core::types::{ClientId, Digest, ProtocolName, ReplicaId};
+use byztop_core::views::form::Form;
+use byztop_core::views::message::Message;
 use byztop_core::wire::{self, MAX_MESSAGE_BYTES};
 use proptest::prelude::*;
 use serde::Serialize;
@@ -34,7 +37,7 @@ fn check(message: &impl Check) {
     }
 }
 
-impl Wire for PeerMessage<Message> {
+impl<F: Form> Wire for PeerMessage<Message<F>> {
     fn look_at(&self) {
         check(self);
         // Whatever a replica can say, somebody can show as a proof against it.
@@ -193,7 +196,8 @@ macro_rules! codec {
     };
 }
 
-codec!(peer_messages, PeerMessage<Message>, strategies::peer_message());
+codec!(peer_messages, PeerMessage<pbft::Message>, strategies::peer_message::<Classic>());
+codec!(linear_peer_messages, PeerMessage<linear::Message>, strategies::peer_message::<Linear>());
 codec!(submissions, Signed<Submission>, strategies::submission());
 codec!(replies, Reply, strategies::reply());
 codec!(console_requests, ConsoleRequest, strategies::console_request());

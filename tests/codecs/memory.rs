@@ -1,6 +1,7 @@
 //! How much memory decoding may take: a stated multiple of the input, whatever the input claims about itself.
 
-use byztop_core::pbft::Message;
+use byztop_core::linear::Linear;
+use byztop_core::pbft::{Classic, Message};
 use byztop_core::protocol::Batch;
 use byztop_core::replica::PeerMessage;
 use byztop_core::wire;
@@ -66,7 +67,8 @@ fn check_lengths<T: Wire>(any: impl Strategy<Value = T>) {
 
 #[test]
 fn a_length_alone_reserves_nothing() {
-    check_lengths(strategies::peer_message());
+    check_lengths(strategies::peer_message::<Classic>());
+    check_lengths(strategies::peer_message::<Linear>());
     check_lengths(strategies::submission());
     check_lengths(strategies::reply());
     check_lengths(strategies::console_request());

@@ -2,7 +2,8 @@
 
 use byztop_core::crypto::{Author, Kind, Signature, Signed, Statement};
 use byztop_core::evidence::Proof;
-use byztop_core::pbft::{Classic, Message, NewView, ViewChange};
+use byztop_core::linear::{Count, Decision, Linear, Shown, Vote};
+use byztop_core::pbft::{Classic, Nothing};
 use byztop_core::protocol::{
     Batch, Certificate, Checkpoint, CheckpointCertificate, Claim, Complaint, Event, PhaseVotes, SlotPhase, SlotVotes,
     Status,
@@ -13,9 +14,10 @@ use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest, Counters, Frame, Ph
 use byztop_core::types::{
     ClientId, Digest, Micros, ProtocolName, ReplicaId, ReplicaSet, SeqNum, Session, Time, Timestamp, View,
 };
+use byztop_core::views::form::Form;
 use byztop_core::views::message::{
-    Commit, CommittedHistory, CommittedSlot, ForcedProposal, Origin, PrePrepare, Prepare, PreparedCertificate,
-    StatusReport,
+    Commit, CommittedHistory, CommittedSlot, ForcedProposal, Message, NewView, Origin, PrePrepare, Prepare,
+    PreparedCertificate, StatusReport, ViewChange,
 };
 use proptest::collection::vec;
 use proptest::option;
@@ -146,12 +148,61 @@ fn prepared() -> impl Strategy<Value = PreparedCertificate> {
     })
 }
 
-fn view_change() -> impl Strategy<Value = ViewChange> {
-    (view(), replica(), checkpoint_certificate(), vec(prepared(), 0..4))
+/// What messages are made of that depends on the form.
+pub(super) trait AnyForm: Form {
+    fn shown() -> BoxedStrategy<Self::Shown>;
+    fn decision() -> BoxedStrategy<Self::Decision>;
+    /// None where there is nothing to count.
+    fn count() -> Option<BoxedStrategy<Self::Count>>;
+}
+
+impl AnyForm for Classic {
+    fn shown() -> BoxedStrategy<PreparedCertificate> {
+        prepared().boxed()
+    }
+
+    fn decision() -> BoxedStrategy<Certificate> {
+        certificate().boxed()
+    }
+
+    fn count() -> Option<BoxedStrategy<Nothing>> {
+        None
+    }
+}
+
+impl AnyForm for Linear {
+    fn shown() -> BoxedStrategy<Shown> {
+        let voted = (view(), seq(), digest(), origin(), signature(), option::of(signature()));
+        let voted = voted.prop_map(|(view, seq, digest, origin, header, prepare)| Vote {
+            view,
+            seq,
+            digest,
+            origin,
+            header,
+            prepare,
+        });
+        let some = (option::of(prepared()), option::of(voted));
+        let is_something = |(prepared, voted): &(Option<_>, Option<_>)| prepared.is_some() || voted.is_some();
+        some.prop_filter("nothing is shown", is_something)
+            .prop_map(|(prepared, voted)| Shown { prepared, voted })
+            .boxed()
+    }
+
+    fn decision() -> BoxedStrategy<Decision> {
+        prop_oneof![prepared().prop_map(Decision::Fast), certificate().prop_map(Decision::Committed)].boxed()
+    }
+
+    fn count() -> Option<BoxedStrategy<Count>> {
+        Some(prop_oneof![prepared().prop_map(Count::Prepared), Self::decision().prop_map(Count::Decided)].boxed())
+    }
+}
+
+fn view_change<F: AnyForm>() -> impl Strategy<Value = ViewChange<F>> {
+    (view(), replica(), checkpoint_certificate(), vec(F::shown(), 0..4))
         .prop_map(|(view, replica, stable, shown)| ViewChange { view, replica, stable, shown })
 }
 
-fn new_view() -> impl Strategy<Value = NewView> {
+fn new_view<F: AnyForm>() -> impl Strategy<Value = NewView<F>> {
     let entry = (seq(), digest(), signature());
     let entry = entry.prop_map(|(seq, digest, signature)| ForcedProposal { seq, digest, signature });
     (view(), replica(), vec(signed(view_change()), 0..4), vec(entry, 0..5))
@@ -171,15 +222,15 @@ fn status_report() -> impl Strategy<Value = StatusReport> {
     )
 }
 
-fn history() -> impl Strategy<Value = CommittedHistory<Classic>> {
-    let slot = (certificate(), batch()).prop_map(|(decision, batch)| CommittedSlot { decision, batch });
-    (checkpoint_certificate(), option::of(certificate()), vec(slot, 0..4))
+fn history<F: AnyForm>() -> impl Strategy<Value = CommittedHistory<F>> {
+    let slot = (F::decision(), batch()).prop_map(|(decision, batch)| CommittedSlot { decision, batch });
+    (checkpoint_certificate(), option::of(F::decision()), vec(slot, 0..4))
         .prop_map(|(stable, newest, slots)| CommittedHistory { stable, newest, slots })
 }
 
-/// Any message of PBFT.
-pub(super) fn message() -> impl Strategy<Value = Message> {
-    prop_oneof![
+/// Any message of a form of PBFT.
+pub(super) fn message<F: AnyForm>() -> impl Strategy<Value = Message<F>> {
+    let common = prop_oneof![
         signed(pre_prepare()).prop_map(Message::PrePrepare),
         signed(prepare()).prop_map(Message::Prepare),
         signed(commit()).prop_map(Message::Commit),
@@ -190,7 +241,11 @@ pub(super) fn message() -> impl Strategy<Value = Message> {
         history().prop_map(Message::Committed),
         vec(digest(), 0..5).prop_map(Message::FetchBatches),
         vec(batch(), 0..5).prop_map(Message::Batches),
-    ]
+    ];
+    match F::count() {
+        None => common.boxed(),
+        Some(count) => prop_oneof![5 => common, 1 => count.prop_map(Message::Count)].boxed(),
+    }
 }
 
 /// Any submission.
@@ -253,7 +308,7 @@ fn claim() -> impl Strategy<Value = Claim> {
     })
 }
 
-fn proof() -> impl Strategy<Value = Proof<Message>> {
+fn proof<F: AnyForm>() -> impl Strategy<Value = Proof<Message<F>>> {
     prop_oneof![
         (claim(), claim()).prop_map(|(a, b)| Proof::Contradiction(a, b)),
         (claim(), claim()).prop_map(|(a, b)| Proof::DoubleAssignment(a, b)),
@@ -262,7 +317,7 @@ fn proof() -> impl Strategy<Value = Proof<Message>> {
 }
 
 /// Any message between replicas.
-pub(super) fn peer_message() -> impl Strategy<Value = PeerMessage<Message>> {
+pub(super) fn peer_message<F: AnyForm>() -> impl Strategy<Value = PeerMessage<Message<F>>> {
     prop_oneof![
         8 => message().prop_map(PeerMessage::Protocol),
         1 => submission().prop_map(PeerMessage::Forward),

@@ -4,10 +4,12 @@
 use std::collections::BTreeSet;
 
 use byztop_core::evidence::Proof;
-use byztop_core::pbft::Message;
+use byztop_core::linear::{self, Count, Decision, Linear, Shown};
+use byztop_core::pbft::{self, Classic};
 use byztop_core::protocol::Event;
 use byztop_core::replica::{PeerMessage, ReplyOutcome, StatePart, StateRequest};
 use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest};
+use byztop_core::views::message::Message;
 use proptest::strategy::{Strategy, ValueTree as _};
 use proptest::test_runner::TestRunner;
 
@@ -26,7 +28,7 @@ fn expect_all(seen: Vec<usize>, count: usize) {
 
 #[test]
 fn every_message_between_replicas_is_made() {
-    let place = |message: &PeerMessage<Message>| match message {
+    let place = |message: &PeerMessage<pbft::Message>| match message {
         PeerMessage::Protocol(_) => 0,
         PeerMessage::Forward(_) => 1,
         PeerMessage::FetchBodies(_) => 2,
@@ -42,12 +44,12 @@ fn every_message_between_replicas_is_made() {
             Proof::SelfIncriminating(_) => 11,
         },
     };
-    expect_all(seen(strategies::peer_message(), place), 12);
+    expect_all(seen(strategies::peer_message::<Classic>(), place), 12);
 }
 
 #[test]
 fn every_message_of_pbft_is_made() {
-    let place = |message: &Message| match message {
+    let place = |message: &pbft::Message| match message {
         Message::PrePrepare(_) => 0,
         Message::Prepare(_) => 1,
         Message::Commit(_) => 2,
@@ -60,7 +62,25 @@ fn every_message_of_pbft_is_made() {
         Message::Batches(_) => 9,
         Message::Count(nothing) => match *nothing {},
     };
-    expect_all(seen(strategies::message(), place), 10);
+    expect_all(seen(strategies::message::<Classic>(), place), 10);
+}
+
+#[test]
+fn every_message_of_linear_pbft_is_made() {
+    let shape = |shown: &Shown| match shown {
+        Shown { prepared: None, voted: None } => unreachable!("nothing is shown"),
+        Shown { prepared: Some(_), voted: None } => 0,
+        Shown { prepared: None, voted: Some(_) } => 1,
+        Shown { prepared: Some(_), voted: Some(_) } => 2,
+    };
+    expect_all(seen(<Linear as strategies::AnyForm>::shown(), shape), 3);
+    let place = |message: &linear::Message| match message {
+        Message::Count(Count::Prepared(_)) => 0,
+        Message::Count(Count::Decided(Decision::Fast(_))) => 1,
+        Message::Count(Count::Decided(Decision::Committed(_))) => 2,
+        _ => 3,
+    };
+    expect_all(seen(strategies::message::<Linear>(), place), 4);
 }
 
 #[test]

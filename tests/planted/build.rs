@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 /// A bug as bugs.toml has it.
 struct Bug {
     name: String,
-    rule: i64,
+    /// The variant of `ProtocolName`.
+    protocol: &'static str,
+    rule: String,
     wrong: String,
     seeds: i64,
     places: Vec<Place>,
@@ -64,6 +66,16 @@ fn read(text: &str) -> Vec<Bug> {
     let number = |table: &toml::Table, key: &str| -> i64 {
         table.get(key).and_then(toml::Value::as_integer).unwrap_or_else(|| panic!("no {key} in {table}"))
     };
+    // PBFT's rules are numbers; other protocols' have a letter before it.
+    let rule = |table: &toml::Table| match table.get("rule") {
+        Some(toml::Value::String(rule)) => rule.clone(),
+        _ => number(table, "rule").to_string(),
+    };
+    let protocol = |table: &toml::Table| match table.get("protocol").map(|name| name.as_str()) {
+        None => "Pbft",
+        Some(Some("linear")) => "Linear",
+        Some(_) => panic!("no such protocol in {table}"),
+    };
     let place = |table: &toml::Table| Place {
         file: string(table, "file"),
         honest: string(table, "honest").trim_matches('\n').to_string(),
@@ -71,7 +83,8 @@ fn read(text: &str) -> Vec<Bug> {
     };
     let bug = |table: &toml::Table| Bug {
         name: string(table, "name"),
-        rule: number(table, "rule"),
+        protocol: protocol(table),
+        rule: rule(table),
         wrong: string(table, "wrong"),
         seeds: number(table, "seeds"),
         places: list(table, "place").iter().map(place).collect(),
@@ -141,8 +154,9 @@ fn without_inner_docs(text: &str) -> String {
 /// The list of bugs for the tests, as Rust.
 fn table(bugs: &[Bug]) -> String {
     let mut text = "pub const BUGS: &[Bug] = &[\n".to_string();
-    for (index, Bug { name, rule, wrong, seeds, .. }) in bugs.iter().enumerate() {
-        let row = format!("index: {index}, name: {name:?}, rule: {rule}, wrong: {wrong:?}, seeds: {seeds}");
+    for (index, Bug { name, protocol, rule, wrong, seeds, .. }) in bugs.iter().enumerate() {
+        let what = format!("name: {name:?}, protocol: ProtocolName::{protocol}, rule: {rule:?}, wrong: {wrong:?}");
+        let row = format!("index: {index}, {what}, seeds: {seeds}");
         writeln!(text, "    Bug {{ {row} }},").expect("a string takes what is written");
     }
     text + "];\n"

@@ -7,10 +7,10 @@ use byztop_core::sim::{self, Action, Coverage, Keys, Report, Schedule};
 use byztop_core::types::{ProtocolName, ReplicaId, ReplicaSet, Time};
 
 /// Runs the seeds of a range and adds up what they covered.
-fn sweep(seeds: std::ops::Range<u64>) -> Coverage {
+fn sweep(protocol: ProtocolName, seeds: std::ops::Range<u64>) -> Coverage {
     let mut coverage = Coverage::default();
     for seed in seeds {
-        let schedule = Schedule::of_seed(ProtocolName::Pbft, seed);
+        let schedule = Schedule::of_seed(protocol, seed);
         let report = sim::run(&schedule);
         assert!(
             report.events >= 5000 || report.violation.is_some(),
@@ -18,19 +18,19 @@ fn sweep(seeds: std::ops::Range<u64>) -> Coverage {
             report.events
         );
         if let Some(violation) = report.violation {
-            panic!("seed {seed}: {violation}\nbyztop sim --protocol pbft --seed {seed}");
+            panic!("seed {seed}: {violation}\nbyztop sim --protocol {protocol} --seed {seed}");
         }
         coverage.merge(&report.coverage);
     }
     coverage
 }
 
-/// Four tests, so that the test runner spreads them over the cores.
+/// Several tests, so that the test runner spreads them over the cores.
 macro_rules! sweeps {
-    ($($name:ident: $seeds:expr;)*) => {
+    ($($name:ident: $protocol:ident, $seeds:expr;)*) => {
         $(#[test]
         fn $name() {
-            let coverage = sweep($seeds);
+            let coverage = sweep(ProtocolName::$protocol, $seeds);
             let missed: Vec<&str> = coverage.iter().filter(|(_, count)| *count == 0).map(|(name, _)| name).collect();
             assert_eq!(missed, Vec::<&str>::new(), "paths that no seed took");
         })*
@@ -38,10 +38,23 @@ macro_rules! sweeps {
 }
 
 sweeps! {
-    seeds_0_to_300_are_clean: 0..300;
-    seeds_300_to_600_are_clean: 300..600;
-    seeds_600_to_900_are_clean: 600..900;
-    seeds_900_to_1200_are_clean: 900..1200;
+    seeds_0_to_300_are_clean: Pbft, 0..300;
+    seeds_300_to_600_are_clean: Pbft, 300..600;
+    seeds_600_to_900_are_clean: Pbft, 600..900;
+    seeds_900_to_1200_are_clean: Pbft, 900..1200;
+    linear_seeds_0_to_300_are_clean: Linear, 0..300;
+    linear_seeds_300_to_600_are_clean: Linear, 300..600;
+}
+
+/// The sweeps would not notice a counter that is not there.
+#[test]
+fn a_linear_run_counts_both_ways_to_a_decision_and_no_other_run_does() {
+    let names = |protocol| -> Vec<&str> {
+        let report = sim::run(&Schedule::of_seed(protocol, 1));
+        report.coverage.iter().map(|(name, _)| name).filter(|name| name.starts_with("decided_")).collect()
+    };
+    assert_eq!(names(ProtocolName::Linear), ["decided_fast", "decided_slowly"]);
+    assert!(names(ProtocolName::Pbft).is_empty());
 }
 
 fn scenarios() -> Vec<(PathBuf, Schedule)> {

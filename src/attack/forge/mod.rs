@@ -34,8 +34,8 @@ pub trait Forge: Message {
     /// Whether it says the same whoever passes it on.
     fn may_be_relayed(&self) -> bool;
 
-    /// A request for a view, with another history or for another view; `None` for what is no such request.
-    fn forge_view_change(&self, dice: &mut Dice) -> Option<Self>;
+    /// A request for a view, with another history or for another view; `None` for what is not the signer's own request.
+    fn forge_view_change(&self, committee: Committee, dice: &mut Dice, signer: &Signer) -> Option<Self>;
 
     /// A request for a view that nobody has a reason to ask for, from one who claims to know nothing.
     fn ask_for(me: ReplicaId, view: View) -> Self;
@@ -44,9 +44,9 @@ pub trait Forge: Message {
     /// not the signer's own beginning of a view.
     fn forge_new_view(&self, committee: Committee, dice: &mut Dice, signer: &Signer) -> Option<Self>;
 
-    /// A quorum's certificate of which all but this vote is missing or made up; `None` where nobody counts for others, or
-    /// for what is no vote.
-    fn inflate(&self, committee: Committee, dice: &mut Dice) -> Option<Self>;
+    /// A quorum's certificate of which all but this vote and the signer's own is missing or made up; `None` where nobody
+    /// counts for others, or for what is no vote.
+    fn inflate(&self, committee: Committee, dice: &mut Dice, signer: &Signer) -> Option<Self>;
 
     /// Something that looks like a message and helps nobody.
     fn make_up(me: ReplicaId, committee: Committee, status: &Status, dice: &mut Dice) -> Self;

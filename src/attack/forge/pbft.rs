@@ -1,18 +1,23 @@
-//! What of classic PBFT's forgeries is its own: everyone counts for itself, so that there is no count to forge.
+//! What of classic PBFT's forgeries is its own: everyone counts for itself, so that there is no count to forge, and what a
+//! view change shows is a quorum's.
 
 use super::views::ForgeForm;
 use crate::attack::chance::Dice;
 use crate::committee::Committee;
-use crate::crypto::Signed;
+use crate::crypto::{Signed, Signer};
 use crate::pbft::{Classic, Nothing};
-use crate::views::message::{Commit, Prepare};
+use crate::views::message::{Commit, Prepare, ViewChange};
 
 impl ForgeForm for Classic {
-    fn inflate_prepare(_: &Signed<Prepare>, _: Committee, _: &mut Dice) -> Option<Nothing> {
+    fn inflate_prepare(_: &Signed<Prepare>, _: Committee, _: &mut Dice, _: &Signer) -> Option<Nothing> {
         None
     }
 
-    fn inflate_commit(_: &Signed<Commit>, _: Committee, _: &mut Dice) -> Option<Nothing> {
+    fn inflate_commit(_: &Signed<Commit>, _: Committee, _: &mut Dice, _: &Signer) -> Option<Nothing> {
         None
+    }
+
+    fn invent_history(_: &mut ViewChange<Self>, _: Committee, _: &mut Dice, _: &Signer) -> bool {
+        false
     }
 }

@@ -18,10 +18,24 @@ use crate::views::new_view;
 /// What of a forgery depends on the form.
 pub(super) trait ForgeForm: Form {
     /// A certificate made of one PREPARE.
-    fn inflate_prepare(prepare: &Signed<Prepare>, committee: Committee, dice: &mut Dice) -> Option<Self::Count>;
+    fn inflate_prepare(
+        prepare: &Signed<Prepare>,
+        committee: Committee,
+        dice: &mut Dice,
+        signer: &Signer,
+    ) -> Option<Self::Count>;
 
     /// A certificate made of one COMMIT.
-    fn inflate_commit(commit: &Signed<Commit>, committee: Committee, dice: &mut Dice) -> Option<Self::Count>;
+    fn inflate_commit(
+        commit: &Signed<Commit>,
+        committee: Committee,
+        dice: &mut Dice,
+        signer: &Signer,
+    ) -> Option<Self::Count>;
+
+    /// A request for a view shows what its sender never did; says whether it does, and not where a sender can show nothing
+    /// but what others have signed.
+    fn invent_history(body: &mut ViewChange<Self>, committee: Committee, dice: &mut Dice, signer: &Signer) -> bool;
 }
 
 impl<F: ForgeForm> Forge for Message<F> {
@@ -84,9 +98,15 @@ impl<F: ForgeForm> Forge for Message<F> {
         matches!(self, Message::NewView(_) | Message::Count(_) | Message::Committed(_) | Message::Batches(_))
     }
 
-    fn forge_view_change(&self, dice: &mut Dice) -> Option<Self> {
+    fn forge_view_change(&self, committee: Committee, dice: &mut Dice, signer: &Signer) -> Option<Self> {
         let Message::ViewChange(Signed { body, .. }) = self else { return None };
+        if Author::Replica(body.replica) != signer.author() {
+            return None;
+        }
         let mut body = body.clone();
+        if F::invent_history(&mut body, committee, dice, signer) {
+            return Some(Message::ViewChange(Signed::unsigned(body)));
+        }
         match dice.random_range(0..5) {
             0 => body.shown.clear(),
             1 => body.shown.retain(|_| dice.random_bool(0.5)),
@@ -125,10 +145,10 @@ impl<F: ForgeForm> Forge for Message<F> {
         Some(Message::NewView(Signed::unsigned(body)))
     }
 
-    fn inflate(&self, committee: Committee, dice: &mut Dice) -> Option<Self> {
+    fn inflate(&self, committee: Committee, dice: &mut Dice, signer: &Signer) -> Option<Self> {
         let count = match self {
-            Message::Prepare(prepare) => F::inflate_prepare(prepare, committee, dice)?,
-            Message::Commit(commit) => F::inflate_commit(commit, committee, dice)?,
+            Message::Prepare(prepare) => F::inflate_prepare(prepare, committee, dice, signer)?,
+            Message::Commit(commit) => F::inflate_commit(commit, committee, dice, signer)?,
             _ => return None,
         };
         Some(Message::Count(count))

@@ -83,7 +83,7 @@ where
             byzantine,
             checks: Checks::new(committee, settings, byzantine),
             deadline: None,
-            coverage: Coverage::default(),
+            coverage: Coverage::of(P::NAME),
             trace: SipHasher13::new(),
             violation: None,
             is_over: false,

@@ -2,6 +2,8 @@
 
 use std::cell::Cell;
 
+use crate::types::ProtocolName;
+
 /// A planted bug.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Bug {
@@ -9,8 +11,10 @@ pub struct Bug {
     pub index: usize,
     /// Its name in bugs.toml.
     pub name: &'static str,
-    /// The rule that it breaks.
-    pub rule: u8,
+    /// Under which protocol it is hunted.
+    pub protocol: ProtocolName,
+    /// The rule of that protocol that it breaks.
+    pub rule: &'static str,
     /// What is wrong, in a line.
     pub wrong: &'static str,
     /// Within so many seeds, from 0 on, the simulator must find it.

@@ -9,7 +9,7 @@ use byztop_planted::planted::{BUGS, Bug, with};
 use byztop_planted::sim::{Report, Schedule, run};
 use byztop_planted::types::ProtocolName;
 
-/// So many seeds are run with no bug chosen.
+/// So many seeds of each protocol are run with no bug chosen.
 const HONEST_SEEDS: u64 = 60;
 
 /// Threads of this name sweep. What panics in them was planted.
@@ -25,7 +25,7 @@ struct Catch {
 /// The first seed whose schedule shows the bug.
 fn hunt(bug: &Bug) -> Option<Catch> {
     (0..bug.seeds).find_map(|seed| {
-        let schedule = Schedule::of_seed(ProtocolName::Pbft, seed);
+        let schedule = Schedule::of_seed(bug.protocol, seed);
         let report = catch_unwind(AssertUnwindSafe(|| with(bug, || run(&schedule))));
         let by = match report {
             Ok(Report { violation, .. }) => violation?.invariant,
@@ -92,19 +92,32 @@ fn every_planted_bug_is_caught() {
 fn the_list_is_long_and_names_are_unique() {
     let names: std::collections::BTreeSet<&str> = BUGS.iter().map(|bug| bug.name).collect();
     assert_eq!(names.len(), BUGS.len());
-    assert!(BUGS.len() >= 20, "one bug per risky rule");
-    assert!(BUGS.iter().all(|bug| (1..=30).contains(&bug.rule) && bug.seeds <= 3000));
+    let of = |protocol| BUGS.iter().filter(move |bug| bug.protocol == protocol);
+    assert!(of(ProtocolName::Pbft).count() >= 20, "one bug per risky rule");
+    assert!(of(ProtocolName::Linear).count() >= 8, "one bug per risky rule");
+    for bug in BUGS {
+        let (number, rules) = match bug.protocol {
+            ProtocolName::Linear => (bug.rule.strip_prefix('L').expect("a rule of linear PBFT"), 1..=9),
+            _ => (bug.rule, 1..=30),
+        };
+        let is_rule = number.parse().is_ok_and(|number: u8| rules.contains(&number));
+        assert!(is_rule && bug.seeds <= 3000, "{}", bug.name);
+    }
 }
 
 #[test]
 fn without_a_bug_the_copy_is_the_original_and_nothing_is_found() {
-    for seed in 0..HONEST_SEEDS {
-        let copy = run(&Schedule::of_seed(ProtocolName::Pbft, seed));
-        let original = {
-            use byztop_core::sim::{Schedule, run};
-            run(&Schedule::of_seed(byztop_core::types::ProtocolName::Pbft, seed))
-        };
-        assert_eq!(copy.violation, None, "seed {seed}");
-        assert_eq!((copy.trace_digest, copy.events), (original.trace_digest, original.events), "seed {seed}");
+    use byztop_core::types::ProtocolName as Original;
+    for (protocol, as_original) in [(ProtocolName::Pbft, Original::Pbft), (ProtocolName::Linear, Original::Linear)] {
+        for seed in 0..HONEST_SEEDS {
+            let copy = run(&Schedule::of_seed(protocol, seed));
+            let original = {
+                use byztop_core::sim::{Schedule, run};
+                run(&Schedule::of_seed(as_original, seed))
+            };
+            assert_eq!(copy.violation, None, "{protocol} seed {seed}");
+            let (copy, original) = ((copy.trace_digest, copy.events), (original.trace_digest, original.events));
+            assert_eq!(copy, original, "{protocol} seed {seed}");
+        }
     }
 }
