@@ -68,6 +68,7 @@ pub mod attack;
 pub mod client;
 pub mod committee;
 pub mod crypto;
+pub mod durable;
 pub mod evidence;
 pub mod linear;
 pub mod pbft;

@@ -138,6 +138,9 @@ pub(crate) struct SimArgs {
     /// How many replicas, 4 to 100 [default: what the seed draws]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(4..=100), conflicts_with = "scenario")]
     pub(crate) replicas: Option<u8>,
+    /// Kill processes on the way, in the middle of what they do; they come back with what they had written
+    #[arg(long, conflicts_with = "scenario")]
+    pub(crate) kills: bool,
     /// Show the simulated cluster on the screen, under your control: pause, step, go back.
     #[arg(long, conflicts_with_all = ["seeds", "json"])]
     pub(crate) watch: bool,

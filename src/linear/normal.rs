@@ -13,6 +13,7 @@ use crate::views::{Cx, Proposal, Slot, Views};
 impl Form for Linear {
     const NAME: ProtocolName = ProtocolName::Linear;
     const LEADER: &'static str = "collector";
+    const HAS_COLLECTOR: bool = true;
     const PHASES: &'static [&'static str] = &["pre-prepare", "prepare", "commit"];
     const MESSAGES: &'static [&'static str] = &[
         "pre-prepare",

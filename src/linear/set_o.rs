@@ -129,6 +129,12 @@ impl form::Shown for Shown {
 
     fn fill_signatures(&mut self, signer: &Signer) {
         let Some(vote) = &mut self.voted else { return };
+        if vote.prepare.is_none()
+            && vote.header.is_blank()
+            && let crate::crypto::Author::Replica(primary) = signer.author()
+        {
+            vote.header = signer.sign(&vote.header_by(primary));
+        }
         if vote.prepare.is_some_and(|signature| signature.is_blank())
             && let crate::crypto::Author::Replica(replica) = signer.author()
         {

@@ -15,6 +15,7 @@ use crate::views::{Cx, Proposal, Slot, Views};
 impl Form for Classic {
     const NAME: ProtocolName = ProtocolName::Pbft;
     const LEADER: &'static str = "primary";
+    const HAS_COLLECTOR: bool = false;
     const PHASES: &'static [&'static str] = &["pre-prepare", "prepare", "commit"];
     const MESSAGES: &'static [&'static str] = &[
         "pre-prepare",

@@ -22,6 +22,7 @@ pub use watermarks::Watermarks;
 
 use crate::committee::Committee;
 use crate::crypto::{Author, Check, Kind, Signature, Signer, Statement, Verified};
+use crate::durable::{Damaged, Image, Write};
 use crate::rejection::Rejection;
 use crate::types::{Digest, ProtocolName, ReplicaId, ReplicaSet, SeqNum, Time, View};
 use crate::wire;
@@ -70,6 +71,10 @@ pub trait Protocol: Send + 'static {
     /// What it calls whoever leads a view.
     const LEADER: &'static str;
 
+    /// Whether one replica counts the votes for all, and tells them; a slot for which all have voted may then be decided
+    /// without the last phase.
+    const HAS_COLLECTOR: bool;
+
     /// What its phases are called, in order; the last one's end commits a slot.
     const PHASES: &'static [&'static str];
 
@@ -78,6 +83,20 @@ pub trait Protocol: Send + 'static {
 
     /// The replica starts. `has_lost_log`: it may have voted before and does not know what (rule 29).
     fn on_start(&mut self, cx: &mut Context<'_, Self::Message>, has_lost_log: bool);
+
+    /// Appends what has to be on the disk before anything that was said since the last time leaves, and gives the batches
+    /// whose bodies have to be there too.
+    fn take_writes(&mut self, writes: &mut Vec<Write>) -> Vec<Batch>;
+
+    /// Nothing is written: there is no disk.
+    fn forget_writes(&mut self);
+
+    /// Reads back what was written, before it starts. `stable` is the checkpoint that the replica's state is at.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`] if that is not what was written.
+    fn restore(&mut self, image: &Image, stable: &CheckpointCertificate) -> Result<(), Damaged>;
 
     /// The pool has something to propose.
     fn on_request(&mut self, cx: &mut Context<'_, Self::Message>);
@@ -247,6 +266,8 @@ impl Timer {
 /// What a protocol wants done, in order.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Output<M> {
+    /// Write this before anything that comes after leaves; the replica around the protocol sees to it.
+    Persist(Vec<Write>),
     /// Send a message; blanks are signed on the way out.
     Send(Recipients, M),
     /// Wake the protocol at a time.
@@ -286,6 +307,9 @@ pub trait Pool {
 
     /// A new view begins: everything pending may be taken again, apart from what `forced` batches bring along.
     fn begin_view(&mut self, forced: &[&Batch]);
+
+    /// After a restart: what slots of this view name already, which may arrive anew and is not taken again.
+    fn already_proposed(&mut self, batches: &[&Batch]);
 
     /// Which of the bodies are not here.
     fn missing(&self, batch: &Batch) -> Vec<Digest>;

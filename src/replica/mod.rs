@@ -10,6 +10,7 @@
 mod checkpoints;
 mod clients;
 mod execution;
+mod memory;
 mod message;
 mod pool;
 mod recovery;
@@ -24,12 +25,14 @@ pub use submission::{Reply, ReplyOutcome, Submission};
 
 use self::checkpoints::Checkpoints;
 use self::clients::Freshness;
+use self::memory::Memory;
 use self::pool::{Admission, RequestPool};
 use self::state::State;
 use self::transfer::Transfer;
 use crate::app::Application;
 use crate::committee::Committee;
 use crate::crypto::{Signed, Verified};
+use crate::durable::Write;
 use crate::evidence::{Auditor, Finding, Proof, Rule};
 use crate::protocol::{
     self, Batch, CheckpointCertificate, Context, Event, Protocol, QueueLevel, Recipients, Settings, SlotPhase,
@@ -58,6 +61,8 @@ pub enum Input<M> {
 /// What a replica wants done, in order.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Output<M> {
+    /// Write this, as a whole: nothing that comes after leaves before it is on the disk.
+    Persist(Vec<Write>),
     /// Send to peers.
     Send(Recipients, PeerMessage<M>),
     /// Answer a client.
@@ -111,6 +116,8 @@ pub struct Replica<P: Protocol, A: Application> {
     is_forwarding: bool,
     /// Our unstable checkpoint at the last status report: if it is the same one at the next, it is sent again.
     unstable_at_status: Option<SeqNum>,
+    /// What is on its disk, if it has one.
+    memory: Option<Memory>,
 }
 
 /// Where the outputs of one input go.
@@ -144,6 +151,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
             work: VecDeque::new(),
             is_forwarding: false,
             unstable_at_status: None,
+            memory: None,
         }
     }
 
@@ -173,12 +181,14 @@ impl<P: Protocol, A: Application> Replica<P, A> {
     fn act(&mut self, now: Time, act: impl FnOnce(&mut P, &mut Context<'_, P::Message>)) {
         let mut wanted = Vec::new();
         act(&mut self.protocol, &mut Context::new(now, &mut self.pool, &mut wanted));
+        self.remember();
         self.work.extend(wanted);
     }
 
     fn perform(&mut self, now: Time, output: protocol::Output<P::Message>, outputs: &mut Outputs<P>) {
         match output {
             protocol::Output::Send(to, message) => outputs.push(Output::Send(to, PeerMessage::Protocol(message))),
+            protocol::Output::Persist(writes) => outputs.push(Output::Persist(writes)),
             protocol::Output::SetTimer(timer, at) => outputs.push(Output::SetTimer(timer, at)),
             protocol::Output::CancelTimer(timer) => outputs.push(Output::CancelTimer(timer)),
             protocol::Output::NeedBodies { digests, holder } => self.want_bodies(now, &digests, holder, outputs),

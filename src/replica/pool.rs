@@ -70,6 +70,8 @@ pub(super) struct RequestPool {
     /// The client that was served last: the next one goes first.
     served_last: Option<ClientId>,
     wanted: BTreeMap<Digest, Wanted>,
+    /// What slots of the view name already, whenever it arrives: at most a window's.
+    named: BTreeSet<Digest>,
     arrivals: u64,
     executed: SeqNum,
 }
@@ -88,6 +90,7 @@ impl RequestPool {
             queues: BTreeMap::new(),
             served_last: None,
             wanted: BTreeMap::new(),
+            named: BTreeSet::new(),
             arrivals: 0,
             executed: SeqNum(0),
         }
@@ -118,11 +121,14 @@ impl RequestPool {
         self.arrivals += 1;
         let arrival = (now, self.arrivals);
         *self.by_source.entry(source).or_default() += 1;
-        let waiting = Waiting { session, timestamp, arrival, source, is_proposed: false, forwarded_in: None };
+        let is_proposed = self.named.contains(&digest);
+        let waiting = Waiting { session, timestamp, arrival, source, is_proposed, forwarded_in: None };
         self.waiting.insert(digest, waiting);
         self.by_session.insert(session, digest);
         self.by_arrival.insert(arrival, digest);
-        self.queues.entry(session.client).or_default().push_back(digest);
+        if !is_proposed {
+            self.queues.entry(session.client).or_default().push_back(digest);
+        }
         self.keep(digest, submission, SeqNum(0));
         Admission::Admitted
     }
@@ -134,6 +140,11 @@ impl RequestPool {
             self.keep(digest, submission, self.executed.plus(2 * self.window_slots));
         }
         is_wanted
+    }
+
+    /// Keeps a body that was on the disk.
+    pub(super) fn remember(&mut self, digest: Digest, submission: Signed<Submission>) {
+        self.keep(digest, submission, self.executed.plus(2 * self.window_slots));
     }
 
     fn keep(&mut self, digest: Digest, submission: Signed<Submission>, kept_until: SeqNum) {
@@ -202,6 +213,7 @@ impl RequestPool {
         self.executed = seq;
         for digest in &batch.submissions {
             self.wanted.remove(digest);
+            self.named.remove(digest);
             // It has run: nothing later asks for it by right.
             if let Some(Body { submission, .. }) = self.bodies.get(digest) {
                 let session = submission.body.session;
@@ -338,6 +350,11 @@ impl protocol::Pool for RequestPool {
                 self.queues.entry(waiting.session.client).or_default().push_back(*digest);
             }
         }
+        self.named.clear();
+    }
+
+    fn already_proposed(&mut self, batches: &[&Batch]) {
+        self.named = batches.iter().flat_map(|batch| batch.submissions.iter().copied()).collect();
     }
 
     fn missing(&self, batch: &Batch) -> Vec<Digest> {

@@ -74,6 +74,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         self.pool.collect(seq);
         self.auditor.collect(seq);
         outputs.push(Output::Note(Event::CheckpointStable { seq, digest: certificate.digest() }));
+        self.remember_state(&certificate);
         self.act(now, |protocol, cx| protocol.on_stable_checkpoint(cx, &certificate));
     }
 
@@ -169,6 +170,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         self.pool.collect(seq);
         self.auditor.collect(seq);
         let bytes = leaves.values().map(|leaf| leaf.len() as u64).sum();
+        self.remember_state(target);
         outputs.push(Output::Note(Event::TransferDone { seq, leaves: leaves.len() as u32, bytes }));
         self.act(now, |protocol, cx| protocol.on_state_installed(cx, target));
         self.execute_ready(now, outputs);

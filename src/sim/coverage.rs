@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::protocol::Event;
-use crate::types::ProtocolName;
+use crate::protocol::{Event, Protocol};
 
 /// How often each rare path was taken.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -18,10 +17,13 @@ impl Default for Coverage {
 }
 
 impl Coverage {
-    /// Nothing taken yet of what a protocol has.
-    pub(super) fn of(protocol: ProtocolName) -> Coverage {
+    /// Nothing taken yet of what a protocol has, and of what befalls disks if anything does.
+    pub(super) fn of<P: Protocol>(has_kills: bool) -> Coverage {
         let mut coverage = Coverage::default();
-        if protocol == ProtocolName::Linear {
+        if has_kills {
+            coverage.counts.extend([(Self::KILLED, 0), (Self::RESTORED, 0)]);
+        }
+        if P::HAS_COLLECTOR {
             coverage.counts.extend([(Self::FAST, 0), (Self::SLOW, 0)]);
         }
         coverage
@@ -30,6 +32,10 @@ impl Coverage {
     /// Slots that were decided without a third phase, and with it: counted where there are both.
     const FAST: &str = "decided_fast";
     const SLOW: &str = "decided_slowly";
+
+    /// Processes that were killed, and those that came back with what they remembered.
+    pub(super) const KILLED: &str = "killed";
+    pub(super) const RESTORED: &str = "restored";
 
     /// Every path that is counted under whatever protocol.
     pub const NAMES: [&'static str; 19] = [

@@ -40,6 +40,15 @@ impl Schedule {
         self.actions.iter().filter_map(is_byzantine).collect()
     }
 
+    /// Those that are killed now and then and keep their disk: they are as honest as others.
+    pub fn killed(&self) -> ReplicaSet {
+        let kills = |(_, action): &(Time, Action)| match action {
+            Action::Kill { replica, .. } => Some(*replica),
+            _ => None,
+        };
+        self.actions.iter().filter_map(kills).collect()
+    }
+
     /// Those that lose their log and memory in a crash: they count against f, but are held to what honest replicas do.
     pub fn amnesiac(&self) -> ReplicaSet {
         let crashes = |(_, action): &(Time, Action)| match action {
@@ -102,7 +111,14 @@ pub enum Action {
     Thaw(ReplicaId),
     /// A replica's process ends, and with it all that it knew.
     Crash(ReplicaId),
-    /// A crashed replica starts again, without its log.
+    /// A replica's process is killed in the middle of what it does next; its disk keeps what was written until then.
+    Kill {
+        /// Whose.
+        replica: ReplicaId,
+        /// After so many of the outputs of its next event.
+        after: u16,
+    },
+    /// A crashed replica starts again without its log, a killed one with it.
     Restart(ReplicaId),
     /// A client submits operations, if it has a session that waits for nothing.
     Submit {

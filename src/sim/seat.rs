@@ -2,6 +2,7 @@
 
 use crate::app::smallbank::SmallBank;
 use crate::attack::{Byzantine, Forge};
+use crate::durable::{Image, Write};
 use crate::protocol::{Protocol, Timer};
 use crate::telemetry::Traffic;
 use crate::types::{ReplicaId, ReplicaSet};
@@ -22,6 +23,10 @@ where
     /// The timers that ran out meanwhile.
     pub(super) missed: Vec<Timer>,
     pub(super) life: Life,
+    /// What was written, if it has a disk.
+    pub(super) disk: Option<Image>,
+    /// It is about to be killed: so much of what it does next still happens.
+    pub(super) dies_after: Option<u16>,
     /// What it has sent to others.
     pub(super) traffic: Traffic,
     timers: [Option<Token>; TIMERS],
@@ -53,10 +58,17 @@ where
             is_frozen: false,
             missed,
             life: Life::Only,
+            disk: None,
+            dies_after: None,
             traffic: Traffic::default(),
             timers,
             tokens: 0,
         }
+    }
+
+    /// What is to be remembered goes to the disk.
+    pub(super) fn write(&mut self, writes: Vec<Write>) {
+        self.disk.iter_mut().for_each(|disk| disk.apply(writes.clone()));
     }
 
     /// The process ends; its timers go with it.

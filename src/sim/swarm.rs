@@ -7,6 +7,7 @@ use super::network::Dice;
 use super::schedule::{Action, EvilDeed, Keys, Schedule, Weather};
 use crate::attack;
 use crate::committee::Committee;
+use crate::protocol::Protocol;
 use crate::protocol::Settings;
 use crate::types::{ClientId, Micros, ProtocolName, ReplicaId, ReplicaSet, Time, View};
 
@@ -35,8 +36,15 @@ impl Schedule {
     /// If no committee has so many members.
     pub fn of_seed_with(protocol: ProtocolName, seed: u64, replicas: usize) -> Schedule {
         let committee = Committee::new(replicas).expect("a size that a committee can have");
-        let mut swarm =
-            Swarm { dice: Dice::new([seed, 2, 0, 0]), protocol, committee, end: Time(0), actions: Vec::new() };
+        let has_collector = with_protocol!(protocol, P => <P as Protocol>::HAS_COLLECTOR);
+        let mut swarm = Swarm {
+            dice: Dice::new([seed, 2, 0, 0]),
+            protocol,
+            has_collector,
+            committee,
+            end: Time(0),
+            actions: Vec::new(),
+        };
         let mut settings = swarm.settings();
         // Of its own, so that other protocols meet the same fate under the same seed.
         let mut own = Dice::new([seed, 3, 0, 0]);
@@ -55,12 +63,39 @@ impl Schedule {
         let keys = if seed.is_multiple_of(REAL_KEYS_EVERY) { Keys::Ed25519 } else { Keys::Tags };
         Schedule { seed, protocol, committee, settings, keys, min_events: MIN_EVENTS, actions }
     }
+
+    /// The same, and processes are killed on the way and come back with their disks, whoever they are and however many;
+    /// sometimes all at once. Those that lose their memory or lead two lives are spared.
+    #[must_use]
+    pub fn with_kills(mut self) -> Schedule {
+        let spared = |(_, action): &(Time, Action)| match action {
+            Action::Crash(replica) | Action::Twin { replica, .. } => Some(*replica),
+            _ => None,
+        };
+        let spared: ReplicaSet = self.actions.iter().filter_map(spared).collect();
+        let candidates: Vec<ReplicaId> = self.committee.members().filter(|member| !spared.contains(*member)).collect();
+        let calm = |(at, action): &(Time, Action)| (*action == Action::Calm).then_some(at.0);
+        let (Some(end), false) = (self.actions.iter().find_map(calm), candidates.is_empty()) else { return self };
+        // Of its own, so that the rest of a seed's fate does not depend on it.
+        let mut dice = Dice::new([self.seed, 4, 0, 0]);
+        for _ in 0..dice.between(1, 4) {
+            let (at, everyone, one) = (dice.below(end - 1), dice.per_mille(200), dice.pick(&candidates));
+            for replica in candidates.iter().copied().filter(|candidate| everyone || *candidate == one) {
+                let (after, down) = (dice.below(6) as u16, dice.between(1_000, 800_000));
+                self.actions.push((Time(at), Action::Kill { replica, after }));
+                self.actions.push((Time((at + down).min(end - 1)), Action::Restart(replica)));
+            }
+        }
+        self.actions.sort_by_key(|(at, _)| *at);
+        self
+    }
 }
 
 /// A schedule in the making.
 struct Swarm {
     dice: Dice,
     protocol: ProtocolName,
+    has_collector: bool,
     committee: Committee,
     /// When the safety phase ends.
     end: Time,
@@ -214,7 +249,7 @@ impl Swarm {
 
     /// Faults that are nothing by themselves and much together. Returns how many replicas are spent on it, at most `budget`.
     fn plot(&mut self, candidates: &mut Vec<ReplicaId>, budget: usize) -> usize {
-        if self.protocol == ProtocolName::Linear && budget > 0 && self.dice.per_mille(500) {
+        if self.has_collector && budget > 0 && self.dice.per_mille(500) {
             self.false_collector(candidates.remove(0));
             return 1;
         }
@@ -408,7 +443,7 @@ impl Swarm {
         let delay = self.dice.between(1, 600);
         let (client, rate) = (ClientId(self.dice.below(u64::from(HONEST_CLIENTS)) as u16), self.dice.between(1, 200));
         let message = self.dice.pick(&attack::message_names_of(self.protocol));
-        if self.protocol == ProtocolName::Linear && self.dice.per_mille(200) {
+        if self.has_collector && self.dice.per_mille(200) {
             return match self.dice.per_mille(500) {
                 true => "forge-certificate".to_string(),
                 false => format!("withhold(certificate, {victims})"),

@@ -122,6 +122,7 @@ impl fmt::Display for Action {
             Action::Freeze(replica) => write!(f, "freeze {replica}"),
             Action::Thaw(replica) => write!(f, "thaw {replica}"),
             Action::Crash(replica) => write!(f, "crash {replica}"),
+            Action::Kill { replica, after } => write!(f, "kill {replica} after={after}"),
             Action::Restart(replica) => write!(f, "restart {replica}"),
             Action::Submit { client, operations, draw, to } => {
                 write!(f, "submit {client} x{operations} draw={draw} to {}", Set(*to))
@@ -238,6 +239,7 @@ impl Action {
             | Action::Freeze(replica)
             | Action::Thaw(replica)
             | Action::Crash(replica)
+            | Action::Kill { replica, .. }
             | Action::Restart(replica) => [*replica].into_iter().collect(),
             Action::Twin { replica, first } => first.iter().chain([*replica]).collect(),
             Action::Submit { to, .. } => *to,
@@ -269,6 +271,13 @@ fn parse_action(text: &str) -> Result<Action, String> {
         "freeze" => Action::Freeze(replica(rest)?),
         "thaw" => Action::Thaw(replica(rest)?),
         "crash" => Action::Crash(replica(rest)?),
+        "kill" => {
+            let (who, after) = split(rest);
+            Action::Kill {
+                replica: replica(who)?,
+                after: keyed(after, "after")?.try_into().map_err(|_| "after= is at most 65535")?,
+            }
+        }
         "restart" => Action::Restart(replica(rest)?),
         "submit" => parse_submit(rest)?,
         "evil" => {
@@ -281,8 +290,8 @@ fn parse_action(text: &str) -> Result<Action, String> {
         "calm" => Action::Calm,
         _ => {
             return Err(format!(
-                "{word} is no action; there are weather, cut, join, attack, heal, twin, freeze, thaw, crash, restart, \
-                 submit, evil and calm"
+                "{word} is no action; there are weather, cut, join, attack, heal, twin, freeze, thaw, crash, kill, \
+                 restart, submit, evil and calm"
             ));
         }
     })

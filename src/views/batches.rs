@@ -85,7 +85,7 @@ impl<F: Form> Views<F> {
         if wanted.is_empty() {
             return;
         }
-        wanted.into_iter().for_each(|batch| self.log.keep_batch(batch));
+        wanted.into_iter().for_each(|batch| self.keep_batch(batch));
         let open: Vec<SeqNum> = self.log.after(self.watermarks.low()).map(|(seq, _)| seq).collect();
         for seq in open {
             self.resume(cx, seq);
@@ -93,10 +93,18 @@ impl<F: Form> Views<F> {
         self.begin_view(cx);
     }
 
+    /// Keeps a batch while something names it.
+    pub(super) fn keep_batch(&mut self, batch: Batch) {
+        let digest = self.log.keep_batch(batch);
+        self.touch_batch(digest);
+    }
+
     /// Drops the batches that nothing names any more.
     pub(super) fn forget_batches(&mut self) {
         let named = self.named_batches();
-        self.log.retain_batches(&named);
+        for digest in self.log.retain_batches(&named) {
+            self.touch_batch(digest);
+        }
     }
 
     /// What the log, the new view's O beyond the window and the view changes that may begin the next view speak of.

@@ -181,7 +181,7 @@ impl<F: Form> Views<F> {
             if !self.watermarks.contain(seq) || seq <= self.executed {
                 continue;
             }
-            self.log.keep_batch(batch);
+            self.keep_batch(batch);
             if self.log.slot(seq).is_none_or(|slot| slot.decision.is_none()) {
                 self.on_decided(cx, decision);
             } else {

@@ -25,6 +25,9 @@ pub trait Form: Default + Clone + Eq + Debug + Send + Sync + 'static {
     /// What it calls whoever leads a view.
     const LEADER: &'static str;
 
+    /// Whether the leader counts the votes for all.
+    const HAS_COLLECTOR: bool;
+
     /// What its phases are called, in order.
     const PHASES: &'static [&'static str];
 

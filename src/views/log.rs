@@ -2,13 +2,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
+
 use super::form::{Decision as _, Form};
 use super::message::{Message, Origin, PreparedCertificate};
 use crate::protocol::{Batch, Recipients, SlotPhase, Votes};
 use crate::types::{Digest, SeqNum, View};
 
 /// A proposal that was accepted: at most one per view and slot (rule 7).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) struct Proposal {
     pub(crate) view: View,
     pub(crate) origin: Origin,
@@ -86,7 +88,7 @@ impl<F: Form> Slot<F> {
     }
 
     /// The batches that it speaks of. What this replica voted for stays among them: in some forms that may decide.
-    fn digests(&self) -> impl Iterator<Item = Digest> {
+    pub(super) fn digests(&self) -> impl Iterator<Item = Digest> {
         let proposal = self.proposal.map(|proposal| proposal.digest);
         let voted = self.voted.map(|proposal| proposal.digest);
         let prepared = self.prepared.as_ref().map(|certificate| certificate.prepares.digest);
@@ -134,9 +136,11 @@ impl<F: Form> Log<F> {
         (self.slots.len(), self.batches.len())
     }
 
-    /// Keeps a batch until it is dropped as one that nothing names.
-    pub(super) fn keep_batch(&mut self, batch: Batch) {
-        self.batches.insert(batch.digest(), batch);
+    /// Keeps a batch until it is dropped as one that nothing names; gives its digest.
+    pub(super) fn keep_batch(&mut self, batch: Batch) -> Digest {
+        let digest = batch.digest();
+        self.batches.insert(digest, batch);
+        digest
     }
 
     /// A batch by digest; the null request is always known.
@@ -153,8 +157,11 @@ impl<F: Form> Log<F> {
     }
 
     /// §4.3: what lies at or below a stable checkpoint goes.
-    pub(super) fn collect(&mut self, stable: SeqNum) {
-        self.slots = self.slots.split_off(&stable.next());
+    ///
+    /// Gives the slots that went.
+    pub(super) fn collect(&mut self, stable: SeqNum) -> Vec<SeqNum> {
+        let kept = self.slots.split_off(&stable.next());
+        std::mem::replace(&mut self.slots, kept).into_keys().collect()
     }
 
     /// The digests that the slots speak of.
@@ -162,8 +169,8 @@ impl<F: Form> Log<F> {
         self.slots.values().flat_map(Slot::digests)
     }
 
-    /// Drops every batch but these.
-    pub(super) fn retain_batches(&mut self, named: &BTreeSet<Digest>) {
-        self.batches.retain(|digest, _| named.contains(digest));
+    /// Drops every batch but these; gives the digests of those that went.
+    pub(super) fn retain_batches(&mut self, named: &BTreeSet<Digest>) -> Vec<Digest> {
+        self.batches.extract_if(.., |digest, _| !named.contains(digest)).map(|(digest, _)| digest).collect()
     }
 }

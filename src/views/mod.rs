@@ -9,6 +9,7 @@
 //! | `catch_up` | retransmission, what was decided, request timers, recovery without a log |
 //! | `batches` | batches by digest: fetched where one is missing, kept while something names them |
 //! | `log` | what is kept of each slot |
+//! | `memory` | what is written before it is spoken of, and read back after a restart |
 //!
 //! Checkpoints (§4.3), the client table and execution are the replica's: see [`crate::replica`].
 
@@ -16,6 +17,7 @@ mod batches;
 mod catch_up;
 pub mod form;
 mod log;
+mod memory;
 pub mod message;
 pub mod new_view;
 mod slots;
@@ -30,9 +32,10 @@ pub(crate) use self::log::{Proposal, Slot};
 use self::message::{Message, NewView, ViewChange};
 use crate::committee::Committee;
 use crate::crypto::{Signed, Verified};
+use crate::durable::{Damaged, Image, Write};
 use crate::protocol::{
-    CheckpointCertificate, Complaint, Context, Event, PhaseVotes, Protocol, QueueLevel, Settings, SlotPhase, SlotVotes,
-    Status, Timer, Watermarks,
+    Batch, CheckpointCertificate, Complaint, Context, Event, PhaseVotes, Protocol, QueueLevel, Settings, SlotPhase,
+    SlotVotes, Status, Timer, Watermarks,
 };
 use crate::rejection::Rejection;
 use crate::types::{Digest, ProtocolName, ReplicaId, ReplicaSet, SeqNum, Time, View};
@@ -62,6 +65,10 @@ pub struct Views<F: Form> {
     view_changes: BTreeMap<ReplicaId, Signed<ViewChange<F>>>,
     /// What began the current view, for whoever missed it. None in view 0.
     new_view: Option<Signed<NewView<F>>>,
+    /// What this replica said when it last asked for a view.
+    asked: Option<ViewChange<F>>,
+    /// What is not written yet.
+    unwritten: memory::Unwritten,
     /// The last view that this replica began as its primary: it begins each once.
     last_begun: Option<View>,
     /// How many views in a row did not begin in time.
@@ -129,7 +136,9 @@ impl<F: Form> Views<F> {
     fn collect(&mut self, cx: &mut Cx<'_, F>, certificate: &CheckpointCertificate) {
         self.stable = certificate.clone();
         // One checkpoint longer than §4.3 has it: whoever is a few slots behind can still be told what was decided.
-        self.log.collect(self.watermarks.low());
+        for seq in self.log.collect(self.watermarks.low()) {
+            self.touch(seq);
+        }
         self.watermarks.advance(certificate.seq());
         self.forget_batches();
         self.adopt_forced(cx);
@@ -151,6 +160,7 @@ impl<F: Form> Protocol for Views<F> {
 
     const NAME: ProtocolName = F::NAME;
     const LEADER: &'static str = F::LEADER;
+    const HAS_COLLECTOR: bool = F::HAS_COLLECTOR;
     const PHASES: &'static [&'static str] = F::PHASES;
 
     fn new(me: ReplicaId, committee: Committee, settings: &Settings) -> Self {
@@ -169,6 +179,8 @@ impl<F: Form> Protocol for Views<F> {
             log: Log::default(),
             view_changes: BTreeMap::new(),
             new_view: None,
+            asked: None,
+            unwritten: memory::Unwritten::default(),
             last_begun: None,
             failed_views: 0,
             peers: BTreeMap::new(),
@@ -183,7 +195,20 @@ impl<F: Form> Protocol for Views<F> {
     fn on_start(&mut self, cx: &mut Cx<'_, F>, has_lost_log: bool) {
         self.observing = has_lost_log.then(Observing::default);
         self.view_entered_at = cx.now;
+        self.resume_after_restart(cx);
         self.on_status_timeout(cx);
+    }
+
+    fn take_writes(&mut self, writes: &mut Vec<Write>) -> Vec<Batch> {
+        self.write_rows(writes)
+    }
+
+    fn forget_writes(&mut self) {
+        self.unwritten = memory::Unwritten::default();
+    }
+
+    fn restore(&mut self, image: &Image, stable: &CheckpointCertificate) -> Result<(), Damaged> {
+        self.read_rows(image, stable)
     }
 
     fn on_request(&mut self, cx: &mut Cx<'_, F>) {

@@ -42,6 +42,11 @@ impl<F: Form> Views<F> {
     fn propose_batch(&mut self, cx: &mut Cx<'_, F>, batch: Batch) {
         let (view, seq, digest) = (self.view, self.next_seq, batch.digest());
         self.next_seq = seq.next();
+        // On the disk before it leaves; its signature is that of the header.
+        let header = Signature::BLANK;
+        self.log.slot_mut(seq).voted = Some(Proposal { view, origin: Origin::OwnAccord, digest, header });
+        self.touch(seq);
+        self.keep_batch(batch.clone());
         let body = PrePrepare { view, seq, digest, primary: self.me, batch };
         self.say(cx, seq, Recipients::All, Message::PrePrepare(Signed::unsigned(body)));
     }
@@ -81,8 +86,9 @@ impl<F: Form> Views<F> {
         }
         if is_own {
             slot.voted = Some(proposal);
+            self.touch(body.seq);
         }
-        self.log.keep_batch(body.batch.clone());
+        self.keep_batch(body.batch.clone());
         cx.pool.hold(&body.batch, body.seq);
         cx.note(Event::PrePrepared { view: body.view, seq: body.seq, digest: body.digest });
         self.resume(cx, body.seq);
@@ -105,6 +111,7 @@ impl<F: Form> Views<F> {
             return;
         }
         self.log.slot_mut(seq).voted = Some(proposal);
+        self.touch(seq);
         let Proposal { origin, digest, header, .. } = proposal;
         let body = Prepare { view, seq, digest, replica: self.me, origin, header };
         self.say(cx, seq, F::counted_by(holder), Message::Prepare(Signed::unsigned(body)));
@@ -185,6 +192,7 @@ impl<F: Form> Views<F> {
     pub(crate) fn on_prepared(&mut self, cx: &mut Cx<'_, F>, certificate: PreparedCertificate) {
         let Certificate { view, seq, .. } = certificate.prepares;
         self.log.slot_mut(seq).prepared = Some(certificate);
+        self.touch(seq);
         cx.note(Event::Prepared { view, seq });
     }
 
@@ -194,6 +202,7 @@ impl<F: Form> Views<F> {
         let slot = self.log.slot_mut(seq);
         if slot.commit_sent_in < Some(view) && may_vote {
             slot.commit_sent_in = Some(view);
+            self.touch(seq);
             let body = Commit { view, seq, digest, replica: self.me };
             let counted_by = F::counted_by(self.committee.primary(view));
             self.say(cx, seq, counted_by, Message::Commit(Signed::unsigned(body)));
@@ -205,6 +214,7 @@ impl<F: Form> Views<F> {
         let (view, seq, digest, voters) = (decision.view(), decision.seq(), decision.digest(), decision.voters());
         let is_fast = decision.is_fast();
         self.log.slot_mut(seq).decision = Some(decision);
+        self.touch(seq);
         cx.note(Event::Committed { view, seq, is_fast });
         if self.log.batch(digest).is_none() {
             self.fetch_batch(cx, digest, voters);

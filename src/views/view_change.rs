@@ -21,6 +21,8 @@ impl<F: Form> Views<F> {
         cx.note(Event::ViewChangeAsked { view, why });
         let shown = self.log.after(self.watermarks.low()).filter_map(|(seq, slot)| F::show(self, seq, slot)).collect();
         let body = ViewChange { view, replica: self.me, stable: self.stable.clone(), shown };
+        self.asked = Some(body.clone());
+        self.touch_view();
         cx.send(Recipients::All, Message::ViewChange(Signed::unsigned(body)));
     }
 
@@ -121,6 +123,7 @@ impl<F: Form> Views<F> {
             return;
         }
         self.last_begun = Some(target);
+        self.touch_view();
         let entries = forced(view_changes.iter().map(|signed| &signed.body), self.committee).slots.into_iter();
         let blank = |(seq, digest)| ForcedProposal { seq, digest, signature: Signature::BLANK };
         let body = NewView { view: target, primary: self.me, view_changes, forced: entries.map(blank).collect() };
@@ -155,6 +158,8 @@ impl<F: Form> Views<F> {
         self.view_entered_at = cx.now;
         self.form.on_view_entered();
         self.new_view = Some(signed.clone());
+        self.asked = None;
+        self.touch_view();
         self.view_changes.retain(|_, signed| signed.body.view > view);
         cx.emit(Output::CancelTimer(Timer::ViewChange));
         let nulls = entries.iter().filter(|entry| entry.digest == Digest::ZERO).count() as u32;
@@ -194,6 +199,7 @@ impl<F: Form> Views<F> {
             slot.proposal = Some(proposal);
             if is_primary {
                 slot.voted = slot.proposal;
+                self.touch(seq);
             }
             cx.note(Event::PrePrepared { view, seq, digest });
         }

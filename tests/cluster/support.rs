@@ -273,7 +273,7 @@ where
                     self.parcels.insert(key, Parcel::Wake { replica, timer });
                 }
                 Output::CancelTimer(timer) => self.cancel(replica, timer),
-                Output::Executed(_) => {}
+                Output::Executed(_) | Output::Persist(_) => {}
                 Output::Note(event) => self.notes.push((self.now, replica, event)),
             }
         }

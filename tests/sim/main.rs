@@ -46,6 +46,28 @@ sweeps! {
     linear_seeds_300_to_600_are_clean: Linear, 300..600;
 }
 
+/// Whoever is killed and comes back with its disk is as honest as before, and nothing that a client was told is lost.
+fn sweep_with_kills(protocol: ProtocolName, seeds: std::ops::Range<u64>) {
+    let mut coverage = Coverage::default();
+    for seed in seeds {
+        let report = sim::run(&Schedule::of_seed(protocol, seed).with_kills());
+        assert_eq!(report.violation, None, "byztop sim --protocol {protocol} --seed {seed} --kills");
+        coverage.merge(&report.coverage);
+    }
+    let restored = coverage.iter().find(|(name, _)| *name == "restored").map_or(0, |(_, count)| count);
+    assert!(restored > 300, "{restored} came back with their disks");
+}
+
+#[test]
+fn rule_29_who_comes_back_with_its_disk_contradicts_nothing() {
+    sweep_with_kills(ProtocolName::Pbft, 0..150);
+}
+
+#[test]
+fn rule_29_so_it_is_under_a_collector() {
+    sweep_with_kills(ProtocolName::Linear, 0..150);
+}
+
 /// The sweeps would not notice a counter that is not there.
 #[test]
 fn a_linear_run_counts_both_ways_to_a_decision_and_no_other_run_does() {

@@ -16,6 +16,7 @@ use crate::names::Names;
 /// What a replica wants done, on one line.
 pub(crate) fn output<F: Dialect>(names: &Names, me: ReplicaId, start: Time, output: &Output<Message<F>>) -> String {
     match output {
+        Output::Persist(writes) => format!("{me} writes {} rows", writes.len()),
         Output::Send(Recipients::All, what) => format!("{me} -> all: {}", message(names, what)),
         Output::Send(Recipients::One(to), what) => format!("{me} -> {to}: {}", message(names, what)),
         Output::Reply(session, what) => format!("{me} -> {}: {}", session.client, reply(names, what)),

@@ -293,7 +293,7 @@ where
                 }
                 Output::SetTimer(timer, at) => drop(self.timers.insert((me, timer), at)),
                 Output::CancelTimer(timer) => drop(self.timers.remove(&(me, timer))),
-                Output::Reply(..) | Output::Executed(_) | Output::Note(_) => {}
+                Output::Persist(_) | Output::Reply(..) | Output::Executed(_) | Output::Note(_) => {}
             }
         }
         Ok(())

@@ -49,11 +49,11 @@ pub(crate) enum Origin {
 pub(crate) fn run(args: &SimArgs) -> anyhow::Result<bool> {
     let protocol = args.protocol.unwrap_or(ProtocolName::Pbft);
     if let Some(seeds) = &args.seeds {
-        return sweep::run(&Seeds { protocol, replicas: args.replicas }, seeds.clone(), args.json);
+        return sweep::run(&Seeds { protocol, replicas: args.replicas, kills: args.kills }, seeds.clone(), args.json);
     }
     let scenario = match (&args.scenario, args.seed) {
         (Some(file), _) => read(file)?,
-        (None, Some(seed)) => Seeds { protocol, replicas: args.replicas }.scenario(seed),
+        (None, Some(seed)) => Seeds { protocol, replicas: args.replicas, kills: args.kills }.scenario(seed),
         (None, None) => unreachable!("clap asks for seeds, a seed or a scenario"),
     };
     if !args.watch {
@@ -112,14 +112,17 @@ pub(crate) struct Seeds {
     pub(crate) protocol: ProtocolName,
     /// How many replicas, if that is not left to the seed.
     pub(crate) replicas: Option<u8>,
+    /// Whether processes are killed besides.
+    pub(crate) kills: bool,
 }
 
 impl Seeds {
     fn schedule(&self, seed: u64) -> Schedule {
-        match self.replicas {
+        let schedule = match self.replicas {
             Some(replicas) => Schedule::of_seed_with(self.protocol, seed, usize::from(replicas)),
             None => Schedule::of_seed(self.protocol, seed),
-        }
+        };
+        if self.kills { schedule.with_kills() } else { schedule }
     }
 
     fn scenario(&self, seed: u64) -> Scenario {
@@ -135,7 +138,8 @@ impl Seeds {
             other => format!(" --protocol {other}"),
         };
         let replicas = self.replicas.map_or(String::new(), |replicas| format!(" --replicas {replicas}"));
-        format!("byztop sim{protocol} --seed {seed}{replicas}")
+        let kills = if self.kills { " --kills" } else { "" };
+        format!("byztop sim{protocol} --seed {seed}{replicas}{kills}")
     }
 }
 
@@ -161,8 +165,8 @@ mod tests {
 
     #[test]
     fn replay_commands_can_be_pasted() {
-        let seeds = Seeds { protocol: ProtocolName::Pbft, replicas: Some(5) };
-        assert_eq!(seeds.scenario(17).replay, "byztop sim --seed 17 --replicas 5");
+        let seeds = Seeds { protocol: ProtocolName::Pbft, replicas: Some(5), kills: true };
+        assert_eq!(seeds.scenario(17).replay, "byztop sim --seed 17 --replicas 5 --kills");
         assert_eq!(seeds.scenario(17).schedule.committee.size(), 5);
         assert_eq!(quoted("a/sim-seed-7.txt"), "a/sim-seed-7.txt");
         assert_eq!(quoted("my file's.txt"), r"'my file'\''s.txt'");

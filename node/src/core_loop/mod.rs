@@ -199,6 +199,8 @@ where
                 Output::SetTimer(timer, at) => self.timers.set(timer, at),
                 Output::CancelTimer(timer) => self.timers.cancel(timer),
                 Output::Executed(_) => {}
+                // Durability is `memory`: the replica was not told to keep any.
+                Output::Persist(_) => {}
                 Output::Note(event) => self.observer.note(now, event),
             }
         }

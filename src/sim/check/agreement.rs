@@ -52,7 +52,7 @@ where
         Ok(())
     }
 
-    fn on_restart(&mut self, seat: usize) {
-        self.executed.remove(&seat);
+    fn on_restart(&mut self, seat: usize, remembered: Option<SeqNum>) {
+        self.executed.insert(seat, remembered.unwrap_or_default());
     }
 }

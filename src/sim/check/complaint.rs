@@ -52,8 +52,11 @@ where
         Ok(())
     }
 
-    /// A complaint goes with the log: until replicas have a disk, who lost both counts against f.
-    fn on_restart(&mut self, seat: usize) {
+    /// A complaint goes with the log: who lost both counts against f.
+    fn on_restart(&mut self, seat: usize, remembered: Option<SeqNum>) {
+        if remembered.is_some() {
+            return;
+        }
         self.asked.retain(|replica, _| replica.index() != seat);
     }
 }

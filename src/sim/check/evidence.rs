@@ -82,7 +82,7 @@ where
         Ok(())
     }
 
-    fn on_restart(&mut self, seat: usize) {
+    fn on_restart(&mut self, seat: usize, _: Option<SeqNum>) {
         self.heard.remove(&seat);
     }
 }

@@ -30,7 +30,7 @@ use crate::committee::Committee;
 use crate::protocol::{Protocol, Settings};
 use crate::rejection::Rejection;
 use crate::replica::{Output, Submission};
-use crate::types::{Digest, ReplicaId, ReplicaSet, Session, Timestamp};
+use crate::types::{Digest, ReplicaId, ReplicaSet, SeqNum, Session, Timestamp};
 
 /// One event at one replica, and what it did.
 pub(super) struct Scene<'a, P: Protocol>
@@ -91,7 +91,7 @@ where
     }
 
     /// A replica starts again and knows nothing of what it was.
-    fn on_restart(&mut self, _seat: usize) {}
+    fn on_restart(&mut self, _seat: usize, _remembered: Option<SeqNum>) {}
 }
 
 /// Every invariant but liveness, which has a time of its own.
@@ -159,8 +159,8 @@ where
             .try_for_each(|checker| checker.on_refused(by, from, why).map_err(|what| (checker.name(), what)))
     }
 
-    pub(super) fn on_restart(&mut self, seat: usize) {
-        self.checkers.iter_mut().for_each(|checker| checker.on_restart(seat));
+    pub(super) fn on_restart(&mut self, seat: usize, remembered: Option<SeqNum>) {
+        self.checkers.iter_mut().for_each(|checker| checker.on_restart(seat, remembered));
     }
 
     /// Looks at an event through every checker.

@@ -6,7 +6,7 @@ use super::{Checker, Scene};
 use crate::attack::Forge;
 use crate::protocol::Protocol;
 use crate::replica::Output;
-use crate::types::Digest;
+use crate::types::{Digest, SeqNum};
 
 /// What each seat has run.
 #[derive(Default)]
@@ -40,7 +40,7 @@ where
         Ok(())
     }
 
-    fn on_restart(&mut self, seat: usize) {
+    fn on_restart(&mut self, seat: usize, _: Option<SeqNum>) {
         self.ran.retain(|(other, _)| *other != seat);
     }
 }

@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 use super::Simulation;
 use super::settling::SETTLING;
 use crate::attack::Forge;
+use crate::durable::Image;
 use crate::protocol::Protocol;
 use crate::replica::Input;
 use crate::sim::check::Deadline;
+use crate::sim::coverage::Coverage;
 use crate::sim::queue::Happening;
 use crate::sim::schedule::{Action, Weather};
 use crate::sim::seat::{Life, Seat};
@@ -33,7 +35,14 @@ where
             Action::Thaw(replica) => self.thaw(*replica),
             Action::Crash(replica) => {
                 self.coverage.add("amnesia", 1);
-                self.on_seats(*replica, Seat::crash);
+                self.on_seats(*replica, |seat| {
+                    seat.crash();
+                    seat.disk = seat.disk.take().map(|_| Image::default());
+                });
+            }
+            Action::Kill { replica, after } => {
+                self.coverage.add(Coverage::KILLED, 1);
+                self.on_seats(*replica, |seat| seat.dies_after = seat.node.as_ref().map(|_| *after));
             }
             Action::Restart(replica) => self.restart(*replica),
             Action::Submit { client, operations, draw, to } => self.submit(*client, *operations, *draw, *to),
@@ -93,7 +102,7 @@ where
             return;
         }
         self.coverage.add("twins", 1);
-        let mut seat = Seat::new(replica, self.fresh_node(replica));
+        let mut seat = Seat::new(replica, self.node_of(replica, None));
         seat.life = Life::Second { sees: second };
         self.seats.push(seat);
         self.input(self.seats.len() - 1, None, Input::Start { has_lost_log: false });
@@ -114,11 +123,20 @@ where
 
     pub(super) fn restart(&mut self, replica: ReplicaId) {
         let seat = replica.index();
-        if self.seats[seat].node.is_none() {
-            self.seats[seat].node = Some(self.fresh_node(replica));
-            self.checks.on_restart(seat);
-            self.input(seat, None, Input::Start { has_lost_log: true });
+        if self.seats[seat].node.is_some() {
+            return;
         }
+        let node = self.node_of(replica, self.seats[seat].disk.as_ref());
+        let has_disk = self.seats[seat].disk.as_ref().is_some_and(|disk| !disk.is_empty());
+        let remembered = has_disk.then(|| node.replica().status().executed);
+        if has_disk {
+            self.coverage.add(Coverage::RESTORED, 1);
+        }
+        self.checks.on_restart(seat, remembered);
+        self.seats[seat].node = Some(node);
+        // Whoever was killed before it had said anything has nothing to remember.
+        let has_lost_log = !has_disk && !self.schedule.killed().contains(replica);
+        self.input(seat, None, Input::Start { has_lost_log });
     }
 
     /// From here on liveness is due.
@@ -126,6 +144,7 @@ where
         self.join();
         self.network.set_weather(Weather::FAIR);
         for replica in self.schedule.committee.members() {
+            self.on_seats(replica, |seat| seat.dies_after = None);
             self.thaw(replica);
             self.restart(replica);
         }

@@ -25,6 +25,7 @@ use super::{Report, Violation};
 use crate::app::smallbank::SmallBank;
 use crate::attack::{Byzantine, Forge};
 use crate::crypto::{Author, Verifier};
+use crate::durable::Image;
 use crate::protocol::{Event, Protocol, Recipients, Timer};
 use crate::replica::{Input, Output, Replica};
 use crate::telemetry::Traffic;
@@ -83,7 +84,7 @@ where
             byzantine,
             checks: Checks::new(committee, settings, byzantine),
             deadline: None,
-            coverage: Coverage::of(P::NAME),
+            coverage: Coverage::of::<P>(!schedule.killed().is_empty()),
             trace: SipHasher13::new(),
             violation: None,
             is_over: false,
@@ -94,9 +95,13 @@ where
         if schedule.keys == Keys::Ed25519 {
             simulation.coverage.add("real_keys", 1);
         }
+        let killed = schedule.killed();
         for replica in committee.members() {
-            let node = simulation.fresh_node(replica);
-            simulation.seats.push(Seat::new(replica, node));
+            let disk = killed.contains(replica).then(Image::default);
+            let node = simulation.node_of(replica, disk.as_ref());
+            let mut seat = Seat::new(replica, node);
+            seat.disk = disk;
+            simulation.seats.push(seat);
         }
         for index in 0..schedule.actions.len() {
             simulation.enqueue(START.after(Micros(schedule.actions[index].0.0)), Happening::Action(index));
@@ -107,10 +112,19 @@ where
         simulation
     }
 
-    fn fresh_node(&self, me: ReplicaId) -> Byzantine<P, SmallBank> {
+    /// A replica's node, as its disk remembers it if it has one.
+    fn node_of(&self, me: ReplicaId, disk: Option<&Image>) -> Byzantine<P, SmallBank> {
         let (committee, settings) = (self.schedule.committee, &self.schedule.settings);
         let app = SmallBank::new(settings.accounts, settings.initial_checking, settings.initial_savings);
-        let replica = Replica::new(me, committee, settings, app);
+        let mut replica = match disk.filter(|disk| !disk.is_empty()) {
+            Some(disk) => {
+                Replica::restore(me, committee, settings, app, disk).expect("the disk holds what was written")
+            }
+            None => Replica::new(me, committee, settings, app),
+        };
+        if disk.is_some() {
+            replica.keep_memory();
+        }
         let signer = KeyRing::new(&self.schedule).signer(Author::Replica(me));
         let seed = Dice::new([self.schedule.seed, 3, u64::from(me.0), 0]).next();
         Byzantine::new(me, committee, replica, signer, seed)
@@ -203,8 +217,18 @@ where
         self.perform(seat, heard, outputs);
     }
 
-    fn perform(&mut self, seat: usize, heard: Option<&Arc<Parcel<P::Message>>>, outputs: Vec<Output<P::Message>>) {
+    fn perform(&mut self, seat: usize, heard: Option<&Arc<Parcel<P::Message>>>, mut outputs: Vec<Output<P::Message>>) {
         let id = self.seats[seat].id;
+        let dies_after = self.seats[seat].dies_after.take();
+        if let Some(after) = dies_after {
+            // What others can see ends there; what is only noted is noted.
+            let mut seen = 0;
+            outputs.retain(|output| {
+                let is_note = matches!(output, Output::Executed(_) | Output::Note(_));
+                seen += u16::from(!is_note);
+                is_note || seen <= after
+            });
+        }
         let as_bytes = self.schedule.keys == Keys::Ed25519;
         let mut said = VecDeque::new();
         for output in &outputs {
@@ -226,6 +250,7 @@ where
                     let (to, parcel) = said.pop_front().expect("one parcel for each message");
                     self.send(seat, to, &parcel);
                 }
+                Output::Persist(writes) => self.seats[seat].write(writes),
                 Output::Reply(_, reply) => self.answer(seat, reply),
                 Output::SetTimer(timer, at) => {
                     let token = self.seats[seat].set(timer);
@@ -241,6 +266,10 @@ where
                     self.notes.push((id, event));
                 }
             }
+        }
+        if dies_after.is_some() {
+            self.log(|line| line.write_str(" and dies"));
+            self.seats[seat].crash();
         }
     }
 

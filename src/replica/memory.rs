@@ -1,0 +1,127 @@
+//! What of a replica survives it: written with what its protocol writes, and read back when it starts again.
+//!
+//! The state is written when a checkpoint is stable, as the leaves that differ from those on the disk, together with the
+//! certificate; what was executed since is executed again, since the protocol remembers what was decided.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Replica, Submission};
+use crate::app::Application;
+use crate::committee::Committee;
+use crate::crypto::Signed;
+use crate::durable::{Damaged, Image, Table, Write, damaged};
+use crate::protocol::{self, Batch, CheckpointCertificate, Protocol, Settings};
+use crate::types::{Digest, ReplicaId, SeqNum};
+
+/// What is on the disk, as far as that is not the protocol's business.
+pub(super) struct Memory {
+    /// The bodies.
+    bodies: BTreeSet<Digest>,
+    /// The digest of each leaf of the state.
+    leaves: Vec<Digest>,
+}
+
+impl<P: Protocol, A: Application> Replica<P, A> {
+    /// From now on it says what is to be written before anything about it leaves.
+    pub fn keep_memory(&mut self) {
+        let leaves = self.state.leaf_digests().to_vec();
+        self.memory = Some(Memory { bodies: BTreeSet::new(), leaves });
+    }
+
+    /// A replica as its disk remembers it. `app` is the application at the beginning of time.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`] if the disk does not hold what such a replica has written.
+    pub fn restore(
+        me: ReplicaId,
+        committee: Committee,
+        settings: &Settings,
+        app: A,
+        image: &Image,
+    ) -> Result<Self, Damaged> {
+        let mut replica = Self::new(me, committee, settings, app);
+        let stable: CheckpointCertificate =
+            image.row(Table::Checkpoint)?.unwrap_or_else(CheckpointCertificate::genesis);
+        replica.restore_state(image, &stable)?;
+        replica.keep_memory();
+        replica.restore_bodies(image)?;
+        replica.protocol.restore(image, &stable)?;
+        replica.auditor.enter_view(replica.protocol.status().view);
+        Ok(replica)
+    }
+
+    fn restore_state(&mut self, image: &Image, stable: &CheckpointCertificate) -> Result<(), Damaged> {
+        let seq = stable.seq();
+        if seq == SeqNum(0) {
+            return Ok(());
+        }
+        let mut leaves = BTreeMap::new();
+        for (key, leaf) in image.rows::<Vec<u8>>(Table::Leaves)? {
+            let index = <[u8; 4]>::try_from(key).map_err(|_| damaged(Table::Leaves, key, "no leaf has this number"))?;
+            leaves.insert(u32::from_be_bytes(index), leaf);
+        }
+        let unlike = || damaged(Table::Checkpoint, &[], "the leaves are not those of this checkpoint");
+        let mut state = self.state.with_leaves(seq, &leaves).ok_or_else(unlike)?;
+        if state.digest() != stable.digest() {
+            return Err(unlike());
+        }
+        self.state = state;
+        self.checkpoints.keep(seq, stable.digest(), self.state.clone());
+        self.checkpoints.stabilise(stable.clone());
+        self.pool.collect(seq);
+        self.auditor.collect(seq);
+        Ok(())
+    }
+
+    fn restore_bodies(&mut self, image: &Image) -> Result<(), Damaged> {
+        for (key, body) in image.rows::<Signed<Submission>>(Table::Bodies)? {
+            let digest = body.body.digest();
+            if digest.0 != key {
+                return Err(damaged(Table::Bodies, key, "it is another submission's"));
+            }
+            self.pool.remember(digest, body);
+            if let Some(memory) = &mut self.memory {
+                memory.bodies.insert(digest);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the protocol wants to be remembered, with the bodies that go with it.
+    pub(super) fn remember(&mut self) {
+        let Some(memory) = &mut self.memory else { return self.protocol.forget_writes() };
+        let mut writes = Vec::new();
+        let named = self.protocol.take_writes(&mut writes);
+        for digest in named.iter().flat_map(|batch: &Batch| &batch.submissions) {
+            if !memory.bodies.contains(digest)
+                && let Some(body) = self.pool.body(digest)
+            {
+                memory.bodies.insert(*digest);
+                writes.push(Write::put(Table::Bodies, &digest.0, body));
+            }
+        }
+        if !writes.is_empty() {
+            self.work.push_back(protocol::Output::Persist(writes));
+        }
+    }
+
+    /// The state at a stable checkpoint takes the place of the one before, and bodies that nobody needs go.
+    pub(super) fn remember_state(&mut self, stable: &CheckpointCertificate) {
+        let Some(memory) = &mut self.memory else { return };
+        let mut writes = vec![Write::put(Table::Checkpoint, &[], stable)];
+        if let Some(state) = self.checkpoints.snapshot(stable.seq()) {
+            for (index, digest) in state.snapshot_digests().iter().enumerate() {
+                if memory.leaves[index] != *digest {
+                    memory.leaves[index] = *digest;
+                    writes.push(Write::put(Table::Leaves, &(index as u32).to_be_bytes(), &state.leaf(index)));
+                }
+            }
+        }
+        let pool = &self.pool;
+        for digest in memory.bodies.extract_if(.., |digest| pool.body(digest).is_none()) {
+            writes.push(Write::delete(Table::Bodies, &digest.0));
+        }
+        self.work.push_back(protocol::Output::Persist(writes));
+    }
+}
