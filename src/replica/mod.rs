@@ -219,12 +219,18 @@ impl<P: Protocol, A: Application> Replica<P, A> {
     ) -> Result<(), Rejection> {
         match message.into_inner() {
             PeerMessage::Protocol(message) => {
-                for finding in self.auditor.observe(from, &message) {
-                    self.on_finding(now, finding, outputs);
-                }
+                self.audit(now, from, &message, outputs);
+                let view = self.status().view;
+                let of_later_view =
+                    protocol::Message::slot(&message).is_some_and(|(later, _)| later > view).then(|| message.clone());
                 let mut verdict = Ok(());
                 let message = Verified::part(message);
                 self.act(now, |protocol, cx| verdict = protocol.on_message(cx, from, message));
+                // What brought this replica into a view far ahead was more than the auditor had to remember until now.
+                if let Some(message) = of_later_view.filter(|_| self.status().view > view) {
+                    self.auditor.enter_view(self.status().view);
+                    self.audit(now, from, &message, outputs);
+                }
                 verdict
             }
             PeerMessage::Checkpoint(checkpoint) => self.on_checkpoint(now, from, &checkpoint, outputs),
@@ -243,6 +249,12 @@ impl<P: Protocol, A: Application> Replica<P, A> {
                 Ok(())
             }
             PeerMessage::StatePart(part) => self.on_state_part(now, from, part, outputs),
+        }
+    }
+
+    fn audit(&mut self, now: Time, from: ReplicaId, message: &P::Message, outputs: &mut Outputs<P>) {
+        for finding in self.auditor.observe(from, message) {
+            self.on_finding(now, finding, outputs);
         }
     }
 
