@@ -229,6 +229,7 @@ impl Watch {
                 Some(frame) => {
                     let state = seen.at_rest().map(|(_, digest)| digest);
                     ReplicaState::known(replica, frame.status.view, frame.status.executed, state)
+                        .costing(&frame.counters)
                 }
             }
         };

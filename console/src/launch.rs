@@ -121,8 +121,10 @@ impl Ground {
             Some(dir) if dir.is_file() || dir.join("cluster.toml").exists() => {
                 let mut directory = ClusterDirectory::open(dir)?;
                 check_same(&directory, options)?;
-                // Durability `memory`: what its replicas knew is gone, so they begin together and anew.
-                directory.begin_epoch()?;
+                // With durability `memory` what its replicas knew is gone, so they begin together and anew.
+                if directory.config().durability == Durability::Memory {
+                    directory.begin_epoch()?;
+                }
                 Ok(Ground { directory, ports: None, scratch: None })
             }
             Some(dir) => {
@@ -149,7 +151,8 @@ fn make(dir: &Path, options: &LaunchOptions) -> anyhow::Result<(ClusterDirectory
         replicas,
         ports: ports.ports.clone(),
         protocol: options.protocol.unwrap_or(defaults.protocol),
-        durability: options.durability.unwrap_or(defaults.durability),
+        // Thrown away in the end: it must survive what is done to its processes, not a power cut.
+        durability: options.durability.unwrap_or(Durability::Os),
         attacks_allowed: true,
         ..defaults
     };

@@ -61,9 +61,14 @@ impl ClientTable {
         self.dirty.insert(index);
     }
 
+    /// Each session and what ran last for it.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&Session, &Entry)> {
+        self.leaves.iter().flat_map(|leaf| leaf.iter())
+    }
+
     /// Each session and its newest executed timestamp.
     pub(super) fn newest(&self) -> impl Iterator<Item = (Session, Timestamp)> {
-        self.leaves.iter().flat_map(|leaf| leaf.iter().map(|(session, entry)| (*session, entry.timestamp)))
+        self.entries().map(|(session, entry)| (*session, entry.timestamp))
     }
 
     pub(super) fn leaf(&self, index: usize) -> Vec<u8> {

@@ -40,7 +40,7 @@ use crate::protocol::{
 };
 use crate::rejection::Rejection;
 use crate::telemetry::Counters;
-use crate::types::{Digest, Micros, ReplicaId, SeqNum, Session, Time, View};
+use crate::types::{Digest, Micros, ReplicaId, SeqNum, Session, Time, Timestamp, View};
 
 /// What happens to a replica.
 #[derive(Clone, PartialEq, Debug)]
@@ -371,6 +371,11 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         outputs.push(Output::Note(Event::Proved { accused: verdict.accused, summary }));
         outputs.push(Output::Send(Recipients::All, PeerMessage::Proof(Box::new(proof))));
         self.act(now, |protocol, cx| protocol.on_proof(cx, verdict.accused, verdict.view));
+    }
+
+    /// Each session that had something executed, with the timestamp of what ran last and how many bytes its result has.
+    pub fn sessions(&self) -> impl Iterator<Item = (Session, Timestamp, usize)> {
+        self.state.clients.entries().map(|(session, entry)| (*session, entry.timestamp, entry.result.len()))
     }
 
     /// Where the protocol stands.

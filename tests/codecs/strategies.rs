@@ -458,7 +458,7 @@ fn slot_votes() -> impl Strategy<Value = SlotVotes> {
 }
 
 fn counters() -> impl Strategy<Value = Counters> {
-    vec(number(), 16).prop_map(|numbers| Counters {
+    vec(number(), 18).prop_map(|numbers| Counters {
         operations: numbers[0],
         operations_failed: numbers[1],
         submissions: numbers[2],
@@ -475,6 +475,8 @@ fn counters() -> impl Strategy<Value = Counters> {
         links: numbers[13],
         cpu: Micros(numbers[14]),
         memory_bytes: numbers[15],
+        disk_bytes: numbers[16],
+        commits: numbers[17],
     })
 }
 

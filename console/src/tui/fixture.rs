@@ -282,6 +282,8 @@ impl Cluster {
                 links: self.committee.size() as u64 - 1,
                 cpu: Micros((self.now.since(self.started).0) * (30 + 3 * u64::from(id.0)) / 100 + jitter * 100),
                 memory_bytes: 48 << 20,
+                disk_bytes: 21 << 20,
+                commits: executed.0 * 3,
                 ..Counters::default()
             },
             messages: self.messages(id, executed),
