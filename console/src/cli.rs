@@ -178,9 +178,9 @@ pub(crate) struct SimArgs {
     /// How many replicas, 4 to 100 [default: what the seed draws]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(4..=100), conflicts_with = "scenario")]
     pub(crate) replicas: Option<u8>,
-    /// Kill processes on the way, in the middle of what they do; they come back with what they had written
+    /// Kill processes in the middle of what they do, cut their power, and let their disks fill up and rot
     #[arg(long, conflicts_with = "scenario")]
-    pub(crate) kills: bool,
+    pub(crate) disk_faults: bool,
     /// Show the simulated cluster on the screen, under your control: pause, step, go back.
     #[arg(long, conflicts_with_all = ["seeds", "json"])]
     pub(crate) watch: bool,
@@ -192,6 +192,7 @@ pub(crate) struct SimArgs {
 const SIM_EXAMPLES: &str = "\
 Examples:
   byztop sim --seeds 0..1000            a sweep; Ctrl-C ends it early with what was done so far
+  byztop sim --seeds 0..1000 --disk-faults   the same seeds, on disks and power supplies that fail
   byztop sim --seed 7                   every event of seed 7, and what came of it
   byztop sim --seed 7 --watch           the same on screen: space pauses, ] and [ step, + and - change the speed
   byztop sim --scenario sim-seed-7.txt  a failure of seed 7, without what did not matter to it

@@ -81,7 +81,8 @@ pub trait Protocol: Send + 'static {
     /// A replica at the beginning of time.
     fn new(me: ReplicaId, committee: Committee, settings: &Settings) -> Self;
 
-    /// The replica starts. `has_lost_log`: it may have voted before and does not know what (rule 29).
+    /// The replica starts. `has_lost_log`: it may have voted before and does not know what, or not all of it, though an older
+    /// part of its log may be there (rule 29).
     fn on_start(&mut self, cx: &mut Context<'_, Self::Message>, has_lost_log: bool);
 
     /// Appends what has to be on the disk before anything that was said since the last time leaves, and gives the batches

@@ -28,7 +28,8 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         self.memory = Some(Memory { bodies: BTreeSet::new(), leaves });
     }
 
-    /// A replica as its disk remembers it. `app` is the application at the beginning of time.
+    /// A replica as its disk remembers it, which goes on to say what is to be written. `app` is the application at the
+    /// beginning of time.
     ///
     /// # Errors
     ///
@@ -53,13 +54,13 @@ impl<P: Protocol, A: Application> Replica<P, A> {
 
     fn restore_state(&mut self, image: &Image, stable: &CheckpointCertificate) -> Result<(), Damaged> {
         let seq = stable.seq();
-        if seq == SeqNum(0) {
-            return Ok(());
-        }
         let mut leaves = BTreeMap::new();
         for (key, leaf) in image.rows::<Vec<u8>>(Table::Leaves)? {
             let index = <[u8; 4]>::try_from(key).map_err(|_| damaged(Table::Leaves, key, "no leaf has this number"))?;
             leaves.insert(u32::from_be_bytes(index), leaf);
+        }
+        if seq == SeqNum(0) {
+            return Ok(());
         }
         let unlike = || damaged(Table::Checkpoint, &[], "the leaves are not those of this checkpoint");
         let mut state = self.state.with_leaves(seq, &leaves).ok_or_else(unlike)?;

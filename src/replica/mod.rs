@@ -45,9 +45,10 @@ use crate::types::{Digest, Micros, ReplicaId, SeqNum, Session, Time, Timestamp, 
 /// What happens to a replica.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Input<M> {
-    /// It starts. `has_lost_log`: it ran before and does not know what it signed.
+    /// It starts. `has_lost_log`: it ran before and does not know all that it signed, be it that its log is gone or that
+    /// the end of it may be. Whoever says so says so at each start until the replica has written something again.
     Start {
-        /// Whether it ran before.
+        /// Whether it ran before, and its log is not whole.
         has_lost_log: bool,
     },
     /// A message of a peer, or its own one come back.

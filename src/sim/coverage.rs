@@ -18,10 +18,10 @@ impl Default for Coverage {
 
 impl Coverage {
     /// Nothing taken yet of what a protocol has, and of what befalls disks if anything does.
-    pub(super) fn of<P: Protocol>(has_kills: bool) -> Coverage {
+    pub(super) fn of<P: Protocol>(has_disks: bool) -> Coverage {
         let mut coverage = Coverage::default();
-        if has_kills {
-            coverage.counts.extend([(Self::KILLED, 0), (Self::RESTORED, 0)]);
+        if has_disks {
+            coverage.counts.extend(Self::OF_DISKS.map(|name| (name, 0)));
         }
         if P::HAS_COLLECTOR {
             coverage.counts.extend([(Self::FAST, 0), (Self::SLOW, 0)]);
@@ -33,9 +33,27 @@ impl Coverage {
     const FAST: &str = "decided_fast";
     const SLOW: &str = "decided_slowly";
 
-    /// Processes that were killed, and those that came back with what they remembered.
+    /// What befell processes with disks, and those that came back with what they remembered.
+    pub(super) const BIT_ROT: &str = "bit_rot";
+    pub(super) const DISK_FULL: &str = "disk_full";
+    pub(super) const GROUP_LOST: &str = "group_commit_lost";
     pub(super) const KILLED: &str = "killed";
+    pub(super) const LOG_END_LOST: &str = "log_end_lost";
+    pub(super) const POWER_CUT: &str = "power_cut";
     pub(super) const RESTORED: &str = "restored";
+    pub(super) const TORN_WRITE: &str = "torn_write";
+
+    /// Every path that is counted where something befalls a disk.
+    const OF_DISKS: [&'static str; 8] = [
+        Self::BIT_ROT,
+        Self::DISK_FULL,
+        Self::GROUP_LOST,
+        Self::KILLED,
+        Self::LOG_END_LOST,
+        Self::POWER_CUT,
+        Self::RESTORED,
+        Self::TORN_WRITE,
+    ];
 
     /// Every path that is counted under whatever protocol.
     pub const NAMES: [&'static str; 19] = [

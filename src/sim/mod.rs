@@ -7,8 +7,8 @@
 //! | read | for |
 //! |---|---|
 //! | `schedule`, `text` | what can befall a cluster, and how it is written |
-//! | `swarm` | how a seed draws its own mix of that |
-//! | `simulation`, `seat`, `network`, `parcel`, `queue` | how it happens |
+//! | `swarm`, `wear` | how a seed draws its own mix of that |
+//! | `simulation`, `seat`, `disk`, `network`, `parcel`, `queue` | how it happens |
 //! | `clients` | who asks, honestly or not |
 //! | `check` | what must hold |
 //! | `shrink` | how a failing schedule becomes a small one |
@@ -20,6 +20,7 @@
 mod check;
 mod clients;
 mod coverage;
+mod disk;
 mod key_ring;
 mod network;
 mod parcel;
@@ -30,9 +31,10 @@ mod shrink;
 mod simulation;
 mod swarm;
 mod text;
+mod wear;
 
 pub use coverage::Coverage;
-pub use schedule::{Action, EvilDeed, Keys, Schedule, Weather};
+pub use schedule::{Action, Durability, Ending, EvilDeed, Keys, Schedule, Weather};
 pub use shrink::shrink;
 pub use simulation::Simulation;
 pub use text::ScheduleError;

@@ -21,6 +21,8 @@ pub struct Schedule {
     pub settings: Settings,
     /// How statements are signed.
     pub keys: Keys,
+    /// What a power cut leaves of what was written.
+    pub durability: Durability,
     /// The run goes on, with a trickle of requests, until it has had so many events; 0 for no more than it needs.
     pub min_events: u64,
     /// What befalls whom, in order of time. Times count from the start; [`Schedule::MAX_TIME`] at most.
@@ -40,22 +42,28 @@ impl Schedule {
         self.actions.iter().filter_map(is_byzantine).collect()
     }
 
-    /// Those that are killed now and then and keep their disk: they are as honest as others.
-    pub fn killed(&self) -> ReplicaSet {
-        let kills = |(_, action): &(Time, Action)| match action {
-            Action::Kill { replica, .. } => Some(*replica),
+    /// Those that something befalls which a disk is for.
+    pub fn with_disk(&self) -> ReplicaSet {
+        let has_disk = |(_, action): &(Time, Action)| match action {
+            Action::Kill { replica, .. }
+            | Action::PowerCut { replica, .. }
+            | Action::DiskFull(replica)
+            | Action::BitRot { replica, .. } => Some(*replica),
             _ => None,
         };
-        self.actions.iter().filter_map(kills).collect()
+        self.actions.iter().filter_map(has_disk).collect()
     }
 
-    /// Those that lose their log and memory in a crash: they count against f, but are held to what honest replicas do.
+    /// Those that lose their log, or what they wrote last: they count against f, but are held to what honest replicas do.
+    /// Whoever is killed and keeps what it wrote is as honest as others.
     pub fn amnesiac(&self) -> ReplicaSet {
-        let crashes = |(_, action): &(Time, Action)| match action {
-            Action::Crash(replica) => Some(*replica),
+        let forgets = |(_, action): &(Time, Action)| match action {
+            Action::Crash(replica) | Action::BitRot { replica, .. } => Some(*replica),
+            // Nobody can tell afterwards whether anything was lost.
+            Action::PowerCut { replica, .. } if self.durability == Durability::Os => Some(*replica),
             _ => None,
         };
-        self.actions.iter().filter_map(crashes).collect()
+        self.actions.iter().filter_map(forgets).collect()
     }
 
     /// Whether more than f replicas are Byzantine or amnesiac: what breaks then is expected.
@@ -72,6 +80,20 @@ pub enum Keys {
     Tags,
     /// Ed25519, and every message travels as bytes.
     Ed25519,
+}
+
+/// When what a replica writes is on its disk: before anything about it leaves, it is at least with the operating system.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Durability {
+    /// It was synced: a power cut loses nothing that was spoken of.
+    Sync,
+    /// Some time later: it outlives its process, and what was written last does not outlive a power cut.
+    Os,
+}
+
+impl Durability {
+    /// Both levels, and how they are written.
+    pub const ALL: [(Durability, &'static str); 2] = [(Durability::Sync, "sync"), (Durability::Os, "os")];
 }
 
 /// Something that befalls the cluster.
@@ -115,10 +137,32 @@ pub enum Action {
     Kill {
         /// Whose.
         replica: ReplicaId,
-        /// After so many of the outputs of its next event.
-        after: u16,
+        /// Of what the outputs of its next events do.
+        ending: Ending,
     },
-    /// A crashed replica starts again without its log, a killed one with it.
+    /// A replica's machine loses power in the middle of what it does next. At [`Durability::Os`] its disk loses what was
+    /// written last: whole transactions, the oldest of which may have been torn.
+    PowerCut {
+        /// Whose.
+        replica: ReplicaId,
+        /// Of what the outputs of its next events do.
+        ending: Ending,
+        /// So many transactions never reached the disk; [`Action::MAX_LOST`] at most.
+        lost: u16,
+        /// Of one more a part did, which the store finds incomplete and drops.
+        is_torn: bool,
+    },
+    /// A replica's disk is full: it stops at the next thing that it has to write, and nothing after that leaves.
+    DiskFull(ReplicaId),
+    /// On the disk of a replica that is down a bit turns over: it does not start on what is left, and its operator empties
+    /// the disk.
+    BitRot {
+        /// Whose disk.
+        replica: ReplicaId,
+        /// Which bit of which row: drawn from this seed.
+        draw: u64,
+    },
+    /// A replica that is down starts again, with what its disk holds; its disk has space again.
     Restart(ReplicaId),
     /// A client submits operations, if it has a session that waits for nothing.
     Submit {
@@ -141,6 +185,20 @@ pub enum Action {
     /// The safety phase is over: cuts are mended, whoever is stopped goes on, the weather is fair. From here on liveness is
     /// due. Byzantine replicas stay what they are unless they were healed.
     Calm,
+}
+
+impl Action {
+    /// The most transactions that a power cut loses.
+    pub const MAX_LOST: u16 = 64;
+}
+
+/// How far a process comes with what it does when its end is near.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ending {
+    /// It ends after so many writes, messages and replies.
+    pub after: u16,
+    /// What so many events make it write is written as one, before anything of it leaves; at least 1.
+    pub group: u16,
 }
 
 /// What an evil client does. Its key is the last of the roster.

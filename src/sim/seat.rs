@@ -1,9 +1,12 @@
 //! A place in the cluster: a replica that runs, stands still or is gone, and its timers.
 
+use super::disk::Disk;
+use super::schedule::Ending;
 use crate::app::smallbank::SmallBank;
 use crate::attack::{Byzantine, Forge};
-use crate::durable::{Image, Write};
+use crate::durable::Write;
 use crate::protocol::{Protocol, Timer};
+use crate::replica::Output;
 use crate::telemetry::Traffic;
 use crate::types::{ReplicaId, ReplicaSet};
 
@@ -23,14 +26,37 @@ where
     /// The timers that ran out meanwhile.
     pub(super) missed: Vec<Timer>,
     pub(super) life: Life,
-    /// What was written, if it has a disk.
-    pub(super) disk: Option<Image>,
-    /// It is about to be killed: so much of what it does next still happens.
-    pub(super) dies_after: Option<u16>,
+    pub(super) disk: Option<Disk>,
+    /// Nothing more fits on its disk.
+    pub(super) is_full: bool,
+    /// Its process is about to end.
+    pub(super) dying: Option<Dying<P::Message>>,
+    /// It ran before, and what its disk holds is not all that it wrote; until it has written again.
+    pub(super) has_lost_log: bool,
     /// What it has sent to others.
     pub(super) traffic: Traffic,
     timers: [Option<Token>; TIMERS],
     tokens: Token,
+}
+
+/// What a process does whose end is near.
+pub(super) struct Dying<M> {
+    pub(super) ending: Ending,
+    /// So many events are still to come.
+    pub(super) events_left: u16,
+    /// What its events did since, and was not carried out.
+    pub(super) held: Vec<Output<M>>,
+    /// The power goes with it.
+    pub(super) loss: Option<Loss>,
+}
+
+/// What a power cut takes with it, if it was not synced.
+#[derive(Clone, Copy)]
+pub(super) struct Loss {
+    /// So many transactions.
+    pub(super) lost: u16,
+    /// One more was torn.
+    pub(super) is_torn: bool,
 }
 
 /// Whether it is the only instance of its replica.
@@ -59,7 +85,9 @@ where
             missed,
             life: Life::Only,
             disk: None,
-            dies_after: None,
+            is_full: false,
+            dying: None,
+            has_lost_log: false,
             traffic: Traffic::default(),
             timers,
             tokens: 0,
@@ -68,12 +96,22 @@ where
 
     /// What is to be remembered goes to the disk.
     pub(super) fn write(&mut self, writes: Vec<Write>) {
-        self.disk.iter_mut().for_each(|disk| disk.apply(writes.clone()));
+        if let Some(disk) = &mut self.disk {
+            disk.commit(writes);
+            self.has_lost_log = false;
+        }
+    }
+
+    /// All that was written is gone.
+    pub(super) fn lose_log(&mut self) {
+        self.disk.iter_mut().for_each(Disk::wipe);
+        self.has_lost_log = true;
     }
 
     /// The process ends; its timers go with it.
     pub(super) fn crash(&mut self) {
         self.node = None;
+        self.dying = None;
         self.is_frozen = false;
         self.missed.clear();
         self.timers = [None; TIMERS];

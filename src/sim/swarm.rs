@@ -4,7 +4,7 @@
 //! (Groce et al., *Swarm Testing*, ISSTA '12). So every kind of fault is first switched on or off for the whole run.
 
 use super::network::Dice;
-use super::schedule::{Action, EvilDeed, Keys, Schedule, Weather};
+use super::schedule::{Action, Durability, EvilDeed, Keys, Schedule, Weather};
 use crate::attack;
 use crate::committee::Committee;
 use crate::protocol::Protocol;
@@ -61,33 +61,8 @@ impl Schedule {
         let mut actions = swarm.actions;
         actions.sort_by_key(|(at, _)| *at);
         let keys = if seed.is_multiple_of(REAL_KEYS_EVERY) { Keys::Ed25519 } else { Keys::Tags };
-        Schedule { seed, protocol, committee, settings, keys, min_events: MIN_EVENTS, actions }
-    }
-
-    /// The same, and processes are killed on the way and come back with their disks, whoever they are and however many;
-    /// sometimes all at once. Those that lose their memory or lead two lives are spared.
-    #[must_use]
-    pub fn with_kills(mut self) -> Schedule {
-        let spared = |(_, action): &(Time, Action)| match action {
-            Action::Crash(replica) | Action::Twin { replica, .. } => Some(*replica),
-            _ => None,
-        };
-        let spared: ReplicaSet = self.actions.iter().filter_map(spared).collect();
-        let candidates: Vec<ReplicaId> = self.committee.members().filter(|member| !spared.contains(*member)).collect();
-        let calm = |(at, action): &(Time, Action)| (*action == Action::Calm).then_some(at.0);
-        let (Some(end), false) = (self.actions.iter().find_map(calm), candidates.is_empty()) else { return self };
-        // Of its own, so that the rest of a seed's fate does not depend on it.
-        let mut dice = Dice::new([self.seed, 4, 0, 0]);
-        for _ in 0..dice.between(1, 4) {
-            let (at, everyone, one) = (dice.below(end - 1), dice.per_mille(200), dice.pick(&candidates));
-            for replica in candidates.iter().copied().filter(|candidate| everyone || *candidate == one) {
-                let (after, down) = (dice.below(6) as u16, dice.between(1_000, 800_000));
-                self.actions.push((Time(at), Action::Kill { replica, after }));
-                self.actions.push((Time((at + down).min(end - 1)), Action::Restart(replica)));
-            }
-        }
-        self.actions.sort_by_key(|(at, _)| *at);
-        self
+        let durability = Durability::Sync;
+        Schedule { seed, protocol, committee, settings, keys, durability, min_events: MIN_EVENTS, actions }
     }
 }
 

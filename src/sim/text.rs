@@ -18,7 +18,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use super::schedule::{Action, EvilDeed, Keys, Schedule, Weather};
+use super::schedule::{Action, Durability, Ending, EvilDeed, Keys, Schedule, Weather};
 use crate::attack;
 use crate::committee::Committee;
 use crate::protocol::Settings;
@@ -92,6 +92,9 @@ impl fmt::Display for Schedule {
         if self.keys == Keys::Ed25519 {
             writeln!(f, "keys ed25519")?;
         }
+        if self.durability == Durability::Os {
+            writeln!(f, "durability os")?;
+        }
         if self.min_events > 0 {
             writeln!(f, "events {}", self.min_events)?;
         }
@@ -122,7 +125,12 @@ impl fmt::Display for Action {
             Action::Freeze(replica) => write!(f, "freeze {replica}"),
             Action::Thaw(replica) => write!(f, "thaw {replica}"),
             Action::Crash(replica) => write!(f, "crash {replica}"),
-            Action::Kill { replica, after } => write!(f, "kill {replica} after={after}"),
+            Action::Kill { replica, ending } => write!(f, "kill {replica} {ending}"),
+            Action::PowerCut { replica, ending, lost, is_torn } => {
+                write!(f, "power-cut {replica} {ending} lost={lost} torn={}", u8::from(*is_torn))
+            }
+            Action::DiskFull(replica) => write!(f, "disk-full {replica}"),
+            Action::BitRot { replica, draw } => write!(f, "bit-rot {replica} draw={draw}"),
             Action::Restart(replica) => write!(f, "restart {replica}"),
             Action::Submit { client, operations, draw, to } => {
                 write!(f, "submit {client} x{operations} draw={draw} to {}", Set(*to))
@@ -133,6 +141,12 @@ impl fmt::Display for Action {
             }
             Action::Calm => f.write_str("calm"),
         }
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "after={} group={}", self.after, self.group)
     }
 }
 
@@ -159,6 +173,7 @@ impl Schedule {
             committee: Committee::new(4).expect("a cluster of four"),
             settings: Settings::default(),
             keys: Keys::Tags,
+            durability: Durability::Sync,
             min_events: 0,
             actions: Vec::new(),
         };
@@ -190,6 +205,10 @@ impl Schedule {
             "keys" if rest == "ed25519" => self.keys = Keys::Ed25519,
             "keys" if rest == "tags" => self.keys = Keys::Tags,
             "keys" => return Err(format!("keys are tags or ed25519, not {rest}")),
+            "durability" => {
+                let level = Durability::ALL.into_iter().find(|(_, name)| *name == rest);
+                self.durability = level.ok_or(format!("durability is sync or os, not {rest}"))?.0;
+            }
             "events" => self.min_events = number(rest, "a number of events")?,
             "set" => self.take_setting(rest)?,
             "at" => {
@@ -202,7 +221,8 @@ impl Schedule {
             }
             _ => {
                 return Err(format!(
-                    "{word} is not known here; a line begins with protocol, seed, replicas, keys, events, set or at"
+                    "{word} is not known here; a line begins with protocol, seed, replicas, keys, durability, events, set or \
+                     at"
                 ));
             }
         }
@@ -240,6 +260,9 @@ impl Action {
             | Action::Thaw(replica)
             | Action::Crash(replica)
             | Action::Kill { replica, .. }
+            | Action::PowerCut { replica, .. }
+            | Action::DiskFull(replica)
+            | Action::BitRot { replica, .. }
             | Action::Restart(replica) => [*replica].into_iter().collect(),
             Action::Twin { replica, first } => first.iter().chain([*replica]).collect(),
             Action::Submit { to, .. } => *to,
@@ -272,11 +295,17 @@ fn parse_action(text: &str) -> Result<Action, String> {
         "thaw" => Action::Thaw(replica(rest)?),
         "crash" => Action::Crash(replica(rest)?),
         "kill" => {
-            let (who, after) = split(rest);
-            Action::Kill {
-                replica: replica(who)?,
-                after: keyed(after, "after")?.try_into().map_err(|_| "after= is at most 65535")?,
-            }
+            let words: Vec<&str> = rest.split_whitespace().collect();
+            let [who, after, group] = words[..] else {
+                return Err("a kill is written: kill n1 after=2 group=1".to_string());
+            };
+            Action::Kill { replica: replica(who)?, ending: ending(after, group)? }
+        }
+        "power-cut" => parse_power_cut(rest)?,
+        "disk-full" => Action::DiskFull(replica(rest)?),
+        "bit-rot" => {
+            let (who, draw) = split(rest);
+            Action::BitRot { replica: replica(who)?, draw: keyed(draw, "draw")? }
         }
         "restart" => Action::Restart(replica(rest)?),
         "submit" => parse_submit(rest)?,
@@ -291,10 +320,28 @@ fn parse_action(text: &str) -> Result<Action, String> {
         _ => {
             return Err(format!(
                 "{word} is no action; there are weather, cut, join, attack, heal, twin, freeze, thaw, crash, kill, \
-                 restart, submit, evil and calm"
+                 power-cut, disk-full, bit-rot, restart, submit, evil and calm"
             ));
         }
     })
+}
+
+fn parse_power_cut(text: &str) -> Result<Action, String> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [who, after, group, lost, torn] = words[..] else {
+        return Err("a power cut is written: power-cut n1 after=2 group=1 lost=3 torn=0".to_string());
+    };
+    let lost = small(lost, "lost")?;
+    if lost > Action::MAX_LOST {
+        return Err(format!("lost={lost} is more than {}", Action::MAX_LOST));
+    }
+    let is_torn = small(torn, "torn")? > 0;
+    Ok(Action::PowerCut { replica: replica(who)?, ending: ending(after, group)?, lost, is_torn })
+}
+
+fn ending(after: &str, group: &str) -> Result<Ending, String> {
+    let (after, group) = (small(after, "after")?, small(group, "group")?);
+    if group == 0 { Err("a group is of 1 event at least".to_string()) } else { Ok(Ending { after, group }) }
 }
 
 fn parse_submit(text: &str) -> Result<Action, String> {
@@ -344,6 +391,10 @@ fn keyed(text: &str, key: &str) -> Result<u64, String> {
     number(value, "a number")
 }
 
+fn small(text: &str, key: &str) -> Result<u16, String> {
+    keyed(text, key)?.try_into().map_err(|_| format!("{key}= is at most {}", u16::MAX))
+}
+
 fn span(text: &str) -> Result<Micros, String> {
     let text = text.trim();
     for (unit, micros) in [("us", 1), ("ms", 1000), ("s", 1_000_000)] {
@@ -374,7 +425,9 @@ mod tests {
     fn what_is_written_reads_back() {
         for seed in 0..300 {
             let schedule = Schedule::of_seed(ProtocolName::Pbft, seed);
-            assert_eq!(Schedule::parse(&schedule.to_string()), Ok(schedule), "seed {seed}");
+            assert_eq!(Schedule::parse(&schedule.to_string()), Ok(schedule.clone()), "seed {seed}");
+            let with_disks = schedule.with_disk_faults();
+            assert_eq!(Schedule::parse(&with_disks.to_string()), Ok(with_disks), "seed {seed} with disk faults");
         }
     }
 
@@ -387,6 +440,9 @@ mod tests {
             ("at 5ms attack n1 smile", 1, "column 1"),
             ("set depth 4", 1, "depth_slots"),
             ("at 5ms crash n9", 0, "n9 is not among 4"),
+            ("at 5ms kill n1 after=2", 1, "group=1"),
+            ("at 5ms power-cut n1 after=2 group=1 lost=65 torn=0", 1, "more than 64"),
+            ("durability memory", 1, "sync or os"),
             ("set window_slots 3", 0, "window_slots is 3"),
             ("at 5ms submit c0 x1 draw=1 to n1", 1, "submit c1"),
         ];

@@ -156,6 +156,11 @@ impl<F: Form> Log<F> {
         self.slots.values_mut().for_each(|slot| slot.enter_view(view));
     }
 
+    /// What this replica said about the slots is not said again.
+    pub(super) fn fall_silent(&mut self) {
+        self.slots.values_mut().for_each(|slot| slot.said.clear());
+    }
+
     /// §4.3: what lies at or below a stable checkpoint goes.
     ///
     /// Gives the slots that went.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::form::{Decision as _, Form};
 use super::log::{Proposal, Slot};
 use super::message::{Commit, Message, NewView, Origin, PrePrepare, Prepare, PreparedCertificate, ViewChange};
-use super::{Cx, Phase, Views};
+use super::{Cx, Observing, Phase, Views};
 use crate::crypto::Signed;
 use crate::durable::{Damaged, Image, Table, Write, damaged};
 use crate::protocol::{Batch, CheckpointCertificate, LoggedSlot, Recipients};
@@ -34,6 +34,8 @@ struct ViewRow<F: Form> {
     asked: Option<ViewChange<F>>,
     last_begun: Option<View>,
     new_view: Option<Signed<NewView<F>>>,
+    /// Whether it has lost its log, or the end of it, and has not taken part since.
+    is_observing: bool,
 }
 
 /// The row of a slot.
@@ -71,6 +73,7 @@ impl<F: Form> Views<F> {
                 asked: self.asked.clone(),
                 last_begun: self.last_begun,
                 new_view: self.new_view.clone(),
+                is_observing: self.observing.is_some(),
             };
             writes.push(Write::put(Table::View, &[], &row));
         }
@@ -108,12 +111,14 @@ impl<F: Form> Views<F> {
         self.stable = stable.clone();
         self.watermarks.advance(stable.seq());
         self.executed = stable.seq();
-        if let Some(ViewRow { view, asked, last_begun, new_view }) = image.row::<ViewRow<F>>(Table::View)? {
+        if let Some(row) = image.row::<ViewRow<F>>(Table::View)? {
+            let ViewRow { view, asked, last_begun, new_view, is_observing } = row;
             self.phase = match &asked {
                 Some(asked) if asked.view > view => Phase::Changing { target: asked.view, is_timed: false },
                 _ => Phase::Active,
             };
             (self.view, self.asked, self.last_begun, self.new_view) = (view, asked, last_begun, new_view);
+            self.observing = is_observing.then(Observing::default);
         }
         for (key, batch) in image.rows::<Batch>(Table::Batches)? {
             if batch.digest().0 != key {
@@ -122,7 +127,13 @@ impl<F: Form> Views<F> {
             self.log.keep_batch(batch);
         }
         for (key, row) in image.rows::<SlotRow<F>>(Table::Slots)? {
-            self.read_slot(seq_of(key)?, row);
+            let seq = seq_of(key)?;
+            // The checkpoint is written before the slots go that it leaves behind, and it may have come no further.
+            if seq.plus(self.settings.window_slots) <= stable.seq() {
+                self.touch(seq);
+            } else {
+                self.read_slot(seq, row);
+            }
         }
         let newest =
             self.log.after(stable.seq()).filter(|(_, slot)| slot.voted.is_some_and(|v| v.view == self.view)).last();
@@ -143,15 +154,22 @@ impl<F: Form> Views<F> {
         let batches: Vec<Batch> = proposed.filter_map(|proposal| self.log.batch(proposal.digest)).collect();
         cx.pool.already_proposed(&batches.iter().collect::<Vec<_>>());
         self.adopt_forced(cx);
-        // What it said last may never have left; a primary hears its own proposals again, with everyone else.
-        for (to, message) in known.iter().filter_map(|seq| self.log.slot(*seq)).flat_map(|slot| &slot.said) {
-            cx.send(*to, message.clone());
-        }
-        if let (Phase::Changing { .. }, Some(asked)) = (self.phase, &self.asked) {
-            cx.send(Recipients::All, Message::ViewChange(Signed::unsigned(asked.clone())));
+        if self.observing.is_none() {
+            // What it said last may never have left; a primary hears its own proposals again, with everyone else.
+            for (to, message) in known.iter().filter_map(|seq| self.log.slot(*seq)).flat_map(|slot| &slot.said) {
+                cx.send(*to, message.clone());
+            }
+            self.repeat_complaint(cx);
         }
         for seq in known {
             self.resume(cx, seq);
+        }
+    }
+
+    /// Says again that it asks for another view, if it does.
+    pub(super) fn repeat_complaint(&self, cx: &mut Cx<'_, F>) {
+        if let (Phase::Changing { .. }, Some(asked)) = (self.phase, &self.asked) {
+            cx.send(Recipients::All, Message::ViewChange(Signed::unsigned(asked.clone())));
         }
     }
 

@@ -65,7 +65,7 @@ pub struct Views<F: Form> {
     view_changes: BTreeMap<ReplicaId, Signed<ViewChange<F>>>,
     /// What began the current view, for whoever missed it. None in view 0.
     new_view: Option<Signed<NewView<F>>>,
-    /// What this replica said when it last asked for a view.
+    /// What this replica said when it last asked for a view, as far as it remembers.
     asked: Option<ViewChange<F>>,
     /// What is not written yet.
     unwritten: memory::Unwritten,
@@ -80,7 +80,7 @@ pub struct Views<F: Form> {
     patience: Patience,
     /// Since when a replica that lost its log has waited for the cluster to get on, and it has not.
     awaited_since: Option<Time>,
-    /// Set while the replica may not vote, having lost its log.
+    /// Set while the replica may not vote, having lost its log or the end of it.
     observing: Option<Observing>,
 }
 
@@ -145,6 +145,8 @@ impl<F: Form> Views<F> {
         let is_safe = |observing: &Observing| observing.until.is_some_and(|until| until <= certificate.seq());
         if self.observing.as_ref().is_some_and(is_safe) {
             self.observing = None;
+            self.touch_view();
+            self.repeat_complaint(cx);
             self.next_seq = self.next_seq.max(self.executed.next());
             cx.note(Event::Rejoined);
             self.arm_request_timer(cx);
@@ -193,7 +195,15 @@ impl<F: Form> Protocol for Views<F> {
     }
 
     fn on_start(&mut self, cx: &mut Cx<'_, F>, has_lost_log: bool) {
-        self.observing = has_lost_log.then(Observing::default);
+        if has_lost_log {
+            self.observing = Some(Observing::default());
+            // On the disk before anything else: if it is killed while it watches it watches on.
+            self.touch_view();
+        }
+        // What it remembers of its votes may be older than what it said last.
+        if self.observing.is_some() {
+            self.log.fall_silent();
+        }
         self.view_entered_at = cx.now;
         self.resume_after_restart(cx);
         self.on_status_timeout(cx);

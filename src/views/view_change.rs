@@ -112,7 +112,8 @@ impl<F: Form> Views<F> {
     pub(super) fn begin_view(&mut self, cx: &mut Cx<'_, F>) {
         let Phase::Changing { target, .. } = self.phase else { return };
         let quorum = self.committee.quorum();
-        if self.committee.primary(target) != self.me || self.last_begun >= Some(target) {
+        // Whoever lost the end of its log may have begun it already (rule 29).
+        if self.committee.primary(target) != self.me || self.last_begun >= Some(target) || self.observing.is_some() {
             return;
         }
         // Rule 14: this quorum is of view changes; the quorum behind each one's checkpoint is within it.

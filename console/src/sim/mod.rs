@@ -49,11 +49,15 @@ pub(crate) enum Origin {
 pub(crate) fn run(args: &SimArgs) -> anyhow::Result<bool> {
     let protocol = args.protocol.unwrap_or(ProtocolName::Pbft);
     if let Some(seeds) = &args.seeds {
-        return sweep::run(&Seeds { protocol, replicas: args.replicas, kills: args.kills }, seeds.clone(), args.json);
+        return sweep::run(
+            &Seeds { protocol, replicas: args.replicas, disk_faults: args.disk_faults },
+            seeds.clone(),
+            args.json,
+        );
     }
     let scenario = match (&args.scenario, args.seed) {
         (Some(file), _) => read(file)?,
-        (None, Some(seed)) => Seeds { protocol, replicas: args.replicas, kills: args.kills }.scenario(seed),
+        (None, Some(seed)) => Seeds { protocol, replicas: args.replicas, disk_faults: args.disk_faults }.scenario(seed),
         (None, None) => unreachable!("clap asks for seeds, a seed or a scenario"),
     };
     if !args.watch {
@@ -112,8 +116,8 @@ pub(crate) struct Seeds {
     pub(crate) protocol: ProtocolName,
     /// How many replicas, if that is not left to the seed.
     pub(crate) replicas: Option<u8>,
-    /// Whether processes are killed besides.
-    pub(crate) kills: bool,
+    /// Whether processes and their disks fail besides.
+    pub(crate) disk_faults: bool,
 }
 
 impl Seeds {
@@ -122,7 +126,7 @@ impl Seeds {
             Some(replicas) => Schedule::of_seed_with(self.protocol, seed, usize::from(replicas)),
             None => Schedule::of_seed(self.protocol, seed),
         };
-        if self.kills { schedule.with_kills() } else { schedule }
+        if self.disk_faults { schedule.with_disk_faults() } else { schedule }
     }
 
     fn scenario(&self, seed: u64) -> Scenario {
@@ -138,8 +142,8 @@ impl Seeds {
             other => format!(" --protocol {other}"),
         };
         let replicas = self.replicas.map_or(String::new(), |replicas| format!(" --replicas {replicas}"));
-        let kills = if self.kills { " --kills" } else { "" };
-        format!("byztop sim{protocol} --seed {seed}{replicas}{kills}")
+        let disk_faults = if self.disk_faults { " --disk-faults" } else { "" };
+        format!("byztop sim{protocol} --seed {seed}{replicas}{disk_faults}")
     }
 }
 
@@ -165,8 +169,8 @@ mod tests {
 
     #[test]
     fn replay_commands_can_be_pasted() {
-        let seeds = Seeds { protocol: ProtocolName::Pbft, replicas: Some(5), kills: true };
-        assert_eq!(seeds.scenario(17).replay, "byztop sim --seed 17 --replicas 5 --kills");
+        let seeds = Seeds { protocol: ProtocolName::Pbft, replicas: Some(5), disk_faults: true };
+        assert_eq!(seeds.scenario(17).replay, "byztop sim --seed 17 --replicas 5 --disk-faults");
         assert_eq!(seeds.scenario(17).schedule.committee.size(), 5);
         assert_eq!(quoted("a/sim-seed-7.txt"), "a/sim-seed-7.txt");
         assert_eq!(quoted("my file's.txt"), r"'my file'\''s.txt'");

@@ -327,7 +327,7 @@ mod tests {
 
     /// A driver of a seed, and what it tells.
     fn driver(seed: u64) -> (Driver<Pbft>, Receiver<FeedEvent>) {
-        let mut scenario = Seeds { protocol: ProtocolName::Pbft, replicas: Some(4), kills: false }.scenario(seed);
+        let mut scenario = Seeds { protocol: ProtocolName::Pbft, replicas: Some(4), disk_faults: false }.scenario(seed);
         scenario.schedule.min_events = 0;
         let (events, told) = sync_channel(100_000);
         (Driver::new(scenario, events), told)

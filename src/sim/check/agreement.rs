@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Checker, Scene};
+use super::{Checker, Restart, Scene};
 use crate::attack::Forge;
 use crate::protocol::{Event, Protocol};
 use crate::replica::Output;
@@ -52,7 +52,7 @@ where
         Ok(())
     }
 
-    fn on_restart(&mut self, seat: usize, remembered: Option<SeqNum>) {
-        self.executed.insert(seat, remembered.unwrap_or_default());
+    fn on_restart(&mut self, seat: usize, restart: Restart) {
+        self.executed.insert(seat, restart.executed);
     }
 }

@@ -14,8 +14,8 @@ use crate::types::{Digest, ReplicaId, ReplicaSet, SeqNum};
 /// What replicas said about the state after each slot.
 pub(super) struct Checkpoints {
     committee: Committee,
-    /// Those who may have signed it and told nobody but in a certificate.
-    byzantine: ReplicaSet,
+    /// Those who may have signed it and told nobody but in a certificate: liars, and whoever ended before that left.
+    unheard: ReplicaSet,
     /// The digest that the first honest replica gave for each slot.
     digests: BTreeMap<SeqNum, Digest>,
     /// Who has signed which.
@@ -23,14 +23,14 @@ pub(super) struct Checkpoints {
 }
 
 impl Checkpoints {
-    pub(super) fn new(committee: Committee, byzantine: ReplicaSet) -> Checkpoints {
-        Checkpoints { committee, byzantine, digests: BTreeMap::new(), signers: BTreeMap::new() }
+    pub(super) fn new(committee: Committee, unheard: ReplicaSet) -> Checkpoints {
+        Checkpoints { committee, unheard, digests: BTreeMap::new(), signers: BTreeMap::new() }
     }
 
     /// Rule 27: stable is what a quorum has.
     fn check_quorum(&self, replica: ReplicaId, seq: SeqNum, digest: Digest) -> Result<(), String> {
         let told = self.signers.get(&(seq, digest)).copied().unwrap_or_default();
-        let signers: ReplicaSet = told.iter().chain(self.byzantine.iter()).collect();
+        let signers: ReplicaSet = told.iter().chain(self.unheard.iter()).collect();
         if signers.len() < self.committee.quorum() {
             return Err(format!("{replica} takes the state after slot {seq} for stable, which only {told} signed"));
         }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Checker, Scene};
+use super::{Checker, Restart, Scene};
 use crate::attack::Forge;
 use crate::crypto::{Author, Kind};
 use crate::protocol::Protocol;
@@ -53,11 +53,10 @@ where
     }
 
     /// A complaint goes with the log: who lost both counts against f.
-    fn on_restart(&mut self, seat: usize, remembered: Option<SeqNum>) {
-        if remembered.is_some() {
-            return;
+    fn on_restart(&mut self, seat: usize, restart: Restart) {
+        if restart.has_lost_log {
+            self.asked.retain(|replica, _| replica.index() != seat);
         }
-        self.asked.retain(|replica, _| replica.index() != seat);
     }
 }
 

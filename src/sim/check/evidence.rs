@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Checker, Scene};
+use super::{Checker, Restart, Scene};
 use crate::attack::Forge;
 use crate::committee::Committee;
 use crate::crypto::{Kind, Statement};
@@ -82,7 +82,7 @@ where
         Ok(())
     }
 
-    fn on_restart(&mut self, seat: usize, _: Option<SeqNum>) {
+    fn on_restart(&mut self, seat: usize, _: Restart) {
         self.heard.remove(&seat);
     }
 }

@@ -50,6 +50,11 @@ impl History {
         self.signed.contains_key(digest)
     }
 
+    /// The last slot that it holds.
+    pub(super) fn executed(&self) -> SeqNum {
+        SeqNum(self.slots.len() as u64)
+    }
+
     pub(super) fn slot(&self, seq: SeqNum) -> Option<&Slot> {
         self.slots.get(usize::try_from(seq.0.checked_sub(1)?).ok()?)
     }

@@ -90,9 +90,21 @@ where
         Ok(())
     }
 
-    /// A replica starts again and knows nothing of what it was.
-    fn on_restart(&mut self, _seat: usize, _remembered: Option<SeqNum>) {}
+    /// A replica starts again.
+    fn on_restart(&mut self, _seat: usize, _restart: Restart) {}
 }
+
+/// What a replica knows that starts again.
+#[derive(Clone, Copy)]
+pub(super) struct Restart {
+    /// What it has executed, as far as it remembers.
+    pub(super) executed: SeqNum,
+    /// Whether it has forgotten what it said, or may have.
+    pub(super) has_lost_log: bool,
+}
+
+/// An invariant of restarts: a replica starts on its disk if and only if that holds what was written.
+pub(super) const RESTORED_IF_WHOLE: &str = "restored if whole";
 
 /// Every invariant but liveness, which has a time of its own.
 pub(super) struct Checks<P: Protocol>
@@ -110,7 +122,14 @@ impl<P: Protocol> Checks<P>
 where
     P::Message: Forge,
 {
-    pub(super) fn new(committee: Committee, settings: &Settings, byzantine: ReplicaSet) -> Checks<P> {
+    /// `mortal` are those whose processes end in the middle of what they do.
+    pub(super) fn new(
+        committee: Committee,
+        settings: &Settings,
+        byzantine: ReplicaSet,
+        mortal: ReplicaSet,
+    ) -> Checks<P> {
+        let unheard = byzantine.iter().chain(mortal.iter()).collect();
         Checks {
             checkers: vec![
                 Box::new(agreement::Agreement::default()),
@@ -119,7 +138,7 @@ where
                 Box::new(results::Results),
                 Box::new(real_time::RealTime::default()),
                 Box::new(money::Money::new(settings)),
-                Box::new(checkpoints::Checkpoints::new(committee, byzantine)),
+                Box::new(checkpoints::Checkpoints::new(committee, unheard)),
                 Box::new(statements::Statements::default()),
                 Box::new(complaint::Complaints::default()),
                 Box::new(bounds::Bounds),
@@ -131,9 +150,14 @@ where
         }
     }
 
+    /// The last slot that anybody honest has executed.
+    pub(super) fn executed(&self) -> SeqNum {
+        self.history.executed()
+    }
+
     /// The names of all invariants.
     pub(super) fn names(&self) -> Vec<&'static str> {
-        self.checkers.iter().map(|checker| checker.name()).chain([Deadline::NAME]).collect()
+        self.checkers.iter().map(|checker| checker.name()).chain([Deadline::NAME, RESTORED_IF_WHOLE]).collect()
     }
 
     /// A client, honest or not, signed this: it may be executed.
@@ -159,8 +183,8 @@ where
             .try_for_each(|checker| checker.on_refused(by, from, why).map_err(|what| (checker.name(), what)))
     }
 
-    pub(super) fn on_restart(&mut self, seat: usize, remembered: Option<SeqNum>) {
-        self.checkers.iter_mut().for_each(|checker| checker.on_restart(seat, remembered));
+    pub(super) fn on_restart(&mut self, seat: usize, restart: Restart) {
+        self.checkers.iter_mut().for_each(|checker| checker.on_restart(seat, restart));
     }
 
     /// Looks at an event through every checker.

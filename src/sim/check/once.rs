@@ -2,11 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::{Checker, Scene};
+use super::{Checker, Restart, Scene};
 use crate::attack::Forge;
 use crate::protocol::Protocol;
 use crate::replica::Output;
-use crate::types::{Digest, SeqNum};
+use crate::types::Digest;
 
 /// What each seat has run.
 #[derive(Default)]
@@ -40,7 +40,7 @@ where
         Ok(())
     }
 
-    fn on_restart(&mut self, seat: usize, _: Option<SeqNum>) {
+    fn on_restart(&mut self, seat: usize, _: Restart) {
         self.ran.retain(|(other, _)| *other != seat);
     }
 }

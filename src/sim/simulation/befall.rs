@@ -5,14 +5,12 @@ use std::fmt::Write as _;
 use super::Simulation;
 use super::settling::SETTLING;
 use crate::attack::Forge;
-use crate::durable::Image;
 use crate::protocol::Protocol;
 use crate::replica::Input;
 use crate::sim::check::Deadline;
-use crate::sim::coverage::Coverage;
 use crate::sim::queue::Happening;
 use crate::sim::schedule::{Action, Weather};
-use crate::sim::seat::{Life, Seat};
+use crate::sim::seat::{Life, Loss, Seat};
 use crate::types::{ReplicaId, ReplicaSet};
 
 impl<P: Protocol> Simulation<P>
@@ -37,13 +35,15 @@ where
                 self.coverage.add("amnesia", 1);
                 self.on_seats(*replica, |seat| {
                     seat.crash();
-                    seat.disk = seat.disk.take().map(|_| Image::default());
+                    seat.lose_log();
                 });
             }
-            Action::Kill { replica, after } => {
-                self.coverage.add(Coverage::KILLED, 1);
-                self.on_seats(*replica, |seat| seat.dies_after = seat.node.as_ref().map(|_| *after));
+            Action::Kill { replica, ending } => self.doom(*replica, *ending, None),
+            Action::PowerCut { replica, ending, lost, is_torn } => {
+                self.doom(*replica, *ending, Some(Loss { lost: *lost, is_torn: *is_torn }));
             }
+            Action::DiskFull(replica) => self.on_seats(*replica, |seat| seat.is_full = true),
+            Action::BitRot { replica, draw } => self.rot(*replica, *draw),
             Action::Restart(replica) => self.restart(*replica),
             Action::Submit { client, operations, draw, to } => self.submit(*client, *operations, *draw, *to),
             Action::Evil { deed, draw } => {
@@ -102,7 +102,7 @@ where
             return;
         }
         self.coverage.add("twins", 1);
-        let mut seat = Seat::new(replica, self.node_of(replica, None));
+        let mut seat = Seat::new(replica, self.node_of(replica, None).expect("nothing is read"));
         seat.life = Life::Second { sees: second };
         self.seats.push(seat);
         self.input(self.seats.len() - 1, None, Input::Start { has_lost_log: false });
@@ -121,30 +121,11 @@ where
         }
     }
 
-    pub(super) fn restart(&mut self, replica: ReplicaId) {
-        let seat = replica.index();
-        if self.seats[seat].node.is_some() {
-            return;
-        }
-        let node = self.node_of(replica, self.seats[seat].disk.as_ref());
-        let has_disk = self.seats[seat].disk.as_ref().is_some_and(|disk| !disk.is_empty());
-        let remembered = has_disk.then(|| node.replica().status().executed);
-        if has_disk {
-            self.coverage.add(Coverage::RESTORED, 1);
-        }
-        self.checks.on_restart(seat, remembered);
-        self.seats[seat].node = Some(node);
-        // Whoever was killed before it had said anything has nothing to remember.
-        let has_lost_log = !has_disk && !self.schedule.killed().contains(replica);
-        self.input(seat, None, Input::Start { has_lost_log });
-    }
-
     /// From here on liveness is due.
     pub(super) fn calm(&mut self) {
         self.join();
         self.network.set_weather(Weather::FAIR);
         for replica in self.schedule.committee.members() {
-            self.on_seats(replica, |seat| seat.dies_after = None);
             self.thaw(replica);
             self.restart(replica);
         }

@@ -1,6 +1,7 @@
 //! One run: a cluster, its clients and its adversary, event by event under virtual time.
 
 mod befall;
+mod disks;
 mod settling;
 mod telling;
 mod traffic;
@@ -15,8 +16,9 @@ use siphasher::sip128::{Hasher128 as _, SipHasher13};
 use super::check::{Broken, Checks, Deadline};
 use super::clients::Clients;
 use super::coverage::Coverage;
+use super::disk::Disk;
 use super::key_ring::KeyRing;
-use super::network::{Dice, Network};
+use super::network::Network;
 use super::parcel::Parcel;
 use super::queue::{Happening, Queue};
 use super::schedule::{Keys, Schedule};
@@ -27,7 +29,7 @@ use crate::attack::{Byzantine, Forge};
 use crate::crypto::{Author, Verifier};
 use crate::durable::Image;
 use crate::protocol::{Event, Protocol, Recipients, Timer};
-use crate::replica::{Input, Output, Replica};
+use crate::replica::{Input, Output};
 use crate::telemetry::Traffic;
 use crate::types::{ClientId, Micros, ReplicaId, ReplicaSet, Time};
 
@@ -82,9 +84,9 @@ where
             clients: Clients::new(committee, settings.accounts, signers),
             verifier: ring.verifier(committee),
             byzantine,
-            checks: Checks::new(committee, settings, byzantine),
+            checks: Checks::new(committee, settings, byzantine, schedule.with_disk()),
             deadline: None,
-            coverage: Coverage::of::<P>(!schedule.killed().is_empty()),
+            coverage: Coverage::of::<P>(!schedule.with_disk().is_empty()),
             trace: SipHasher13::new(),
             violation: None,
             is_over: false,
@@ -95,12 +97,12 @@ where
         if schedule.keys == Keys::Ed25519 {
             simulation.coverage.add("real_keys", 1);
         }
-        let killed = schedule.killed();
+        let with_disk = schedule.with_disk();
         for replica in committee.members() {
-            let disk = killed.contains(replica).then(Image::default);
-            let node = simulation.node_of(replica, disk.as_ref());
+            let image = with_disk.contains(replica).then(Image::default);
+            let node = simulation.node_of(replica, image.as_ref()).expect("there is nothing to be damaged");
             let mut seat = Seat::new(replica, node);
-            seat.disk = disk;
+            seat.disk = image.map(|_| Disk::new(schedule.durability));
             simulation.seats.push(seat);
         }
         for index in 0..schedule.actions.len() {
@@ -110,24 +112,6 @@ where
             simulation.input(seat, None, Input::Start { has_lost_log: false });
         }
         simulation
-    }
-
-    /// A replica's node, as its disk remembers it if it has one.
-    fn node_of(&self, me: ReplicaId, disk: Option<&Image>) -> Byzantine<P, SmallBank> {
-        let (committee, settings) = (self.schedule.committee, &self.schedule.settings);
-        let app = SmallBank::new(settings.accounts, settings.initial_checking, settings.initial_savings);
-        let mut replica = match disk.filter(|disk| !disk.is_empty()) {
-            Some(disk) => {
-                Replica::restore(me, committee, settings, app, disk).expect("the disk holds what was written")
-            }
-            None => Replica::new(me, committee, settings, app),
-        };
-        if disk.is_some() {
-            replica.keep_memory();
-        }
-        let signer = KeyRing::new(&self.schedule).signer(Author::Replica(me));
-        let seed = Dice::new([self.schedule.seed, 3, u64::from(me.0), 0]).next();
-        Byzantine::new(me, committee, replica, signer, seed)
     }
 
     /// Lets the next event happen; false if the run is over.
@@ -218,17 +202,19 @@ where
     }
 
     fn perform(&mut self, seat: usize, heard: Option<&Arc<Parcel<P::Message>>>, mut outputs: Vec<Output<P::Message>>) {
-        let id = self.seats[seat].id;
-        let dies_after = self.seats[seat].dies_after.take();
-        if let Some(after) = dies_after {
-            // What others can see ends there; what is only noted is noted.
-            let mut seen = 0;
-            outputs.retain(|output| {
-                let is_note = matches!(output, Output::Executed(_) | Output::Note(_));
-                seen += u16::from(!is_note);
-                is_note || seen <= after
-            });
+        if self.seats[seat].dying.is_some() {
+            return self.hold(seat, outputs);
         }
+        let is_stopped = self.stop_at_write(seat, &mut outputs);
+        self.carry_out(seat, heard, outputs);
+        if is_stopped {
+            self.log(|line| line.write_str(" and stops: its disk is full"));
+            self.seats[seat].crash();
+        }
+    }
+
+    fn carry_out(&mut self, seat: usize, heard: Option<&Arc<Parcel<P::Message>>>, outputs: Vec<Output<P::Message>>) {
+        let id = self.seats[seat].id;
         let as_bytes = self.schedule.keys == Keys::Ed25519;
         let mut said = VecDeque::new();
         for output in &outputs {
@@ -266,10 +252,6 @@ where
                     self.notes.push((id, event));
                 }
             }
-        }
-        if dies_after.is_some() {
-            self.log(|line| line.write_str(" and dies"));
-            self.seats[seat].crash();
         }
     }
 

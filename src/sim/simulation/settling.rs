@@ -70,6 +70,12 @@ where
         let statuses =
             || honest.clone().filter_map(|seat| seat.node.as_ref().map(|node| (seat.id, node.replica().status())));
         let newest = statuses().map(|(_, status)| status.executed).max()?;
+        if newest < self.checks.executed() {
+            return Some(format!(
+                "{} slots were executed, and nobody knows of more than {newest}",
+                self.checks.executed()
+            ));
+        }
         let behind = statuses().find(|(_, status)| status.executed < newest);
         if let Some((id, status)) = behind {
             return Some(format!("{id} has executed {} of {newest} slots", status.executed));
