@@ -260,6 +260,11 @@ impl Model {
         self.known().filter_map(|(replica, _)| replica.newest_slot()).max()
     }
 
+    /// Whether any replica's process was started here.
+    pub(super) fn has_processes(&self) -> bool {
+        self.simulation.is_none() && self.replicas.iter().any(|replica| replica.process != Process::Unknown)
+    }
+
     /// The newest view that f+1 replicas are in (or all that are known, if those are fewer): one of them is honest.
     pub(super) fn reign(&self) -> Option<Reign> {
         let mut views: Vec<(View, ReplicaId)> =
@@ -279,7 +284,7 @@ impl Model {
         Some(self.now.since(since)).filter(|silence| *silence > SILENT_AFTER)
     }
 
-    /// Replicas with an attack set or a dead process, in roster order.
+    /// Replicas that are attacked, dead or not back in step yet, in roster order.
     pub(super) fn faulty(&self) -> Vec<ReplicaId> {
         self.replicas.iter().filter(|replica| replica.is_faulty()).map(|replica| replica.id).collect()
     }

@@ -65,19 +65,36 @@ impl Model {
     }
 
     pub(super) fn on_process(&mut self, id: ReplicaId, event: ProcessEvent) {
-        self.replicas[id.index()].process = match event {
+        let was_dead = self.replicas[id.index()].is_dead();
+        let process = match event {
+            ProcessEvent::Started { .. } if was_dead => {
+                self.log.push(self.now, Kind::Process, format!("operator: {id} restarted"));
+                Process::Starting(self.now)
+            }
             ProcessEvent::Started { .. } => {
                 self.log.tell(self.now, id, Story::Started);
                 Process::Running
+            }
+            ProcessEvent::Killed => {
+                self.log.push(self.now, Kind::Exit, format!("operator: {id} killed (SIGKILL)"));
+                Process::Killed(self.now)
+            }
+            ProcessEvent::NotStarted { why } => {
+                let text = format!("{id} does not start: {}", clean(&why));
+                self.log.push(self.now, Kind::Exit, text.clone());
+                self.complaints.push(text);
+                Process::Exited(self.now, "does not start".to_string())
             }
             ProcessEvent::Exited { status, log_tail } => {
                 let status = clean(&status);
                 let last = Some(clean(&log_tail)).filter(|tail| !tail.is_empty());
                 let last = last.map_or(String::new(), |tail| format!("; its last words: {tail}"));
                 self.log.push(self.now, Kind::Exit, format!("{id} has ended: {status}{last}"));
-                Process::Exited(status)
+                Process::Exited(self.now, status)
             }
         };
+        self.replicas[id.index()].on_process(self.now, process);
+        self.follow_progress(None);
     }
 
     /// Remembers the newest slot as the place where a bad signature of this replica turned up: refusals name none.

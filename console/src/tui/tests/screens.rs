@@ -100,6 +100,18 @@ fn a_lost_link_takes_the_numbers_with_it() {
 }
 
 #[test]
+fn a_killed_primary_is_replaced_and_comes_back() {
+    let mut rig = Rig::running(7, 24);
+    rig.press("K");
+    rig.frames(12);
+    check("killed-120x36", rig.screen(120, 36));
+    check("killed-styles-80x24", styled(&rig.draw(80, 24)));
+    rig.press("R");
+    rig.frames(5);
+    check("restarting-80x24", rig.screen(80, 24));
+}
+
+#[test]
 fn a_silent_link_is_not_believed_for_long() {
     let mut rig = Rig::running(4, 24);
     assert!(rig.first_line().contains("● LIVE 4/4"));
@@ -132,6 +144,8 @@ fn what_lies_over_the_screen() {
     check("palette-mistake-80x24", rig.screen(80, 24));
     rig.press("Esc c Down c Down c");
     check("confirm-80x24", rig.screen(80, 24));
+    rig.press("Esc Home K Down K Down K");
+    check("confirm-kill-80x24", rig.screen(80, 24));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use super::canvas::Canvas;
 /// The words and glyphs of the screen.
 const GLOSSARY: &[(&str, &str)] = &[
     ("★", "the primary of the view that f+1 replicas are in"),
-    ("faults k/f", "replicas with an attack set or a dead process, and how many the protocol bears"),
+    ("faults k/f", "replicas that are attacked, dead or not back in step yet, and how many the protocol bears"),
     ("LIVE k/n", "replicas that are connected and talk"),
     ("‖ ▶ SIM k/n", "a simulation that is paused or runs, and how many of its replicas take part"),
     ("op/s", "operations that the client saw committed in the last second"),

@@ -181,7 +181,11 @@ fn link(model: &Model, replica: &Replica, theme: &Theme) -> (String, Style) {
 
 fn role(model: &Model, replica: &Replica, theme: &Theme) -> (String, Style) {
     let Some(frame) = replica.known(model.now) else {
-        return if replica.is_dead() { ("dead".into(), theme.bad) } else { ("?".into(), theme.unknown) };
+        return match replica.process {
+            _ if replica.is_dead() => ("dead".into(), theme.bad),
+            Process::Starting(_) => ("restarting".into(), theme.warn),
+            _ => ("?".into(), theme.unknown),
+        };
     };
     let leads = model.reign().is_some_and(|reign| reign.leader == replica.id);
     let silence = model.silence().filter(|_| leads);
@@ -203,7 +207,14 @@ fn tenths(span: Micros) -> String {
 
 fn attack(model: &Model, replica: &Replica, width: usize, theme: &Theme) -> (String, Style) {
     match (&replica.link, &replica.process, replica.attack()) {
-        (_, Process::Exited(status), _) => (status.clone(), theme.bad),
+        (_, Process::Killed(since), _) => (format!("killed {}", age(model.now.since(*since))), theme.bad),
+        (_, Process::Exited(since, status), _) => {
+            let since = age(model.now.since(*since));
+            (format!("{} {since}", cut(status, width.saturating_sub(since.len() + 1))), theme.bad)
+        }
+        (Link::Down(..) | Link::Connecting(_), Process::Starting(since), _) => {
+            (format!("no word yet {}", age(model.now.since(*since))), theme.warn)
+        }
         (Link::Down(_, why), ..) => (why.clone(), theme.dim),
         (Link::Connecting(_), ..) => ("connecting".into(), theme.dim),
         (Link::Up(_), _, Some("")) => (String::new(), theme.dim),
