@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use byztop_core::attack::{Directive, parse};
 use byztop_core::committee::Committee;
-use byztop_core::protocol::{Complaint, Event, PhaseVotes, SlotPhase, SlotVotes, Status};
+use byztop_core::protocol::{Complaint, Event, PhaseVotes, SlotPhase, SlotVotes, Status, TransferProgress};
 use byztop_core::rejection::Rejection;
 use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest, Counters, Frame, PhaseLatencies, Welcome};
 use byztop_core::types::{Digest, Micros, ProtocolName, ReplicaId, ReplicaSet, SeqNum, Time, View};
@@ -38,6 +38,8 @@ pub(crate) struct Cluster {
     asking: bool,
     attacks: Vec<String>,
     dead: BTreeSet<ReplicaId>,
+    /// Who only watches, until when, and who fetches the state.
+    pub(crate) recovering: BTreeMap<ReplicaId, (Option<SeqNum>, Option<TransferProgress>)>,
     watched: Option<SeqNum>,
     events: Vec<Vec<(Time, Event)>>,
     latency: hdrhistogram::Histogram<u64>,
@@ -63,6 +65,7 @@ impl Cluster {
             asking: false,
             attacks: vec![String::new(); replicas],
             dead: BTreeSet::new(),
+            recovering: BTreeMap::new(),
             watched: None,
             events: vec![Vec::new(); replicas],
             latency: hdrhistogram::Histogram::new(3).expect("three digits"),
@@ -285,7 +288,8 @@ impl Cluster {
                 leader: self.leader(),
                 stable,
                 executed,
-                observing_until: None,
+                observing_until: self.recovering.get(&id).and_then(|(until, _)| *until),
+                transfer: self.recovering.get(&id).and_then(|(_, transfer)| *transfer),
             },
             stable_digest: state(stable),
             executed_digest: None,
