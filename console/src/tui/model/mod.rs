@@ -218,6 +218,11 @@ impl Model {
         }
         frame.attack = clean(&frame.attack);
         let at = frame.at;
+        let until = frame.status.observing_until.filter(|until| *until > SeqNum(0));
+        if let Some(until) = until.filter(|_| self.replicas[id.index()].watches_until != until) {
+            self.note_watching(id, at, until);
+        }
+        self.replicas[id.index()].watches_until = until;
         self.replicas[id.index()].on_frame(self.now, frame);
         self.follow_progress(Some(at));
     }

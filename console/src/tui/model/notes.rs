@@ -2,7 +2,7 @@
 
 use byztop_core::protocol::Event;
 use byztop_core::rejection::Rejection;
-use byztop_core::types::{ReplicaId, ReplicaSet, Time};
+use byztop_core::types::{ReplicaId, ReplicaSet, SeqNum, Time};
 
 use super::log::{Injector, Kind, Story};
 use super::{Model, Process};
@@ -41,9 +41,8 @@ impl Model {
             Event::TransferDone { seq, leaves, bytes } => {
                 Story::Transfer { target: seq, count: 0, got: Some((leaves, bytes)) }
             }
-            Event::Observing { until } => {
-                told(Kind::State, format!("{id} lost its log, watches until slot {} is stable", until))
-            }
+            // Told by the frames' status: a replica often learns it before the first console is connected.
+            Event::Observing { .. } => return,
             Event::Rejoined => told(Kind::State, format!("{id} takes part again")),
             Event::Rejected { from, why, count } => {
                 if why == Rejection::BadSignature {
@@ -58,6 +57,12 @@ impl Model {
             Event::Healed => attacked(String::new()),
         };
         self.log.tell(at, id, story);
+    }
+
+    /// A replica that has lost its log has learned for how long it only watches.
+    pub(super) fn note_watching(&mut self, id: ReplicaId, at: Time, until: SeqNum) {
+        let text = format!("{id} lost its log, watches until slot {until} is stable");
+        self.log.tell(at, id, Story::Told(Kind::State, text));
     }
 
     pub(super) fn note_up(&mut self, id: ReplicaId) {

@@ -125,6 +125,8 @@ pub(in crate::tui) struct Replica {
     pub process: Process,
     /// When its process was ordered to be killed, until that is confirmed.
     dying_since: Option<Time>,
+    /// The slot until which it only watches, as it last said.
+    pub watches_until: Option<SeqNum>,
     pub rtt: Option<Micros>,
     /// Whether it takes attacks from this console.
     pub may_attack: bool,
@@ -157,6 +159,7 @@ impl Replica {
             link: Link::Connecting(now),
             process: Process::Unknown,
             dying_since: None,
+            watches_until: None,
             rtt: None,
             may_attack: false,
             pending: None,

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use byztop_core::types::{Micros, ReplicaId};
+use byztop_core::protocol::TransferProgress;
+use byztop_core::types::{Micros, ReplicaId, SeqNum};
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Style};
 
@@ -109,6 +110,29 @@ fn a_killed_primary_is_replaced_and_comes_back() {
     rig.press("R");
     rig.frames(5);
     check("restarting-80x24", rig.screen(80, 24));
+    let events = rig.cluster.answer(ReplicaId(0));
+    rig.take(events);
+    let transfer = TransferProgress {
+        target: SeqNum(20_352),
+        wanted_leaves: Some(50_000),
+        fetched_leaves: 21_500,
+        fetched_bytes: 8_600_000,
+        sources: 6,
+    };
+    rig.cluster.recovering.insert(ReplicaId(0), (Some(SeqNum(0)), Some(transfer)));
+    rig.frames(1);
+    for (width, height) in [(200, 60), (120, 36), (80, 24)] {
+        check(&format!("transfer-{width}x{height}"), rig.screen(width, height));
+    }
+    rig.cluster.recovering.insert(ReplicaId(0), (Some(SeqNum(20_736)), None));
+    rig.frames(1);
+    assert!(rig.first_line().contains("faults 1/2"), "who watches does not vote: {}", rig.first_line());
+    for (width, height) in [(120, 36), (80, 24)] {
+        check(&format!("watches-{width}x{height}"), rig.screen(width, height));
+    }
+    rig.cluster.recovering.clear();
+    rig.frames(1);
+    assert!(rig.first_line().contains("faults 0/2"), "{}", rig.first_line());
 }
 
 #[test]

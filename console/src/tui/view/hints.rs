@@ -5,7 +5,7 @@ use byztop_core::types::ReplicaId;
 use super::super::action::{Action, Injection};
 use super::super::attacks::Change;
 use super::super::keys::{BINDINGS, Binding};
-use super::super::model::Model;
+use super::super::model::{Model, Replica};
 use super::super::text::cut;
 use super::super::ui::{Context, Overlay, Ui};
 use super::canvas::Canvas;
@@ -62,7 +62,13 @@ fn acts_on(model: &Model, selected: ReplicaId, action: &Action) -> bool {
         Action::Kill => Change::kill(selected).obstacle(model).is_none(),
         Action::Restart => Change::restart(selected).obstacle(model).is_none(),
         Action::Attack(_) => !replica.is_dead(),
-        Action::Heal => replica.was_killed() || !replica.is_dead(),
+        Action::Heal => is_ill(replica),
+        Action::HealAll => model.replicas.iter().any(is_ill),
         _ => true,
     }
+}
+
+/// Whether healing does anything to it.
+fn is_ill(replica: &Replica) -> bool {
+    replica.was_killed() || !replica.is_dead() && replica.attack().is_some_and(|attack| !attack.is_empty())
 }
