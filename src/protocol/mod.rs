@@ -7,6 +7,7 @@
 mod certificate;
 mod checkpoint;
 mod event;
+mod progress;
 mod settings;
 mod votes;
 mod watermarks;
@@ -14,6 +15,7 @@ mod watermarks;
 pub use certificate::Certificate;
 pub use checkpoint::{Checkpoint, CheckpointCertificate};
 pub use event::{Complaint, Event};
+pub use progress::TransferProgress;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 pub use settings::{Settings, SettingsError};
@@ -376,6 +378,8 @@ pub struct Status {
     pub executed: SeqNum,
     /// The slot it must see stable before it takes part again, if it lost its log.
     pub observing_until: Option<SeqNum>,
+    /// The transfer of the state that is under way; the protocol itself knows of none.
+    pub transfer: Option<TransferProgress>,
 }
 
 /// What a replica's disk holds of a slot.

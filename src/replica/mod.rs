@@ -379,9 +379,9 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         self.state.clients.entries().map(|(session, entry)| (*session, entry.timestamp, entry.result.len()))
     }
 
-    /// Where the protocol stands.
+    /// Where the protocol stands, and the transfer of the state if one is under way.
     pub fn status(&self) -> Status {
-        self.protocol.status()
+        Status { transfer: self.transfer.as_ref().map(Transfer::progress), ..self.protocol.status() }
     }
 
     /// Unexecuted slots and how far each is.

@@ -10,7 +10,7 @@ use super::message::{Leaf, StatePart, StateRequest};
 use super::state::State;
 use crate::app::Application;
 use crate::app::merkle::{self, MerkleTree};
-use crate::protocol::CheckpointCertificate;
+use crate::protocol::{CheckpointCertificate, TransferProgress};
 use crate::rejection::Rejection;
 use crate::types::{Digest, ReplicaId, SeqNum};
 
@@ -57,6 +57,27 @@ impl Transfer {
 
     pub(super) fn target(&self) -> SeqNum {
         self.target.seq()
+    }
+
+    /// How far it has come.
+    pub(super) fn progress(&self) -> TransferProgress {
+        let begun = TransferProgress {
+            target: self.target(),
+            wanted_leaves: None,
+            fetched_leaves: 0,
+            fetched_bytes: 0,
+            sources: 1,
+        };
+        match &self.stage {
+            Stage::Digests(_) => begun,
+            Stage::Leaves { missing, fetched, outstanding, .. } => TransferProgress {
+                wanted_leaves: Some((missing.len() + fetched.len()) as u32),
+                fetched_leaves: fetched.len() as u32,
+                fetched_bytes: fetched.values().map(|leaf| leaf.len() as u64).sum(),
+                sources: outstanding.len() as u8,
+                ..begun
+            },
+        }
     }
 
     /// Goes for a newer checkpoint; how long the way was is not forgotten.
@@ -277,13 +298,19 @@ mod tests {
     fn rule_28_leaves_come_from_all_peers_and_only_those_who_were_asked_end_a_wave() {
         let (mut theirs, mut mine) = (state(5), state(6));
         let mut transfer = asking(&mut theirs, &mut mine);
+        let wanted = transfer.progress().wanted_leaves.expect("the digests are here");
         while transfer.take_fetched().is_none() {
             let requests = transfer.requests();
             let count = requests.len();
             for (i, (peer, request)) in requests.into_iter().enumerate() {
                 let part = answer(&theirs, &request).unwrap();
                 let is_last = i + 1 == count;
+                assert_eq!(transfer.progress().sources as usize, count - i);
+                let before = transfer.progress();
                 assert_eq!(transfer.on_part(peer, part.clone(), &mut mine), Ok(is_last));
+                let after = transfer.progress();
+                assert!(after.fetched_leaves > before.fetched_leaves && after.fetched_bytes > before.fetched_bytes);
+                assert_eq!(after.wanted_leaves, Some(wanted), "what is wanted does not change");
                 assert!(is_last || transfer.on_part(peer, part, &mut mine).is_err(), "a repetition ends nothing");
             }
         }

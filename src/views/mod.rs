@@ -312,6 +312,7 @@ impl<F: Form> Protocol for Views<F> {
             stable: self.watermarks.low(),
             executed: self.executed,
             observing_until: self.observing.as_ref().map(|observing| observing.until.unwrap_or_default()),
+            transfer: None,
         }
     }
 

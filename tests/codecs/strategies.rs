@@ -6,7 +6,7 @@ use byztop_core::linear::{Count, Decision, Linear, Shown, Vote};
 use byztop_core::pbft::{Classic, Nothing};
 use byztop_core::protocol::{
     Batch, Certificate, Checkpoint, CheckpointCertificate, Claim, Complaint, Event, PhaseVotes, SlotPhase, SlotVotes,
-    Status,
+    Status, TransferProgress,
 };
 use byztop_core::rejection::{CertificateFault, Rejection};
 use byztop_core::replica::{Leaf, PeerMessage, Reply, ReplyOutcome, StatePart, StateRequest, Submission};
@@ -433,15 +433,29 @@ fn welcome() -> impl Strategy<Value = Welcome> {
     )
 }
 
+fn transfer_progress() -> impl Strategy<Value = TransferProgress> {
+    (seq(), option::of(any::<u32>()), any::<u32>(), number(), any::<u8>()).prop_map(
+        |(target, wanted_leaves, fetched_leaves, fetched_bytes, sources)| TransferProgress {
+            target,
+            wanted_leaves,
+            fetched_leaves,
+            fetched_bytes,
+            sources,
+        },
+    )
+}
+
 fn status() -> impl Strategy<Value = Status> {
-    (view(), option::of(view()), replica(), seq(), seq(), option::of(seq())).prop_map(
-        |(view, asking_for, leader, stable, executed, observing_until)| Status {
+    let transfer = option::of(transfer_progress());
+    (view(), option::of(view()), replica(), seq(), seq(), option::of(seq()), transfer).prop_map(
+        |(view, asking_for, leader, stable, executed, observing_until, transfer)| Status {
             view,
             asking_for,
             leader,
             stable,
             executed,
             observing_until,
+            transfer,
         },
     )
 }
