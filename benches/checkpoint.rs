@@ -9,6 +9,7 @@ use std::hint::black_box;
 use byztop_core::app::Application as _;
 use byztop_core::app::merkle::{MerkleTree, leaf_digest};
 use byztop_core::app::smallbank::{Account, Operation, SmallBank};
+use byztop_core::types::Digest;
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
@@ -29,8 +30,8 @@ struct Held {
 impl Held {
     fn new(accounts: u32) -> Held {
         let bank = SmallBank::new(accounts, 10_000, 10_000);
-        let digests = (0..bank.leaf_count()).map(|index| leaf_digest(index, &bank.leaf(index)));
-        let tree = MerkleTree::new(digests.collect());
+        let digests: Vec<Digest> = (0..bank.leaf_count()).map(|index| leaf_digest(index, &bank.leaf(index))).collect();
+        let tree = MerkleTree::new(&digests);
         Held { bank, tree, snapshots: VecDeque::new(), dice: ChaCha8Rng::seed_from_u64(1) }
     }
 

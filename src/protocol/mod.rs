@@ -184,6 +184,19 @@ pub struct QueueLevel {
     pub bound: usize,
 }
 
+/// How far a state transfer has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct TransferProgress {
+    /// The checkpoint whose state is fetched.
+    pub target: SeqNum,
+    /// How many leaves are known to differ; more of them come to light while the Merkle tree is descended.
+    pub wanted_leaves: u32,
+    /// How many of these are here.
+    pub fetched_leaves: u32,
+    /// Their bytes.
+    pub fetched_bytes: u64,
+}
+
 impl Claim {
     /// The replica that made it; `None` for a client's.
     pub fn replica(&self) -> Option<ReplicaId> {

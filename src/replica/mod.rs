@@ -36,7 +36,7 @@ use crate::durable::Write;
 use crate::evidence::{Auditor, Finding, Proof, Rule};
 use crate::protocol::{
     self, Batch, CheckpointCertificate, Context, Event, Protocol, QueueLevel, Recipients, Settings, SlotPhase,
-    SlotVotes, Status, Timer,
+    SlotVotes, Status, Timer, TransferProgress,
 };
 use crate::rejection::Rejection;
 use crate::telemetry::Counters;
@@ -98,10 +98,8 @@ pub struct Replica<P: Protocol, A: Application> {
     state: State<A>,
     checkpoints: Checkpoints<A>,
     transfer: Option<Transfer>,
-    /// How many transfers were begun or came to nothing: whose turn it is to be asked.
-    transfer_turn: usize,
     /// How long a part of the state may take: doubles once nobody was that fast, since the way there may be long.
-    transfer_pause: Micros,
+    transfer_patience: Micros,
     /// A stable checkpoint that this replica has not reached.
     ahead: Option<CheckpointCertificate>,
     /// Decided slots that wait for an earlier one or for a body. Bounded by the watermarks.
@@ -141,8 +139,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
             state: State::new(app),
             checkpoints: Checkpoints::new(committee, settings),
             transfer: None,
-            transfer_turn: me.index(),
-            transfer_pause: recovery::TRANSFER_PAUSE,
+            transfer_patience: recovery::TRANSFER_PAUSE,
             ahead: None,
             decided: BTreeMap::new(),
             auditor: Auditor::new(me, committee, settings.window_slots),
@@ -397,7 +394,8 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         let mut level = |name, len, bound| visit(QueueLevel { name, len, bound });
         level("decided slots", self.decided.len(), 2 * window);
         level("checkpoint votes", self.checkpoints.vote_count(), n * 2 * window);
-        level("snapshots", self.checkpoints.snapshot_count(), 2 * window + 2);
+        level("pinned snapshots", self.checkpoints.pin_count(), n);
+        level("snapshots", self.checkpoints.snapshot_count(), 2 * window + 2 + n);
         level("audited statements", self.auditor.len(), self.auditor.bound());
         level("proofs", self.proved.len(), Self::MAX_PROVED);
     }
@@ -412,6 +410,11 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         counters.untimely = self.counters.untimely;
         counters.view_changes = self.counters.view_changes;
         counters.proofs = self.counters.proofs;
+    }
+
+    /// How far the state transfer has come that is under way.
+    pub fn transfer_progress(&self) -> Option<TransferProgress> {
+        self.transfer.as_ref().map(Transfer::progress)
     }
 
     /// The state's digest at the last stable checkpoint.
