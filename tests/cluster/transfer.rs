@@ -92,7 +92,7 @@ fn level(cluster: &Cluster, replica: ReplicaId, wanted: &str) -> (usize, usize) 
 
 /// Lets time pass, with load, until n4 fetches leaves.
 fn until_leaves_are_fetched(cluster: &mut Cluster, asked: &mut Asked) {
-    for _ in 0..100 {
+    for _ in 0..500 {
         asked.extend(load_for(cluster, 10));
         let progress = cluster.node(id(4)).replica().transfer_progress();
         if progress.is_some_and(|progress| progress.wanted_leaves > LEAVES && progress.fetched_leaves > 0) {
@@ -165,6 +165,7 @@ fn rule_28_all_sources_may_be_slower_than_a_replica_is_patient_at_first() {
 
 #[test]
 fn rule_28_liars_among_the_sources_are_set_aside() {
+    let mut noticed = 0;
     for seed in 210..215 {
         let (mut cluster, mut asked) = behind(seed, many_leaves());
         let liars = [5, 6];
@@ -180,16 +181,13 @@ fn rule_28_liars_among_the_sources_are_set_aside() {
         let done = transfers(&cluster, id(4)).len();
         assert!(done >= 1, "seed {seed}");
         assert!(liars.iter().all(|liar| lies(*liar) <= done + 1), "seed {seed}: one lie in each transfer");
+        noticed += lies(5) + lies(6);
         let took_ms = duration(&cluster, id(4)).as_millis();
-        if took_ms >= 1200 {
-            for (at, by, event) in cluster.notes.iter().filter(|(_, by, _)| *by == id(4)) {
-                eprintln!("{} {by} {event:?}", at.0 / 1000);
-            }
-        }
         assert!(took_ms < 1200, "seed {seed}: {took_ms} ms");
         liars.iter().for_each(|liar| cluster.heal(id(*liar)));
         assert_in_step(&mut cluster, &asked);
     }
+    assert!(noticed >= 5, "{noticed} lies");
 }
 
 #[test]
