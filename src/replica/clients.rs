@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::message::MAX_STATE_LEAF_BYTES;
+use crate::app::persistent::PersistentVec;
 use crate::types::{Digest, Session, Timestamp};
 use crate::wire;
 
@@ -35,7 +36,7 @@ type Entries = BTreeMap<Session, Entry>;
 /// Entries in leaves that are shared until they are written: a clone is a snapshot.
 #[derive(Clone)]
 pub(super) struct ClientTable {
-    leaves: Vec<Arc<Entries>>,
+    leaves: PersistentVec<Arc<Entries>>,
     dirty: BTreeSet<usize>,
 }
 
@@ -44,7 +45,7 @@ impl ClientTable {
     pub(super) const LEAVES: usize = Session::PER_CLIENT as usize;
 
     pub(super) fn new() -> ClientTable {
-        ClientTable { leaves: vec![Arc::default(); Self::LEAVES], dirty: BTreeSet::new() }
+        ClientTable { leaves: PersistentVec::filled(&Arc::default(), Self::LEAVES), dirty: BTreeSet::new() }
     }
 
     pub(super) fn freshness(&self, session: Session, timestamp: Timestamp) -> Freshness<'_> {

@@ -1,5 +1,6 @@
 //! Any message at all: every variant of whatever crosses the wire, valid in shape and in nothing else.
 
+use byztop_core::app::merkle::FAN_OUT;
 use byztop_core::crypto::{Author, Kind, Signature, Signed, Statement};
 use byztop_core::evidence::Proof;
 use byztop_core::linear::{Count, Decision, Linear, Shown, Vote};
@@ -274,20 +275,22 @@ fn checkpoint() -> impl Strategy<Value = Checkpoint> {
 
 fn state_request() -> impl Strategy<Value = StateRequest> {
     prop_oneof![
-        (seq(), any::<u32>()).prop_map(|(seq, from)| StateRequest::LeafDigests { seq, from }),
+        (seq(), any::<u8>(), vec(any::<u32>(), 0..9)).prop_map(|(seq, level, nodes)| StateRequest::Nodes {
+            seq,
+            level,
+            nodes
+        }),
         (seq(), vec(any::<u32>(), 0..9)).prop_map(|(seq, leaves)| StateRequest::Leaves { seq, leaves }),
     ]
 }
 
 fn state_part() -> impl Strategy<Value = StatePart> {
     let leaf = (any::<u32>(), bytes(50).prop_map(Leaf));
+    let node = (any::<u32>(), digest().prop_map(|child| [child; FAN_OUT]));
     prop_oneof![
-        (seq(), any::<u32>(), vec(digest(), 0..5)).prop_map(|(seq, from, digests)| StatePart::LeafDigests {
-            seq,
-            from,
-            digests
-        }),
+        (seq(), any::<u8>(), vec(node, 0..5)).prop_map(|(seq, level, nodes)| StatePart::Nodes { seq, level, nodes }),
         (seq(), vec(leaf, 0..5)).prop_map(|(seq, leaves)| StatePart::Leaves { seq, leaves }),
+        checkpoint_certificate().prop_map(StatePart::Newer),
     ]
 }
 
