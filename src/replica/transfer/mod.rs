@@ -50,7 +50,7 @@ struct Place {
 
 /// What stands at a place.
 enum Content {
-    Node(Children),
+    Node(Box<Children>),
     Leaf(Vec<u8>),
 }
 
@@ -217,7 +217,7 @@ impl Transfer {
         let (seq, contents): (SeqNum, Vec<(Place, Content)>) = match part {
             StatePart::Nodes { level: 0, .. } | StatePart::Newer(_) => return Err(Rejection::Unsolicited),
             StatePart::Nodes { seq, level, nodes } => {
-                let node = |(index, children)| (Place::new(level, index), Content::Node(children));
+                let node = |(index, children)| (Place::new(level, index), Content::Node(Box::new(children)));
                 (seq, nodes.into_iter().map(node).collect())
             }
             StatePart::Leaves { seq, leaves } => {
@@ -255,7 +255,7 @@ impl Transfer {
         match content {
             Content::Leaf(bytes) => drop(self.leaves.insert(place.index, bytes)),
             Content::Node(children) => {
-                self.nodes.insert(place, children);
+                self.nodes.insert(place, *children);
                 self.want(place.children(&children, mine).collect(), mine);
             }
         }
