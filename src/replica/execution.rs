@@ -39,7 +39,6 @@ impl<P: Protocol, A: Application> Replica<P, A> {
     fn execute(&mut self, seq: SeqNum, batch: Batch, outputs: &mut Outputs<P>) {
         let mut operations = 0;
         let mut ran_now = Vec::new();
-        let mut replies = Vec::new();
         for digest in &batch.submissions {
             // Only a body that the same or a newer clock of its session has just settled is gone: it would not run.
             let Some(Signed { body, .. }) = self.pool.body(digest) else { continue };
@@ -53,7 +52,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
             if let Freshness::Last(entry) = self.state.clients.freshness(session, timestamp) {
                 let outcome = ReplyOutcome::Executed(entry.result.clone());
                 let reply = Reply { session, timestamp, submission: entry.submission, outcome };
-                replies.push(Output::Reply(session, reply));
+                outputs.push(Output::Reply(session, reply));
             }
             self.pool.settle(session, timestamp);
         }
@@ -62,7 +61,6 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         self.state.executed = seq;
         self.pool.on_executed(seq, &batch);
         outputs.push(Output::Executed(ExecutedSlot { seq, batch, ran: ran_now }));
-        outputs.append(&mut replies);
         outputs.push(Output::Note(Event::Executed { seq, submissions, operations }));
     }
 

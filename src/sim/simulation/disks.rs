@@ -64,6 +64,7 @@ where
             return;
         };
         let mut outputs = if group > 1 { jointly(held) } else { held };
+        count_first(&mut outputs);
         let mut seen = 0;
         let is_seen = |output: &_| matches!(output, Output::Persist(_) | Output::Send(..) | Output::Reply(..));
         let cut = outputs.iter().position(|output| {
@@ -155,6 +156,16 @@ where
                 self.break_off(RESTORED_IF_WHOLE, format!("{id} refuses its disk, which is whole: {damaged}"));
                 None
             }
+        }
+    }
+}
+
+/// Whoever answers has executed: that stands before the replies of its slot, so that it is counted if one of them leaves.
+fn count_first<M>(outputs: &mut [Output<M>]) {
+    for end in 0..outputs.len() {
+        if matches!(outputs[end], Output::Executed(_)) {
+            let replies = outputs[..end].iter().rev().take_while(|output| matches!(output, Output::Reply(..))).count();
+            outputs[end - replies..=end].rotate_right(1);
         }
     }
 }
