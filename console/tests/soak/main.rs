@@ -1,0 +1,281 @@
+//! A real cluster under load while up to f of its replicas at a time are killed and started again, or attacked: for a
+//! minute, or for as many as `BYZTOP_SOAK_MINUTES` says.
+//!
+//! `cargo test --release -p byztop --test soak -- --ignored --nocapture`
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use byztop_certs::{ClusterDirectory, Role};
+use byztop_core::committee::Committee;
+use byztop_core::protocol::Event;
+use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest, Frame};
+use byztop_core::types::ReplicaId;
+use byztop_node::control::{LinkEvent, watch};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use rand::{RngExt as _, SeedableRng as _};
+use rand_chacha::ChaCha8Rng;
+use serde_json::Value;
+use tokio::sync::mpsc;
+
+const BYZTOP: &str = env!("CARGO_BIN_EXE_byztop");
+const REPLICAS: usize = 7;
+const RATE: u64 = 1000;
+/// A replica that lags by more slots than that has not come back yet.
+const BACK_WITHIN_SLOTS: u64 = 64;
+
+/// How long a replica is left in peace at the end, so that all can settle.
+const CALM: Duration = Duration::from_secs(15);
+
+/// Only the first of them are attacked: whoever is accused that was killed and no more has contradicted itself.
+const ATTACKED: usize = 4;
+const ATTACKS: [&str; 14] = [
+    "sign",
+    "crash",
+    "time(200ms)",
+    "dark(VICTIM)",
+    "equivocation",
+    "equivocation(mode=digest)",
+    "withhold(commit)",
+    "replay",
+    "mutate(0.1)",
+    "forge-view-change",
+    "forge-new-view",
+    "lie-checkpoint",
+    "lie-state",
+    "lie-reply",
+];
+
+/// What is wrong with a replica, until when.
+#[derive(Clone, Copy, PartialEq, Debug)]
+enum Trouble {
+    Dead(Instant),
+    Attacked(Instant),
+    ComingBack,
+}
+
+/// What is known of a replica.
+#[derive(Default)]
+struct Known {
+    pid: Option<u32>,
+    frame: Option<Box<Frame>>,
+    trouble: Option<Trouble>,
+    /// Started again by this test.
+    child: Option<Child>,
+}
+
+struct Soak {
+    home: std::path::PathBuf,
+    dice: ChaCha8Rng,
+    requests: Vec<mpsc::Sender<ConsoleRequest>>,
+    events: mpsc::Receiver<(ReplicaId, LinkEvent)>,
+    replicas: Vec<Known>,
+    accused: BTreeMap<ReplicaId, String>,
+    counts: BTreeMap<&'static str, u64>,
+}
+
+#[test]
+#[ignore = "a minute long, or as long as BYZTOP_SOAK_MINUTES says"]
+fn kills_and_attacks_within_the_budget_harm_nobody() {
+    let minutes = std::env::var("BYZTOP_SOAK_MINUTES").map_or(1, |text| text.parse().expect("a number of minutes"));
+    let protocol = std::env::var("BYZTOP_SOAK_PROTOCOL").unwrap_or_else(|_| "pbft".to_string());
+    let scratch = tempfile::tempdir().unwrap();
+    let home = scratch.path().join("c");
+    let duration = Duration::from_secs(60 * minutes);
+    let (out, err) = (scratch.path().join("out"), scratch.path().join("err"));
+    let mut up = Command::new(BYZTOP)
+        .args(["up", "--headless", "--json", "--durability", "os", "--protocol", &protocol, "--dir"])
+        .arg(&home)
+        .args(["--duration", &format!("{}s", duration.as_secs()), "--rate", &RATE.to_string()])
+        .stdin(Stdio::null())
+        .stdout(File::create(&out).unwrap())
+        .stderr(File::create(&err).unwrap())
+        .spawn()
+        .unwrap();
+    let runtime = byztop_node::runtime().unwrap();
+    let soak = runtime.block_on(async {
+        let mut soak = Soak::begin(home.clone()).await;
+        soak.trouble_until(Instant::now() + duration.saturating_sub(CALM)).await;
+        soak.calm().await;
+        soak
+    });
+    let status = up.wait().unwrap();
+    let (out, err) = (std::fs::read_to_string(&out).unwrap(), std::fs::read_to_string(&err).unwrap());
+    assert!(status.success(), "{status}: {err}");
+    let summary: Value = serde_json::from_str(&out).unwrap();
+    let money = money(&home);
+    println!("{minutes} minutes of {protocol}, {REPLICAS} replicas, {RATE} op/s offered: {:?}", soak.counts);
+    println!("accused: {:?}", soak.accused.keys().collect::<Vec<_>>());
+    println!("money in each store: {money:?}");
+    println!("{}", serde_json::to_string_pretty(&summary).unwrap());
+    let innocent: Vec<_> = soak.accused.iter().filter(|(accused, _)| accused.index() >= ATTACKED).collect();
+    assert!(innocent.is_empty(), "accused without having been attacked: {innocent:?}");
+    assert!(summary["committed_ops"].as_u64().unwrap() >= RATE * duration.as_secs() / 2, "{out}");
+    for state in summary["replica_states"].as_array().unwrap() {
+        assert!(state["memory_bytes"].as_u64().unwrap() < 200 << 20, "{state}");
+        assert!(state["disk_bytes"].as_u64().unwrap() < 160 << 20, "{state}");
+    }
+}
+
+/// What the accounts of each store hold, with the checkpoint that they are of: the same where that is the same.
+fn money(home: &Path) -> BTreeMap<u64, BTreeSet<String>> {
+    let mut by_checkpoint: BTreeMap<u64, BTreeSet<String>> = BTreeMap::new();
+    for replica in 1..=REPLICAS {
+        let mut command = Command::new(BYZTOP);
+        let output =
+            command.arg("inspect").arg(home.join(format!("n{replica}"))).args(["checkpoint", "--json"]).output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        let document: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let money = document["money"].as_str().unwrap().to_string();
+        by_checkpoint.entry(document["stable_checkpoint"].as_u64().unwrap()).or_default().insert(money);
+    }
+    assert!(by_checkpoint.values().all(|sums| sums.len() == 1), "{by_checkpoint:?}");
+    by_checkpoint
+}
+
+impl Soak {
+    async fn begin(home: std::path::PathBuf) -> Soak {
+        let directory = loop {
+            match ClusterDirectory::open(&home) {
+                Ok(directory) => break Arc::new(directory),
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+            }
+        };
+        let (sender, events) = mpsc::channel(1024);
+        let mut requests = Vec::new();
+        for replica in Committee::new(REPLICAS).unwrap().members() {
+            let (request, receiver) = mpsc::channel(16);
+            tokio::spawn(watch(directory.clone(), Role::Operator, replica, receiver, sender.clone()));
+            request.send(ConsoleRequest::Subscribe { interval_ms: 200 }).await.unwrap();
+            requests.push(request);
+        }
+        let replicas = (0..REPLICAS).map(|_| Known::default()).collect();
+        let mut soak = Soak {
+            home,
+            dice: ChaCha8Rng::seed_from_u64(7),
+            requests,
+            events,
+            replicas,
+            accused: BTreeMap::new(),
+            counts: BTreeMap::new(),
+        };
+        while soak.replicas.iter().any(|known| known.frame.is_none()) {
+            soak.listen(Duration::from_millis(100)).await;
+        }
+        soak
+    }
+
+    /// Takes in what comes for a while.
+    async fn listen(&mut self, time: Duration) {
+        let deadline = tokio::time::Instant::now() + time;
+        while let Ok(Some((replica, event))) = tokio::time::timeout_at(deadline, self.events.recv()).await {
+            let known = &mut self.replicas[replica.index()];
+            match event {
+                LinkEvent::Up(welcome) => known.pid = Some(welcome.pid),
+                LinkEvent::Down(_) => known.frame = None,
+                LinkEvent::Message(ConsoleMessage::Frame(frame)) => {
+                    for (_, event) in &frame.events {
+                        if let Event::Proved { accused, summary } = event {
+                            self.accused.insert(*accused, summary.clone());
+                        }
+                    }
+                    known.frame = Some(frame);
+                }
+                LinkEvent::Message(_) | LinkEvent::Connecting | LinkEvent::Rtt(_) => {}
+            }
+        }
+    }
+
+    async fn trouble_until(&mut self, end: Instant) {
+        let faulty = Committee::new(REPLICAS).unwrap().faulty();
+        while Instant::now() < end {
+            self.listen(Duration::from_millis(500)).await;
+            self.move_on().await;
+            let fine: Vec<usize> = (0..REPLICAS).filter(|i| self.replicas[*i].trouble.is_none()).collect();
+            if REPLICAS - fine.len() < faulty && self.dice.random_bool(0.4) {
+                let replica = fine[self.dice.random_range(0..fine.len())];
+                self.begin_trouble(replica).await;
+            }
+        }
+    }
+
+    /// Ends troubles whose time is over.
+    async fn move_on(&mut self) {
+        let top =
+            self.replicas.iter().filter_map(|known| known.frame.as_ref()).map(|frame| frame.status.executed.0).max();
+        for index in 0..REPLICAS {
+            let now = Instant::now();
+            match self.replicas[index].trouble {
+                Some(Trouble::Dead(until)) if until <= now => {
+                    self.start(index);
+                    self.replicas[index].trouble = Some(Trouble::ComingBack);
+                }
+                Some(Trouble::Attacked(until)) if until <= now => {
+                    self.requests[index].send(ConsoleRequest::Heal).await.unwrap();
+                    self.replicas[index].trouble = Some(Trouble::ComingBack);
+                }
+                Some(Trouble::ComingBack) => {
+                    let executed = self.replicas[index].frame.as_ref().map(|frame| frame.status.executed.0);
+                    if executed.zip(top).is_some_and(|(executed, top)| executed + BACK_WITHIN_SLOTS >= top) {
+                        self.replicas[index].trouble = None;
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    async fn begin_trouble(&mut self, index: usize) {
+        let until = Instant::now() + Duration::from_millis(self.dice.random_range(500..5000));
+        if index >= ATTACKED || self.dice.random_bool(0.4) {
+            if let Some(pid) = self.replicas[index].pid.take() {
+                kill(Pid::from_raw(pid.try_into().unwrap()), Signal::SIGKILL).unwrap();
+                self.replicas[index].child.take().map(|mut child| child.wait());
+                self.replicas[index].frame = None;
+                self.replicas[index].trouble = Some(Trouble::Dead(until));
+                *self.counts.entry("kills").or_default() += 1;
+            }
+            return;
+        }
+        let victim = format!("n{}", (index + 1) % REPLICAS + 1);
+        let attack = ATTACKS[self.dice.random_range(0..ATTACKS.len())];
+        self.requests[index].send(ConsoleRequest::Attack(attack.replace("VICTIM", &victim))).await.unwrap();
+        self.replicas[index].trouble = Some(Trouble::Attacked(until));
+        *self.counts.entry(attack).or_default() += 1;
+    }
+
+    fn start(&mut self, index: usize) {
+        let name = format!("n{}", index + 1);
+        let log = File::options().append(true).create(true).open(self.home.join(&name).join("log")).unwrap();
+        let mut command = Command::new(BYZTOP);
+        command.arg("node").arg(self.home.join(name)).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+        self.replicas[index].child = Some(command.spawn().unwrap());
+    }
+
+    /// Heals everyone and starts whoever is dead.
+    async fn calm(&mut self) {
+        for known in &mut self.replicas {
+            if let Some(Trouble::Dead(until) | Trouble::Attacked(until)) = &mut known.trouble {
+                *until = Instant::now();
+            }
+        }
+        self.move_on().await;
+        self.listen(Duration::from_secs(1)).await;
+    }
+}
+
+impl Drop for Soak {
+    /// Ends the replicas that this test has started.
+    fn drop(&mut self) {
+        for child in self.replicas.iter_mut().filter_map(|known| known.child.as_mut()) {
+            child.kill().ok();
+            child.wait().ok();
+        }
+    }
+}
