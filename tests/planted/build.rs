@@ -14,6 +14,8 @@ struct Bug {
     /// The variant of `ProtocolName`.
     protocol: &'static str,
     rule: String,
+    /// Whether it is hunted with disks that fail.
+    disk: bool,
     wrong: String,
     seeds: i64,
     places: Vec<Place>,
@@ -85,6 +87,7 @@ fn read(text: &str) -> Vec<Bug> {
         name: string(table, "name"),
         protocol: protocol(table),
         rule: rule(table),
+        disk: table.get("disk").is_some_and(|disk| disk.as_bool().expect("disk is true or false")),
         wrong: string(table, "wrong"),
         seeds: number(table, "seeds"),
         places: list(table, "place").iter().map(place).collect(),
@@ -154,9 +157,9 @@ fn without_inner_docs(text: &str) -> String {
 /// The list of bugs for the tests, as Rust.
 fn table(bugs: &[Bug]) -> String {
     let mut text = "pub const BUGS: &[Bug] = &[\n".to_string();
-    for (index, Bug { name, protocol, rule, wrong, seeds, .. }) in bugs.iter().enumerate() {
+    for (index, Bug { name, protocol, rule, disk, wrong, seeds, .. }) in bugs.iter().enumerate() {
         let what = format!("name: {name:?}, protocol: ProtocolName::{protocol}, rule: {rule:?}, wrong: {wrong:?}");
-        let row = format!("index: {index}, {what}, seeds: {seeds}");
+        let row = format!("index: {index}, {what}, disk: {disk}, seeds: {seeds}");
         writeln!(text, "    Bug {{ {row} }},").expect("a string takes what is written");
     }
     text + "];\n"

@@ -19,6 +19,7 @@ mod refusals;
 mod results;
 mod statements;
 mod validity;
+mod watching;
 
 pub(super) use self::history::History;
 pub(super) use self::liveness::Deadline;
@@ -141,6 +142,7 @@ where
                 Box::new(checkpoints::Checkpoints::new(committee, unheard)),
                 Box::new(statements::Statements::default()),
                 Box::new(complaint::Complaints::default()),
+                Box::new(watching::Watching),
                 Box::new(bounds::Bounds),
                 Box::new(accusation::Accusation { byzantine }),
                 Box::new(refusals::Refusals { byzantine }),

@@ -15,6 +15,8 @@ pub struct Bug {
     pub protocol: ProtocolName,
     /// The rule of that protocol that it breaks.
     pub rule: &'static str,
+    /// Whether it is hunted with disks that fail.
+    pub disk: bool,
     /// What is wrong, in a line.
     pub wrong: &'static str,
     /// Within so many seeds, from 0 on, the simulator must find it.

@@ -26,6 +26,7 @@ struct Catch {
 fn hunt(bug: &Bug) -> Option<Catch> {
     (0..bug.seeds).find_map(|seed| {
         let schedule = Schedule::of_seed(bug.protocol, seed);
+        let schedule = if bug.disk { schedule.with_disk_faults() } else { schedule };
         let report = catch_unwind(AssertUnwindSafe(|| with(bug, || run(&schedule))));
         let by = match report {
             Ok(Report { violation, .. }) => violation?.invariant,
@@ -95,6 +96,7 @@ fn the_list_is_long_and_names_are_unique() {
     let of = |protocol| BUGS.iter().filter(move |bug| bug.protocol == protocol);
     assert!(of(ProtocolName::Pbft).count() >= 20, "one bug per risky rule");
     assert!(of(ProtocolName::Linear).count() >= 8, "one bug per risky rule");
+    assert!(BUGS.iter().filter(|bug| bug.disk).count() >= 6, "one bug per thing that must be on the disk");
     for bug in BUGS {
         let (number, rules) = match bug.protocol {
             ProtocolName::Linear => (bug.rule.strip_prefix('L').expect("a rule of linear PBFT"), 1..=9),
@@ -109,11 +111,13 @@ fn the_list_is_long_and_names_are_unique() {
 fn without_a_bug_the_copy_is_the_original_and_nothing_is_found() {
     use byztop_core::types::ProtocolName as Original;
     for (protocol, as_original) in [(ProtocolName::Pbft, Original::Pbft), (ProtocolName::Linear, Original::Linear)] {
-        for seed in 0..HONEST_SEEDS {
-            let copy = run(&Schedule::of_seed(protocol, seed));
+        for (seed, has_disks) in (0..HONEST_SEEDS).flat_map(|seed| [(seed, false), (seed, true)]) {
+            let schedule = Schedule::of_seed(protocol, seed);
+            let copy = run(&if has_disks { schedule.with_disk_faults() } else { schedule });
             let original = {
                 use byztop_core::sim::{Schedule, run};
-                run(&Schedule::of_seed(as_original, seed))
+                let schedule = Schedule::of_seed(as_original, seed);
+                run(&if has_disks { schedule.with_disk_faults() } else { schedule })
             };
             assert_eq!(copy.violation, None, "{protocol} seed {seed}");
             let (copy, original) = ((copy.trace_digest, copy.events), (original.trace_digest, original.events));
