@@ -147,15 +147,13 @@ fn a_store_is_one_replicas_of_one_cluster_in_one_epoch() {
     let ground = Ground::new();
     ground.written(1);
     let mine = ground.label();
-    let cases: [(fn(&mut Label), &str); 4] = [
-        (|label| label.replica = "n2".to_string(), "of replica n1, not of n2"),
-        (|label| label.cluster = "ab".repeat(32), "of cluster "),
-        (|label| label.protocol = "linear".to_string(), "of protocol pbft, not of linear"),
-        (|label| label.accounts.0 = 10, "accounts of 10000 + 10000, not of 10 accounts"),
-    ];
-    for (change, expected) in cases {
-        let mut other = mine.clone();
-        change(&mut other);
+    let (replica, cluster, protocol) = ("n2".to_string(), "ab".repeat(32), "linear".to_string());
+    for (other, expected) in [
+        (Label { replica, ..mine.clone() }, "of replica n1, not of n2"),
+        (Label { cluster, ..mine.clone() }, "of cluster "),
+        (Label { protocol, ..mine.clone() }, "of protocol pbft, not of linear"),
+        (Label { accounts: (10, 1, 1), ..mine.clone() }, ", not of 10 accounts of 1 + 1"),
+    ] {
         let why = refusal(Store::open(&ground.path(), &other, Durability::Os));
         assert!(why.contains(expected) && why.contains("move this one away"), "{why}");
     }
