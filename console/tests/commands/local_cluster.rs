@@ -32,7 +32,7 @@ fn a_run_prints_one_document_that_adds_up_and_leaves_nothing() {
     let summary: Value = serde_json::from_str(&out).unwrap();
     let count = |key: &str| summary[key].as_u64().unwrap_or_else(|| panic!("{key} in {out}"));
     assert_eq!((count("replicas"), count("f"), count("view_changes"), count("checkpoint_interval")), (4, 1, 0, 128));
-    assert_eq!((summary["protocol"].as_str(), summary["durability"].as_str()), (Some("pbft"), Some("memory")));
+    assert_eq!((summary["protocol"].as_str(), summary["durability"].as_str()), (Some("pbft"), Some("os")));
     assert!(count("committed_ops") > 100, "{out}");
     assert_eq!(count("success") + count("failed"), count("committed_ops"));
     let by_type = summary["by_type"].as_object().unwrap();
@@ -113,24 +113,67 @@ fn a_replica_that_dies_is_named_and_not_started_again() {
     nothing_is_left(scratch.path());
 }
 
-#[test]
-fn a_cluster_in_a_folder_is_kept_and_can_be_used_again() {
+/// Two runs in one folder: what cluster.toml said after each, and how many slots had been executed.
+fn twice_in_one_folder(durability: &str) -> [(String, u64); 2] {
     let scratch = tempfile::tempdir().unwrap();
-    let arguments = ["up", "--headless", "--replicas", "4", "--rate", "400", "--duration", "1s", "--dir", "c"];
-    let (status, _, err) = run(scratch.path(), &arguments);
-    assert_eq!(status, 0, "{err}");
-    let file = scratch.path().join("c/cluster.toml");
-    let first = std::fs::read_to_string(&file).unwrap();
-    assert!(first.contains("attacks_allowed = true"), "a local cluster can be attacked");
+    let first = ["up", "--headless", "--replicas", "4", "--durability", durability];
+    let again = ["up", "--headless"];
+    let both = [&first[..], &again[..]].map(|arguments| {
+        let rest = ["--rate", "400", "--duration", "1s", "--json", "--dir", "c"];
+        let (status, out, err) = run(scratch.path(), &[arguments, &rest[..]].concat());
+        assert_eq!(status, 0, "{err}");
+        let summary: Value = serde_json::from_str(&out).unwrap();
+        let executed = summary["replica_states"][0]["executed"].as_u64().unwrap();
+        (std::fs::read_to_string(scratch.path().join("c/cluster.toml")).unwrap(), executed)
+    });
     assert!(scratch.path().join("c/n4/log").is_file());
-    let (status, _, err) =
-        run(scratch.path(), &["up", "--headless", "--rate", "400", "--duration", "1s", "--dir", "c"]);
-    assert_eq!(status, 0, "{err}");
-    let second = std::fs::read_to_string(&file).unwrap();
-    assert_eq!(
-        second,
-        first.replace("epoch = 1 ", "epoch = 2 "),
-        "its replicas have all lost their logs: they begin anew"
-    );
     until("no replica runs", || replicas(scratch.path()).is_empty());
+    both
+}
+
+#[test]
+fn a_cluster_in_a_folder_goes_on_where_it_was() {
+    let [(first, before), (second, after)] = twice_in_one_folder("os");
+    assert!(first.contains("attacks_allowed = true"), "a local cluster can be attacked");
+    assert_eq!(first, second);
+    assert!(after > before + 10, "{after} slots after {before}");
+}
+
+#[test]
+fn a_cluster_that_remembers_nothing_begins_anew() {
+    let [(first, _), (second, _)] = twice_in_one_folder("memory");
+    assert_eq!(second, first.replace("epoch = 1 ", "epoch = 2 "), "its replicas have all lost their logs");
+}
+
+#[test]
+fn killed_all_at_once_and_started_again_they_lose_nothing_that_was_answered() {
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = scratch.path().join("c");
+    let folder = folder.to_str().unwrap();
+    let load = ["up", "--headless", "--replicas", "4", "--rate", "400", "--duration", "12s", "--json"];
+    let child = start(scratch.path(), &[&load[..], &["--dir", folder]].concat());
+    let victims = four_replicas(scratch.path());
+    the_load_runs(scratch.path());
+    std::thread::sleep(Duration::from_secs(2));
+    victims.iter().for_each(|(pid, _)| signal(*pid, Signal::SIGKILL));
+    let homes: Vec<String> = victims.iter().map(|(_, name)| format!("{folder}/{name}")).collect();
+    until("all are dead", || replicas(scratch.path()).is_empty());
+    let mut again: Vec<Child> = homes.iter().map(|home| start(scratch.path(), &["node", home])).collect();
+    let (status, out, err) = finished(child.wait_with_output().unwrap());
+    assert_eq!(status, 0, "{err}");
+    let summary: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(summary["unanswered"].as_u64(), Some(0), "{out}");
+    let inspected: Vec<Value> = homes
+        .iter()
+        .map(|home| {
+            let (status, out, err) = run(scratch.path(), &["inspect", home, "sessions", "--json"]);
+            assert_eq!(status, 0, "{err}");
+            serde_json::from_str(&out).unwrap()
+        })
+        .collect();
+    assert!(inspected.iter().all(|store| store["store"] == "complete"), "{inspected:?}");
+    for child in &mut again {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
 }

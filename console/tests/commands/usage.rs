@@ -18,7 +18,7 @@ fn bad_values_say_what_is_expected() {
     refused(&["up", "--bundle", "0"], &["--bundle", "1..=256"]);
     refused(&["up", "--protocol", "paxos"], &["paxos", "possible values: pbft, linear"]);
     refused(&["up", "--rate", "lots"], &["operations per second", "`max`"]);
-    refused(&["up", "--durability", "os"], &["needs a store on disk", "use `memory`"]);
+    refused(&["up", "--durability", "disk"], &["unknown durability `disk`", "`memory`, `os` and `sync`"]);
     refused(&["up", "--headless", "--duration", "10"], &["a number and a unit", "10s"]);
     refused(&["up", "--json"], &["--headless"]);
     refused(&["dance"], &["dance", "--help"]);

@@ -14,7 +14,7 @@ use byztop_certs::{ClusterDirectory, Role};
 use byztop_core::committee::Committee;
 use byztop_core::protocol::Event;
 use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest, Frame};
-use byztop_core::types::ReplicaId;
+use byztop_core::types::{ReplicaId, SeqNum};
 use byztop_node::control::{LinkEvent, watch};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -67,6 +67,8 @@ struct Known {
     trouble: Option<Trouble>,
     /// Started again by this test.
     child: Option<Child>,
+    /// How far it had come when it was killed: it comes back no earlier.
+    floor: Option<SeqNum>,
 }
 
 struct Soak {
@@ -76,6 +78,8 @@ struct Soak {
     events: mpsc::Receiver<(ReplicaId, LinkEvent)>,
     replicas: Vec<Known>,
     accused: BTreeMap<ReplicaId, String>,
+    /// Who came back without what it had executed, which somebody may have been told.
+    forgetful: Vec<String>,
     counts: BTreeMap<&'static str, u64>,
 }
 
@@ -114,6 +118,7 @@ fn kills_and_attacks_within_the_budget_harm_nobody() {
     println!("money in each store: {money:?}");
     println!("{}", serde_json::to_string_pretty(&summary).unwrap());
     let innocent: Vec<_> = soak.accused.iter().filter(|(accused, _)| accused.index() >= ATTACKED).collect();
+    assert!(soak.forgetful.is_empty(), "{:?}", soak.forgetful);
     assert!(innocent.is_empty(), "accused without having been attacked: {innocent:?}");
     assert!(summary["committed_ops"].as_u64().unwrap() >= RATE * duration.as_secs() / 2, "{out}");
     for state in summary["replica_states"].as_array().unwrap() {
@@ -163,6 +168,7 @@ impl Soak {
             events,
             replicas,
             accused: BTreeMap::new(),
+            forgetful: Vec::new(),
             counts: BTreeMap::new(),
         };
         while soak.replicas.iter().any(|known| known.frame.is_none()) {
@@ -185,6 +191,11 @@ impl Soak {
                             self.accused.insert(*accused, summary.clone());
                         }
                     }
+                    if let Some(floor) = known.floor.take_if(|_| known.pid.is_some())
+                        && frame.status.executed < floor
+                    {
+                        self.forgetful.push(format!("{replica}: {} after {floor}", frame.status.executed));
+                    }
                     known.frame = Some(frame);
                 }
                 LinkEvent::Message(_) | LinkEvent::Connecting | LinkEvent::Rtt(_) => {}
@@ -198,7 +209,10 @@ impl Soak {
             self.listen(Duration::from_millis(500)).await;
             self.move_on().await;
             let fine: Vec<usize> = (0..REPLICAS).filter(|i| self.replicas[*i].trouble.is_none()).collect();
-            if REPLICAS - fine.len() < faulty && self.dice.random_bool(0.4) {
+            if fine.len() == REPLICAS && self.dice.random_bool(0.02) {
+                (0..REPLICAS).for_each(|replica| self.kill(replica));
+                *self.counts.entry("all killed at once").or_default() += 1;
+            } else if REPLICAS - fine.len() < faulty && self.dice.random_bool(0.4) {
                 let replica = fine[self.dice.random_range(0..fine.len())];
                 self.begin_trouble(replica).await;
             }
@@ -232,22 +246,30 @@ impl Soak {
     }
 
     async fn begin_trouble(&mut self, index: usize) {
-        let until = Instant::now() + Duration::from_millis(self.dice.random_range(500..5000));
         if index >= ATTACKED || self.dice.random_bool(0.4) {
-            if let Some(pid) = self.replicas[index].pid.take() {
-                kill(Pid::from_raw(pid.try_into().unwrap()), Signal::SIGKILL).unwrap();
-                self.replicas[index].child.take().map(|mut child| child.wait());
-                self.replicas[index].frame = None;
-                self.replicas[index].trouble = Some(Trouble::Dead(until));
-                *self.counts.entry("kills").or_default() += 1;
-            }
-            return;
+            *self.counts.entry("kills").or_default() += 1;
+            return self.kill(index);
         }
+        let until = self.some_time();
         let victim = format!("n{}", (index + 1) % REPLICAS + 1);
         let attack = ATTACKS[self.dice.random_range(0..ATTACKS.len())];
         self.requests[index].send(ConsoleRequest::Attack(attack.replace("VICTIM", &victim))).await.unwrap();
         self.replicas[index].trouble = Some(Trouble::Attacked(until));
         *self.counts.entry(attack).or_default() += 1;
+    }
+
+    fn kill(&mut self, index: usize) {
+        let until = self.some_time();
+        let known = &mut self.replicas[index];
+        let pid = known.pid.take().expect("it is fine, so its link was up");
+        kill(Pid::from_raw(pid.try_into().unwrap()), Signal::SIGKILL).unwrap();
+        known.child.take().map(|mut child| child.wait());
+        known.floor = known.frame.take().map(|frame| frame.status.executed);
+        known.trouble = Some(Trouble::Dead(until));
+    }
+
+    fn some_time(&mut self) -> Instant {
+        Instant::now() + Duration::from_millis(self.dice.random_range(500..5000))
     }
 
     fn start(&mut self, index: usize) {

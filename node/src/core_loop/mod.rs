@@ -97,8 +97,8 @@ where
         let sleep = tokio::time::sleep_until(self.clock.instant(self.clock.now()));
         tokio::pin!(sleep, until);
         self.handle(Input::Start { has_lost_log });
+        self.commit()?;
         loop {
-            self.commit()?;
             let wake = self.clock.instant(self.timers.next().min(self.observer.next_frame()));
             if sleep.deadline() != wake {
                 sleep.as_mut().reset(wake);
@@ -118,6 +118,8 @@ where
             clients.drain(..).for_each(|input| self.on_client(input));
             consoles.drain(..).for_each(|input| self.on_console(input));
             self.on_time();
+            self.commit()?;
+            self.show();
         }
         self.store.map_or(Ok(()), Store::close)
     }
@@ -182,12 +184,17 @@ where
         }
     }
 
-    /// Handles what time brings: timers that ran out, and frames that are due.
+    /// Handles the timers that ran out.
     fn on_time(&mut self) {
         let now = self.clock.now();
         while let Some(timer) = self.timers.take_due(now) {
             self.handle(Input::Timeout(timer));
         }
+    }
+
+    /// Sends the frames that are due: they tell of nothing that is not on the disk.
+    fn show(&mut self) {
+        let now = self.clock.now();
         if self.observer.next_frame() <= now {
             let glimpse = self.glimpse(now);
             self.observer.send_frames(now, &glimpse, |seq| self.byzantine.replica().votes(seq));
