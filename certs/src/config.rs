@@ -16,20 +16,36 @@ use crate::error::CertsError;
 use crate::role::Role;
 use crate::{hex, locate};
 
-/// What survives a killed process or a power cut.
+/// What survives a killed process or a power cut, and so what a replica waits for before it speaks.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Deserialize, Serialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Durability {
     /// Nothing: for comparison only.
-    #[default]
     Memory,
+    /// What was handed to the operating system: a killed process comes back, a power cut may take the end of its log.
+    Os,
+    /// What was synced to the disk: it survives both.
+    #[default]
+    Sync,
+}
+
+impl Durability {
+    /// Every level, from the least to the most that survives.
+    pub const ALL: [Durability; 3] = [Durability::Memory, Durability::Os, Durability::Sync];
+
+    /// Its name in cluster.toml and on the command line.
+    pub fn name(self) -> &'static str {
+        match self {
+            Durability::Memory => "memory",
+            Durability::Os => "os",
+            Durability::Sync => "sync",
+        }
+    }
 }
 
 impl fmt::Display for Durability {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
-            Durability::Memory => "memory",
-        })
+        f.pad(self.name())
     }
 }
 
@@ -43,13 +59,8 @@ impl FromStr for Durability {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Durability, String> {
-        match text {
-            "memory" => Ok(Durability::Memory),
-            "os" | "sync" => Err(format!(
-                "durability `{text}` needs a store on disk, which this version does not have; use `memory`"
-            )),
-            _ => Err(format!("unknown durability `{text}`; this version has `memory`")),
-        }
+        let level = Durability::ALL.into_iter().find(|level| level.name() == text);
+        level.ok_or_else(|| format!("unknown durability `{text}`; there are `memory`, `os` and `sync`"))
     }
 }
 

@@ -26,7 +26,7 @@ fn head(config: &ClusterConfig) -> String {
 cluster = "{cluster}"     # random; part of everything that is signed
 epoch = {epoch}           # grows when all replicas start anew together
 protocol = "{protocol}"
-durability = "{durability}"     # what survives: `memory` survives nothing
+durability = "{durability}"     # what survives: `sync` a power cut, `os` a killed process, `memory` nothing
 attacks_allowed = {attacks}     # whether the operator may make replicas misbehave
 
 # Who may inject attacks (operator) and who may only watch (observer), by the SHA-256 of their TLS public key.

@@ -36,6 +36,7 @@ Examples:
   byztop up --headless --duration 30s --json  the same without a screen: one JSON document
   byztop init ./bank --hosts db1,db2,db3,db4  keys and cluster.toml for four machines
   byztop node ./bank/n3                       replica n3 of that cluster, on its machine
+  byztop inspect ./bank/n3 accounts --csv     what its store holds
   byztop sim --seeds 0..1000                  a thousand simulated clusters, each with faults of its own
   byztop sim --seed 7 --watch                 one of them on screen, event by event
 
@@ -57,6 +58,8 @@ pub(crate) enum Command {
     Init(InitArgs),
     /// Run one replica of a cluster directory until it is told to end (Ctrl-C, SIGTERM).
     Node(NodeArgs),
+    /// Print what a replica's store holds: log, checkpoint, accounts, sessions.
+    Inspect(InspectArgs),
     /// Simulate clusters under faults that a seed draws, and check every invariant after every event.
     Sim(SimArgs),
 }
@@ -76,7 +79,8 @@ pub(crate) struct UpArgs {
     /// Operations under one signature, 1 to 256.
     #[arg(long, value_name = "B", default_value = "8", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(crate) bundle: u16,
-    /// What survives a killed process or a power cut; this version has `memory`, which survives nothing [default: memory]
+    /// What survives: with `sync` a power cut, with `os` a killed process, with `memory` nothing [default: os, or what
+    /// DIR has]
     #[arg(long, value_name = "LEVEL")]
     pub(crate) durability: Option<Durability>,
     /// Keep the cluster in this folder, or use the one that is there, instead of a temporary folder.
@@ -104,6 +108,12 @@ pub(crate) struct InitArgs {
     /// The machines by name or address, dealt to the replicas in turn [default: 127.0.0.1]
     #[arg(long, value_name = "A,B,C", value_delimiter = ',')]
     pub(crate) hosts: Vec<String>,
+    /// Which protocol they run.
+    #[arg(long, value_name = "P", default_value = "pbft", value_parser = protocol())]
+    pub(crate) protocol: ProtocolName,
+    /// What survives: with `sync` a power cut, with `os` a killed process, with `memory` nothing.
+    #[arg(long, value_name = "LEVEL", default_value_t)]
+    pub(crate) durability: Durability,
     /// Let the operator make replicas misbehave. Not for clusters that anybody depends on.
     #[arg(long)]
     pub(crate) allow_attacks: bool,
@@ -117,6 +127,36 @@ pub(crate) struct NodeArgs {
     /// End when standard input closes: a replica that `up` starts ends with its parent.
     #[arg(long, hide = true)]
     pub(crate) until_stdin_closes: bool,
+}
+
+/// What `byztop inspect` takes.
+#[derive(Args, Debug)]
+pub(crate) struct InspectArgs {
+    /// The replica's folder, such as ./bank/n3. The replica may be running: its store is not touched.
+    pub(crate) home: PathBuf,
+    /// What to print of it.
+    #[arg(value_enum, default_value_t)]
+    pub(crate) shelf: Shelf,
+    /// Print one JSON document and nothing else.
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print comma-separated values with a header line and nothing else.
+    #[arg(long, conflicts_with = "json")]
+    pub(crate) csv: bool,
+}
+
+/// What lies in a store.
+#[derive(clap::ValueEnum, Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) enum Shelf {
+    /// Each slot above the stable checkpoint: what was voted for, prepared, committed and decided.
+    #[default]
+    Log,
+    /// The stable checkpoint and who has signed it.
+    Checkpoint,
+    /// The balances of each customer as of the stable checkpoint.
+    Accounts,
+    /// For each client session what ran last, as of the stable checkpoint.
+    Sessions,
 }
 
 /// What `byztop sim` takes.

@@ -180,14 +180,27 @@ impl Watch {
         let per_second = (report.committed_ops.saturating_sub(before)) as f64 / PROGRESS.as_secs_f64();
         let view = self.replicas.iter().filter_map(|seen| seen.frame.as_ref()).map(|frame| frame.status.view).max();
         self.progress.show(&format!(
-            "{:.1} s  view {}  {} op/s  p50 {:.1}  p99 {:.1} ms",
+            "{:.1} s  view {}  {} op/s  p50 {:.1}  p99 {:.1} ms{}",
             elapsed.as_secs_f64(),
             view.unwrap_or_default(),
             grouped(per_second as u64),
             report.latency.value_at_quantile(0.5) as f64 / 1000.0,
             report.latency.value_at_quantile(0.99) as f64 / 1000.0,
+            self.recovering(),
         ));
         report.committed_ops
+    }
+
+    /// Who is not back in step, and how far each has come; nothing if everyone is.
+    fn recovering(&self) -> String {
+        let frames = self.replicas.iter().filter_map(|seen| seen.frame.as_deref());
+        let of = |frame: &Frame| match (frame.status.transfer, frame.status.observing_until) {
+            (Some(transfer), _) => Some(format!("  {} transfer {transfer}", frame.replica)),
+            (None, Some(SeqNum(0))) => Some(format!("  {} watches", frame.replica)),
+            (None, Some(until)) => Some(format!("  {} watches until s{until}", frame.replica)),
+            (None, None) => None,
+        };
+        frames.filter_map(of).collect()
     }
 
     /// Stops the load and waits for the last answers.
@@ -208,8 +221,13 @@ impl Watch {
             seen.frame = None;
         }
         let deadline = Instant::now() + SETTLE;
+        let mut shown = Instant::now();
         self.progress.show("waiting until replicas have come to rest");
         while !self.agree() {
+            if shown.elapsed() >= PROGRESS {
+                shown = Instant::now();
+                self.progress.show(&format!("waiting until replicas have come to rest{}", self.recovering()));
+            }
             if timeout_at(deadline, self.step()).await.is_err() {
                 return;
             }
@@ -229,6 +247,7 @@ impl Watch {
                 Some(frame) => {
                     let state = seen.at_rest().map(|(_, digest)| digest);
                     ReplicaState::known(replica, frame.status.view, frame.status.executed, state)
+                        .costing(&frame.counters)
                 }
             }
         };

@@ -15,6 +15,8 @@ pub(crate) fn run(args: &InitArgs) -> anyhow::Result<()> {
     let options = InitOptions {
         replicas: args.replicas.map(usize::from).or(per_host).unwrap_or(defaults.replicas),
         hosts: if args.hosts.is_empty() { defaults.hosts } else { args.hosts.clone() },
+        protocol: args.protocol,
+        durability: args.durability,
         attacks_allowed: args.allow_attacks,
         ..InitOptions::default()
     };

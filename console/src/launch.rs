@@ -2,7 +2,7 @@
 //!
 //! Each replica is this same program, run as `byztop node DIR/nX`. It ends when its standard input closes, and this
 //! process holds the other end: however this process ends, its replicas end too. A replica that dies is reported and
-//! left dead.
+//! left dead until somebody wants it back.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -10,7 +10,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -44,12 +44,19 @@ pub(crate) enum Life {
         /// Its process id.
         pid: u32,
     },
-    /// It has ended.
+    /// It was killed by [`Processes::kill`].
+    Killed,
+    /// It has ended by itself, or somebody else has ended it.
     Ended {
         /// How, in words.
         how: String,
         /// The last lines of its log.
         log_tail: String,
+    },
+    /// It was to be started again, and could not be.
+    NotStarted {
+        /// Why not, in words.
+        why: String,
     },
 }
 
@@ -59,6 +66,9 @@ const LOOK: Duration = Duration::from_millis(100);
 /// How long replicas may take to end by themselves once their standard input is closed.
 const GRACE: Duration = Duration::from_millis(2500);
 
+/// How many orders wait for whoever looks after the processes: one per replica of the largest cluster, and then some.
+const ORDERS: usize = 128;
+
 /// How much of a log is shown when its replica dies.
 const TAIL_LINES: usize = 5;
 
@@ -67,7 +77,7 @@ pub(crate) struct LocalCluster {
     directory: Arc<ClusterDirectory>,
     notes: Vec<String>,
     // Dropped in this order: the keeper ends the replicas before their ports and folder go.
-    _keeper: Keeper,
+    keeper: Keeper,
     _ports: Option<Reservation>,
     _scratch: Option<TempDir>,
 }
@@ -86,20 +96,26 @@ impl LocalCluster {
         let Ground { directory, ports, scratch } = Ground::find(options)?;
         let notes = ports.iter().filter_map(|ports| ports.note.clone()).collect();
         let program = std::env::current_exe().context("can not find this program's own file")?;
-        let mut processes = Vec::new();
+        let directory = Arc::new(directory);
+        let mut ward = Ward { program, directory: directory.clone(), processes: Vec::new(), lives };
         for replica in directory.config().committee().members() {
-            processes.push(Process::start(&program, &directory, replica)?);
+            ward.processes.push(Process::start(&ward.program, &directory, replica)?);
         }
-        for process in &processes {
-            report(&lives, process.replica, Life::Started { pid: process.child.id() });
+        for process in &ward.processes {
+            ward.report(process.replica, Life::Started { pid: process.child.id() });
         }
-        let keeper = Keeper::of(processes, lives)?;
-        Ok(LocalCluster { directory: Arc::new(directory), notes, _keeper: keeper, _ports: ports, _scratch: scratch })
+        let keeper = Keeper::of(ward)?;
+        Ok(LocalCluster { directory, notes, keeper, _ports: ports, _scratch: scratch })
     }
 
     /// The cluster's directory.
     pub(crate) fn directory(&self) -> &Arc<ClusterDirectory> {
         &self.directory
+    }
+
+    /// A way to kill replicas and to start them again.
+    pub(crate) fn processes(&self) -> Processes {
+        Processes { orders: self.keeper.orders.clone() }
     }
 
     /// What the user should know about how it was started.
@@ -121,8 +137,10 @@ impl Ground {
             Some(dir) if dir.is_file() || dir.join("cluster.toml").exists() => {
                 let mut directory = ClusterDirectory::open(dir)?;
                 check_same(&directory, options)?;
-                // Durability `memory`: what its replicas knew is gone, so they begin together and anew.
-                directory.begin_epoch()?;
+                // With durability `memory` what its replicas knew is gone, so they begin together and anew.
+                if directory.config().durability == Durability::Memory {
+                    directory.begin_epoch()?;
+                }
                 Ok(Ground { directory, ports: None, scratch: None })
             }
             Some(dir) => {
@@ -149,7 +167,8 @@ fn make(dir: &Path, options: &LaunchOptions) -> anyhow::Result<(ClusterDirectory
         replicas,
         ports: ports.ports.clone(),
         protocol: options.protocol.unwrap_or(defaults.protocol),
-        durability: options.durability.unwrap_or(defaults.durability),
+        // Thrown away in the end: it must survive what is done to its processes, not a power cut.
+        durability: options.durability.unwrap_or(Durability::Os),
         attacks_allowed: true,
         ..defaults
     };
@@ -185,6 +204,8 @@ struct Process {
     // `Some` as long as the replica is to live.
     pipe: Option<ChildStdin>,
     log: PathBuf,
+    /// Whether it was killed from here.
+    was_killed: bool,
     has_ended: bool,
 }
 
@@ -205,7 +226,7 @@ impl Process {
             .spawn()
             .with_context(|| format!("can not start {replica} as {}", program.display()))?;
         let pipe = child.stdin.take();
-        Ok(Process { replica, child, pipe, log, has_ended: false })
+        Ok(Process { replica, child, pipe, log, was_killed: false, has_ended: false })
     }
 
     /// Whether the process has ended since the last look, and how.
@@ -219,7 +240,20 @@ impl Process {
             Err(error) => format!("lost: {error}"),
         };
         self.has_ended = true;
+        if self.was_killed {
+            return Some(Life::Killed);
+        }
         Some(Life::Ended { how, log_tail: tail(&self.log).unwrap_or_default() })
+    }
+
+    /// Ends it at once, as a power cut would: it can neither save nor say anything.
+    fn kill(&mut self) {
+        if self.is_running() {
+            self.was_killed = true;
+            // As when it is dropped: there may be nothing left to kill.
+            self.child.kill().ok();
+            self.child.wait().ok();
+        }
     }
 
     fn is_running(&mut self) -> bool {
@@ -270,35 +304,109 @@ fn tail(log: &Path) -> io::Result<String> {
     Ok(lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n"))
 }
 
+/// Kills replicas of a local cluster and starts them again. What came of it is reported as their [`Life`].
+#[derive(Clone)]
+pub(crate) struct Processes {
+    orders: SyncSender<Order>,
+}
+
+impl Processes {
+    /// Kills a replica's process, as `kill -9` does. Nothing happens if it is dead.
+    pub(crate) fn kill(&self, replica: ReplicaId) {
+        self.order(Order::Kill(replica));
+    }
+
+    /// Starts a dead replica again, in its folder and at its ports. Nothing happens if it runs.
+    pub(crate) fn restart(&self, replica: ReplicaId) {
+        self.order(Order::Restart(replica));
+    }
+
+    fn order(&self, order: Order) {
+        if let Err(error) = self.orders.try_send(order) {
+            tracing::warn!("nobody looks after the processes: {error}");
+        }
+    }
+}
+
+/// What is to be done with the processes.
+#[derive(Clone, Copy, Debug)]
+enum Order {
+    Kill(ReplicaId),
+    Restart(ReplicaId),
+    /// End all of them, and the thread that looks after them.
+    End,
+}
+
+/// The processes, in the hands of the thread that looks after them.
+struct Ward {
+    program: PathBuf,
+    directory: Arc<ClusterDirectory>,
+    /// One per replica, in roster order.
+    processes: Vec<Process>,
+    lives: mpsc::Sender<(ReplicaId, Life)>,
+}
+
+impl Ward {
+    fn keep(mut self, orders: &Receiver<Order>) {
+        loop {
+            match orders.recv_timeout(LOOK) {
+                Ok(Order::Kill(replica)) => self.processes[replica.index()].kill(),
+                Ok(Order::Restart(replica)) => self.restart(replica),
+                Ok(Order::End) | Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+            self.look();
+        }
+        end_gently(&mut self.processes);
+    }
+
+    fn look(&mut self) {
+        let ended = |process: &mut Process| process.look().map(|life| (process.replica, life));
+        let lives: Vec<(ReplicaId, Life)> = self.processes.iter_mut().filter_map(ended).collect();
+        lives.into_iter().for_each(|(replica, life)| self.report(replica, life));
+    }
+
+    fn restart(&mut self, replica: ReplicaId) {
+        // Whoever is found dead only now is reported first.
+        self.look();
+        if !self.processes[replica.index()].has_ended {
+            return tracing::info!("{replica} runs already");
+        }
+        match Process::start(&self.program, &self.directory, replica) {
+            Ok(process) => {
+                let pid = process.child.id();
+                self.processes[replica.index()] = process;
+                self.report(replica, Life::Started { pid });
+            }
+            Err(error) => self.report(replica, Life::NotStarted { why: format!("{error:#}") }),
+        }
+    }
+
+    fn report(&self, replica: ReplicaId, life: Life) {
+        if let Err(error) = self.lives.try_send((replica, life)) {
+            tracing::warn!("nobody hears of {replica}: {error}");
+        }
+    }
+}
+
 /// Looks after the processes on a thread of its own, and ends them all when it is dropped.
 struct Keeper {
-    // Dropped to tell the thread to end; nothing is ever sent.
-    end: Option<SyncSender<()>>,
+    orders: SyncSender<Order>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Keeper {
-    fn of(processes: Vec<Process>, lives: mpsc::Sender<(ReplicaId, Life)>) -> anyhow::Result<Keeper> {
-        let (end, ended) = sync_channel::<()>(1);
-        let keep = move || {
-            let mut processes = processes;
-            while ended.recv_timeout(LOOK) == Err(RecvTimeoutError::Timeout) {
-                for process in &mut processes {
-                    if let Some(life) = process.look() {
-                        report(&lives, process.replica, life);
-                    }
-                }
-            }
-            end_gently(&mut processes);
-        };
-        let thread = thread::Builder::new().name("processes".to_string()).spawn(keep);
-        Ok(Keeper { end: Some(end), thread: Some(thread.context("can not start a thread")?) })
+    fn of(ward: Ward) -> anyhow::Result<Keeper> {
+        let (orders, queue) = sync_channel(ORDERS);
+        let thread = thread::Builder::new().name("processes".to_string()).spawn(move || ward.keep(&queue));
+        Ok(Keeper { orders, thread: Some(thread.context("can not start a thread")?) })
     }
 }
 
 impl Drop for Keeper {
     fn drop(&mut self) {
-        drop(self.end.take());
+        // The thread takes one order after the other, so there will be room; if it is gone there is nobody to tell.
+        self.orders.send(Order::End).ok();
         if let Some(thread) = self.thread.take() {
             // If it panicked, its pipes are closed all the same and the replicas end.
             thread.join().ok();
@@ -314,12 +422,6 @@ fn end_gently(processes: &mut [Process]) {
     let deadline = Instant::now() + GRACE;
     while processes.iter_mut().any(Process::is_running) && Instant::now() < deadline {
         thread::sleep(Duration::from_millis(5));
-    }
-}
-
-fn report(lives: &mpsc::Sender<(ReplicaId, Life)>, replica: ReplicaId, life: Life) {
-    if let Err(error) = lives.try_send((replica, life)) {
-        tracing::warn!("nobody hears of {replica}: {error}");
     }
 }
 

@@ -9,6 +9,7 @@
 mod cli;
 mod headless;
 mod init;
+mod inspect;
 mod launch;
 mod node;
 mod ports;
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         Command::Up(args) => up(&args),
         Command::Init(args) => init::run(&args).map(|()| true),
         Command::Node(args) => node::run(&args).map(|()| true),
+        Command::Inspect(args) => inspect::run(&args).map(|()| true),
         Command::Sim(args) => sim::run(&args),
     };
     match outcome {

@@ -24,7 +24,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{Rate, UpArgs};
-use crate::launch::{LaunchOptions, Life, LocalCluster};
+use crate::launch::{LaunchOptions, Life, LocalCluster, Processes};
 use crate::stop::Stop;
 use crate::tui::{self, Command, Feed, FeedEvent, ProcessEvent, Roster};
 
@@ -190,6 +190,7 @@ pub(crate) fn show(up: &UpArgs) -> anyhow::Result<()> {
     let driver = Driver {
         links,
         lives,
+        processes: cluster.processes(),
         outbox,
         load: LoadState::Waiting { connected: BTreeSet::new(), settings: load_settings },
         directory: cluster.directory().clone(),
@@ -208,6 +209,7 @@ pub(crate) fn show(up: &UpArgs) -> anyhow::Result<()> {
 struct Driver {
     links: Links,
     lives: mpsc::Receiver<(ReplicaId, Life)>,
+    processes: Processes,
     outbox: Outbox,
     load: LoadState,
     directory: Arc<ClusterDirectory>,
@@ -237,6 +239,8 @@ impl Driver {
                 command = commands.recv() => match command {
                     None | Some(Command::Quit) => return Ok(()),
                     Some(Command::Send(replica, request)) => self.links.ask(replica, request),
+                    Some(Command::Kill(replica)) => self.processes.kill(replica),
+                    Some(Command::Restart(replica)) => self.processes.restart(replica),
                     Some(Command::SetRate(wanted)) => self.set_rate(wanted),
                     // Real time passes by itself.
                     Some(Command::Simulate(_)) => {}
@@ -349,6 +353,8 @@ fn link_event(event: LinkEvent) -> tui::LinkEvent {
 fn process_event(life: Life) -> ProcessEvent {
     match life {
         Life::Started { pid } => ProcessEvent::Started { pid },
+        Life::Killed => ProcessEvent::Killed,
+        Life::NotStarted { why } => ProcessEvent::NotStarted { why },
         Life::Ended { how, log_tail } => {
             let last = log_tail.lines().last().unwrap_or_default().to_string();
             ProcessEvent::Exited { status: how, log_tail: last }

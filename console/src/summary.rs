@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use byztop_certs::ClusterConfig;
 use byztop_core::app::smallbank::Operation;
+use byztop_core::telemetry::Counters;
 use byztop_core::types::{Digest, ReplicaId, SeqNum, View};
 use byztop_node::load::LoadReport;
 use hdrhistogram::Histogram;
@@ -56,6 +57,12 @@ pub(crate) struct ReplicaState {
     pub(crate) view: Option<u64>,
     pub(crate) executed: Option<u64>,
     pub(crate) state_digest: Option<String>,
+    /// Resident memory of its process.
+    pub(crate) memory_bytes: Option<u64>,
+    /// What its store takes on the disk.
+    pub(crate) disk_bytes: Option<u64>,
+    /// Commits of its store.
+    pub(crate) commits: Option<u64>,
 }
 
 impl ReplicaState {
@@ -71,7 +78,14 @@ impl ReplicaState {
             view: Some(view.0),
             executed: Some(executed.0),
             state_digest: state.map(|digest| digest.to_string()),
+            ..ReplicaState::default()
         }
+    }
+
+    /// With what it takes from the machine.
+    pub(crate) fn costing(self, counters: &Counters) -> ReplicaState {
+        let Counters { memory_bytes, disk_bytes, commits, .. } = *counters;
+        ReplicaState { memory_bytes: Some(memory_bytes), disk_bytes: Some(disk_bytes), commits: Some(commits), ..self }
     }
 }
 
@@ -215,12 +229,16 @@ impl fmt::Display for Summary {
         for (name, count) in self.messages_per_slot.iter().filter(|(_, count)| **count >= 0.05) {
             writeln!(f, "  {name:<18}{count:>12.1}")?;
         }
-        writeln!(f, "replicas      name   view    executed   state")?;
+        writeln!(f, "replicas      name   view    executed   state              memory MB   disk MB")?;
         for state in &self.replica_states {
             let number = |value: Option<u64>| value.map_or_else(|| "?".to_string(), grouped);
             let digest = state.state_digest.as_deref().map_or("?", |digest| digest.get(..16).unwrap_or(digest));
             let (view, executed) = (number(state.view), number(state.executed));
-            writeln!(f, "              {:<4}{view:>7}{executed:>12}   {digest}", state.name)?;
+            let megabytes =
+                |bytes: Option<u64>| bytes.map_or_else(String::new, |bytes| format!("{:.1}", bytes as f64 / 1e6));
+            let (memory, disk) = (megabytes(state.memory_bytes), megabytes(state.disk_bytes));
+            let place = format!("              {:<4}{view:>7}{executed:>12}   {digest:<16}", state.name);
+            writeln!(f, "{}", format!("{place}{memory:>12}{disk:>10}").trim_end())?;
         }
         Ok(())
     }

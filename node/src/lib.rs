@@ -5,7 +5,8 @@
 //! - [`run_replica`] runs one replica of a cluster directory until it is told to stop;
 //! - [`control::watch`] follows a replica for a console and carries its attacks there;
 //! - [`client::Client`] submits operations and counts the answers;
-//! - [`load::Load`] offers a SmallBank load at a rate, or as fast as it is served.
+//! - [`load::Load`] offers a SmallBank load at a rate, or as fast as it is served;
+//! - [`store::Store`] keeps what a replica must not forget.
 //!
 //! Within: `transport` moves frames over QUIC and knows neither protocol nor application; `core_loop` owns the one task
 //! that drives the replica; `control` looks at it from outside.
@@ -22,8 +23,9 @@ mod transport;
 pub mod client;
 pub mod control;
 pub mod load;
+pub mod store;
 
-pub use replica::run_replica;
+pub use replica::{STORE, run_replica};
 
 /// How many threads a replica process runs on: one for consensus, one for the signatures of what comes in.
 pub const WORKER_THREADS: usize = 2;

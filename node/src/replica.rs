@@ -6,13 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
-use byztop_certs::{ClusterDirectory, Door, Role};
+use anyhow::{Context as _, ensure};
+use byztop_certs::{ClusterDirectory, Door, Durability, Role};
 use byztop_core::app::Application;
 use byztop_core::app::smallbank::SmallBank;
 use byztop_core::attack::{Byzantine, Forge};
 use byztop_core::crypto::Author;
-use byztop_core::protocol::Protocol;
+use byztop_core::protocol::{Protocol, Status};
 use byztop_core::replica::Replica;
 use byztop_core::telemetry::Welcome;
 use byztop_core::types::ReplicaId;
@@ -24,24 +24,29 @@ use crate::clock::{Clock, chance};
 use crate::control::door::ControlDoor;
 use crate::control::observer::Observer;
 use crate::core_loop::{Core, input};
+use crate::store::{Found, Label, Store, StoreError};
 use crate::transport::link::Shared;
 use crate::transport::mesh::Mesh;
 use crate::transport::{close, endpoint};
 
-/// The file in a replica's folder that says in which epoch it has run. With durability `memory` its log is gone then.
+/// The file in a replica's folder that says in which epoch it has run. Without its store its log is gone then.
 const STARTED: &str = "started";
+
+/// The folder of its store in a replica's folder.
+pub const STORE: &str = "store";
 
 /// How long peers are given to hear that this replica stops.
 const FAREWELL: Duration = Duration::from_millis(500);
 
 /// Runs the replica whose folder is `home`, DIR/nX, until `until` is ready.
 ///
-/// A replica that has run before has lost its log, as durability is `memory`: it watches until a checkpoint beyond
-/// anything that it can have voted for is stable (rule 29).
+/// A replica that has run before goes on from what its store holds. Without one it has lost its log: it watches until a
+/// checkpoint beyond anything that it can have voted for is stable (rule 29).
 ///
 /// # Errors
 ///
-/// If the folder is none of a replica, a key or certificate can not be used, or an address is taken.
+/// If the folder is none of a replica, a key or certificate can not be used, an address is taken, or the store is not
+/// what this replica wrote or fails.
 pub async fn run_replica(home: &Path, until: impl Future<Output = ()>) -> anyhow::Result<()> {
     let (directory, me) = ClusterDirectory::of_home(home)?;
     let settings = &directory.config().settings;
@@ -65,10 +70,8 @@ where
     let protocol_door = endpoint::listen(&directory, &identity, me, Door::Protocol).await?;
     let control_door = endpoint::listen(&directory, &identity, me, Door::Control).await?;
     // Both addresses are ours from here on, so no other process of this replica runs.
-    let has_lost_log = mark_started(&directory.home(Role::Replica(me)), config.epoch)?;
-
+    let Waking { replica, store, has_lost_log } = wake::<P, A>(&directory, me, app)?;
     let clock = Clock::start();
-    let replica = Replica::<P, A>::new(me, config.committee(), &config.settings, app);
     let byzantine = Byzantine::new(me, config.committee(), replica, signer, chance());
     let welcome = Welcome {
         replica: me,
@@ -82,7 +85,7 @@ where
         pid: std::process::id(),
     };
     let observer = Observer::new(clock, welcome, config.attacks_allowed);
-    let core = Core::new(byzantine, clock, config.replicas.len(), observer);
+    let core = Core::new(byzantine, clock, config.replicas.len(), observer, store);
     let (handle, inputs) = input::channels();
 
     let control =
@@ -110,7 +113,59 @@ where
     };
     farewell(&[protocol_door, control_door]).await;
     doors.shutdown().await;
-    ended.with_context(|| format!("{me} has failed; this is a bug in byztop"))
+    let stopped = ended.with_context(|| format!("{me} has failed; this is a bug in byztop"))?;
+    stopped.with_context(|| format!("{me} stops"))
+}
+
+/// A replica as it starts.
+struct Waking<P: Protocol, A: Application> {
+    replica: Replica<P, A>,
+    store: Option<Store>,
+    /// Whether it may have said what it does not know of any more.
+    has_lost_log: bool,
+}
+
+/// A replica as its disk remembers it, or a new one.
+fn wake<P: Protocol, A: Application>(
+    directory: &ClusterDirectory,
+    me: ReplicaId,
+    app: A,
+) -> anyhow::Result<Waking<P, A>> {
+    let config = directory.config();
+    let (home, committee, settings) = (directory.home(Role::Replica(me)), config.committee(), &config.settings);
+    let path = home.join(STORE);
+    if config.durability == Durability::Memory {
+        // What it says now would not be in the store, which would be believed later.
+        ensure!(
+            !path.exists(),
+            "{}: durability is `memory`, but this replica has a store; remove it, or set durability back",
+            path.display()
+        );
+        let has_lost_log = mark_started(&home, config.epoch)?;
+        return Ok(Waking { replica: Replica::new(me, committee, settings, app), store: None, has_lost_log });
+    }
+    let store = Store::open(&path, &Label::new(config, me), config.durability)?;
+    let has_started = mark_started(&home, config.epoch)?;
+    let image = store.image()?;
+    let replica = Replica::restore(me, committee, settings, app, &image)
+        .map_err(|damaged| StoreError::damaged(&path, damaged))?;
+    let Status { view, executed, .. } = replica.status();
+    let has_lost_log = match store.found() {
+        Found::Everything => false,
+        Found::Nothing => has_started,
+        Found::AllButTheEnd => true,
+    };
+    match (store.found(), has_lost_log) {
+        (Found::Nothing, false) => tracing::info!("{me} begins with an empty store"),
+        (Found::Nothing, true) => tracing::warn!("{me} has run before, but its store is gone: it has lost its log"),
+        (Found::AllButTheEnd, _) => {
+            tracing::warn!("{me}'s store ends before what it wrote last: it has lost its log's end")
+        }
+        (Found::Everything, _) => {
+            tracing::info!("{me} goes on in view {view} from slot {executed}, with {} rows in its store", image.len());
+        }
+    }
+    Ok(Waking { replica, store: Some(store), has_lost_log })
 }
 
 /// Tells everyone connected that this replica stops.
@@ -132,8 +187,7 @@ async fn farewell(doors: &[Endpoint]) {
 /// signed in an earlier one means nothing any more.
 fn mark_started(home: &Path, epoch: u64) -> anyhow::Result<bool> {
     let path = home.join(STARTED);
-    let mark =
-        format!("This replica has run in epoch {epoch}. With durability `memory` it loses its log when it ends.\n");
+    let mark = format!("This replica has run in epoch {epoch}. Without its store it has lost its log.\n");
     if std::fs::read_to_string(&path).is_ok_and(|found| found == mark) {
         return Ok(true);
     }

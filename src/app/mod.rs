@@ -1,6 +1,7 @@
 //! What the cluster computes. The ordering layer knows the [`Application`] trait and nothing of accounts or keys.
 
 pub mod merkle;
+pub mod persistent;
 pub mod smallbank;
 
 /// A deterministic state machine whose state is a fixed row of leaves under a Merkle tree.

@@ -35,8 +35,11 @@ impl Subject {
             Output::Send(_, PeerMessage::Protocol(message)) => return Subject::of_protocol(message),
             Output::Send(_, PeerMessage::Checkpoint(signed)) => (None, Place::Slot(signed.body.seq), "checkpoint"),
             Output::Send(_, PeerMessage::StatePart(part)) => {
-                let (StatePart::LeafDigests { seq, .. } | StatePart::Leaves { seq, .. }) = part;
-                (None, Place::Slot(*seq), "state-part")
+                let seq = match part {
+                    StatePart::Nodes { seq, .. } | StatePart::Leaves { seq, .. } => *seq,
+                    StatePart::Newer(certificate) => certificate.seq(),
+                };
+                (None, Place::Slot(seq), "state-part")
             }
             Output::Reply(_, Reply { submission, .. }) => (None, Place::Other(number_of(*submission)), "reply"),
             _ => return None,

@@ -30,7 +30,9 @@ impl Voice {
             }
             1 => PeerMessage::FetchBodies((0..dice.random_range(1..64)).map(|_| Digest(dice.random())).collect()),
             2 => PeerMessage::StateRequest(match dice.random_bool(0.5) {
-                true => StateRequest::LeafDigests { seq: status.stable, from: dice.random_range(0..2000) },
+                true => {
+                    StateRequest::Nodes { seq: status.stable, level: 1, nodes: (0..dice.random_range(1..64)).collect() }
+                }
                 false => StateRequest::Leaves { seq, leaves: (0..dice.random_range(1..128)).collect() },
             }),
             _ => PeerMessage::Protocol(M::make_up(self.me, self.committee, status, dice)),

@@ -40,31 +40,34 @@ impl Voice {
     pub(super) fn lie_state<M: Message>(&self, outputs: Vec<Output<M>>, subject: &Subject) -> Vec<Output<M>> {
         self.tell(outputs, |message, hearer| {
             let PeerMessage::StatePart(part) = message else { return None };
-            let first = match part {
-                StatePart::LeafDigests { from, .. } => *from,
-                StatePart::Leaves { leaves, .. } => leaves.first().map_or(0, |(index, _)| *index),
+            let (level, first) = match part {
+                StatePart::Nodes { level, nodes, .. } => (*level, nodes.first().map_or(0, |(index, _)| *index)),
+                StatePart::Leaves { leaves, .. } => (0, leaves.first().map_or(0, |(index, _)| *index)),
+                StatePart::Newer(_) => (u8::MAX, 0),
             };
-            let salt = u64::from(hearer.0) << 32 | u64::from(first);
+            let salt = u64::from(level) << 40 | u64::from(hearer.0) << 32 | u64::from(first);
             let mut dice = subject.dice(self.seed, "lie-state", salt);
             Some(falsify(part.clone(), &mut dice).map(PeerMessage::StatePart).into_iter().collect())
         })
     }
 }
 
-/// Another part than the one that was asked for; `None` for silence. Digests are true now and then: whoever has got
+/// Another part than the one that was asked for; `None` for silence. Nodes are true now and then: whoever has got
 /// them from nobody asks for no leaf.
 fn falsify(part: StatePart, dice: &mut Dice) -> Option<StatePart> {
     let form = dice.random_range(0..4);
     match part {
-        StatePart::LeafDigests { .. } if dice.random_bool(0.5) => Some(part),
+        StatePart::Nodes { .. } if dice.random_bool(0.5) => Some(part),
         _ if form == 3 => None,
-        StatePart::LeafDigests { seq, mut from, mut digests } => {
+        // A certificate can not be made up.
+        StatePart::Newer(_) => Some(part),
+        StatePart::Nodes { seq, level, mut nodes } => {
             match form {
-                0 => falsify_one(&mut digests, dice, |digest| digest.0[0] ^= 1),
-                1 => digests.truncate(digests.len() / 2),
-                _ => from += 1,
+                0 => falsify_one(&mut nodes, dice, |(_, children)| children[0].0[0] ^= 1),
+                1 => nodes.truncate(nodes.len() / 2),
+                _ => nodes.iter_mut().for_each(|(index, _)| *index += 1),
             }
-            Some(StatePart::LeafDigests { seq, from, digests })
+            Some(StatePart::Nodes { seq, level, nodes })
         }
         StatePart::Leaves { seq, mut leaves } => {
             match form {

@@ -6,7 +6,7 @@ use super::certificate::Certificate;
 use super::check_sender;
 use crate::crypto::{Author, Check, Kind, Signable, Signed, Statement, Verifier};
 use crate::rejection::{CertificateFault, Rejection};
-use crate::types::{Digest, ReplicaId, SeqNum, View};
+use crate::types::{Digest, ReplicaId, ReplicaSet, SeqNum, View};
 
 /// A replica's state after a slot: application, client table and slot number are under the digest (rule 27).
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -60,6 +60,11 @@ impl CheckpointCertificate {
     /// The state's digest.
     pub fn digest(&self) -> Digest {
         self.0.digest
+    }
+
+    /// Who has signed it.
+    pub fn signers(&self) -> ReplicaSet {
+        self.0.signers()
     }
 
     /// The signatures within.

@@ -7,6 +7,7 @@
 mod certificate;
 mod checkpoint;
 mod event;
+mod progress;
 mod settings;
 mod votes;
 mod watermarks;
@@ -14,6 +15,7 @@ mod watermarks;
 pub use certificate::Certificate;
 pub use checkpoint::{Checkpoint, CheckpointCertificate};
 pub use event::{Complaint, Event};
+pub use progress::TransferProgress;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 pub use settings::{Settings, SettingsError};
@@ -98,6 +100,13 @@ pub trait Protocol: Send + 'static {
     ///
     /// [`Damaged`] if that is not what was written.
     fn restore(&mut self, image: &Image, stable: &CheckpointCertificate) -> Result<(), Damaged>;
+
+    /// What was written of each slot, ascending, for people to look at.
+    ///
+    /// # Errors
+    ///
+    /// [`Damaged`] if that is not what was written.
+    fn logged(image: &Image) -> Result<Vec<LoggedSlot>, Damaged>;
 
     /// The pool has something to propose.
     fn on_request(&mut self, cx: &mut Context<'_, Self::Message>);
@@ -369,6 +378,25 @@ pub struct Status {
     pub executed: SeqNum,
     /// The slot it must see stable before it takes part again, if it lost its log.
     pub observing_until: Option<SeqNum>,
+    /// The transfer of the state that is under way; the protocol itself knows of none.
+    pub transfer: Option<TransferProgress>,
+}
+
+/// What a replica's disk holds of a slot.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct LoggedSlot {
+    /// Which slot.
+    pub seq: SeqNum,
+    /// The proposal that the replica voted for last: in which view, and for which batch.
+    pub voted: Option<(View, Digest)>,
+    /// The prepared certificate of the highest view.
+    pub prepared: Option<(View, Digest)>,
+    /// The highest view in which it said COMMIT.
+    pub committed_in: Option<View>,
+    /// What was decided, in which view, and whether all had voted at once.
+    pub decided: Option<(View, Digest, bool)>,
+    /// How many submissions the batch orders; `None` if the batch is not there.
+    pub submissions: Option<usize>,
 }
 
 /// How far a slot has come on a replica.

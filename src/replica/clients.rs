@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::message::MAX_STATE_LEAF_BYTES;
+use crate::app::persistent::PersistentVec;
 use crate::types::{Digest, Session, Timestamp};
 use crate::wire;
 
@@ -35,7 +36,7 @@ type Entries = BTreeMap<Session, Entry>;
 /// Entries in leaves that are shared until they are written: a clone is a snapshot.
 #[derive(Clone)]
 pub(super) struct ClientTable {
-    leaves: Vec<Arc<Entries>>,
+    leaves: PersistentVec<Arc<Entries>>,
     dirty: BTreeSet<usize>,
 }
 
@@ -44,7 +45,7 @@ impl ClientTable {
     pub(super) const LEAVES: usize = Session::PER_CLIENT as usize;
 
     pub(super) fn new() -> ClientTable {
-        ClientTable { leaves: vec![Arc::default(); Self::LEAVES], dirty: BTreeSet::new() }
+        ClientTable { leaves: PersistentVec::filled(&Arc::default(), Self::LEAVES), dirty: BTreeSet::new() }
     }
 
     pub(super) fn freshness(&self, session: Session, timestamp: Timestamp) -> Freshness<'_> {
@@ -61,9 +62,14 @@ impl ClientTable {
         self.dirty.insert(index);
     }
 
+    /// Each session and what ran last for it.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&Session, &Entry)> {
+        self.leaves.iter().flat_map(|leaf| leaf.iter())
+    }
+
     /// Each session and its newest executed timestamp.
     pub(super) fn newest(&self) -> impl Iterator<Item = (Session, Timestamp)> {
-        self.leaves.iter().flat_map(|leaf| leaf.iter().map(|(session, entry)| (*session, entry.timestamp)))
+        self.entries().map(|(session, entry)| (*session, entry.timestamp))
     }
 
     pub(super) fn leaf(&self, index: usize) -> Vec<u8> {

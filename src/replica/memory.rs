@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Replica, Submission};
 use crate::app::Application;
+use crate::app::merkle::MerkleTree;
 use crate::committee::Committee;
 use crate::crypto::Signed;
 use crate::durable::{Damaged, Image, Table, Write, damaged};
@@ -17,14 +18,14 @@ use crate::types::{Digest, ReplicaId, SeqNum};
 pub(super) struct Memory {
     /// The bodies.
     bodies: BTreeSet<Digest>,
-    /// The digest of each leaf of the state.
-    leaves: Vec<Digest>,
+    /// The digests of the state's leaves.
+    leaves: MerkleTree,
 }
 
 impl<P: Protocol, A: Application> Replica<P, A> {
     /// From now on it says what is to be written before anything about it leaves.
     pub fn keep_memory(&mut self) {
-        let leaves = self.state.leaf_digests().to_vec();
+        let leaves = self.state.tree().clone();
         self.memory = Some(Memory { bodies: BTreeSet::new(), leaves });
     }
 
@@ -112,12 +113,10 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         let Some(memory) = &mut self.memory else { return };
         let mut writes = vec![Write::put(Table::Checkpoint, &[], stable)];
         if let Some(state) = self.checkpoints.snapshot(stable.seq()) {
-            for (index, digest) in state.snapshot_digests().iter().enumerate() {
-                if memory.leaves[index] != *digest {
-                    memory.leaves[index] = *digest;
-                    writes.push(Write::put(Table::Leaves, &(index as u32).to_be_bytes(), &state.leaf(index)));
-                }
+            for index in state.snapshot_tree().differing(&memory.leaves) {
+                writes.push(Write::put(Table::Leaves, &(index as u32).to_be_bytes(), &state.leaf(index)));
             }
+            memory.leaves = state.snapshot_tree().clone();
         }
         let pool = &self.pool;
         for digest in memory.bodies.extract_if(.., |digest| pool.body(digest).is_none()) {

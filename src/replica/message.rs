@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::submission::Submission;
+use crate::app::merkle::Children;
 use crate::crypto::{Author, Check, Signature, Signed, Signer, Verifier};
 use crate::evidence::Proof;
-use crate::protocol::{Batch, Checkpoint, Class, Message};
+use crate::protocol::{Batch, Checkpoint, CheckpointCertificate, Class, Message};
 use crate::rejection::Rejection;
 use crate::types::{Digest, SeqNum};
 use crate::wire;
@@ -23,7 +24,7 @@ pub enum PeerMessage<M> {
     Bodies(#[serde(deserialize_with = "wire::at_most::<_, _, { Batch::MAX_SUBMISSIONS }>")] Vec<Signed<Submission>>),
     /// The sender's state after a slot.
     Checkpoint(Signed<Checkpoint>),
-    /// Asks for the digests of the leaves of a stable checkpoint, or for leaves.
+    /// Asks for nodes of the Merkle tree over a stable checkpoint's state, or for leaves.
     StateRequest(StateRequest),
     /// A part of the state.
     StatePart(StatePart),
@@ -34,12 +35,15 @@ pub enum PeerMessage<M> {
 /// Asks for a part of the state at a stable checkpoint (rule 28).
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum StateRequest {
-    /// The digests of all leaves.
-    LeafDigests {
+    /// The children of some nodes of the Merkle tree.
+    Nodes {
         /// At which checkpoint.
         seq: SeqNum,
-        /// From which leaf on.
-        from: u32,
+        /// On which level; leaves are on level 0.
+        level: u8,
+        /// Which, by their place on the level.
+        #[serde(deserialize_with = "wire::at_most::<_, _, { StatePart::MAX_NODES }>")]
+        nodes: Vec<u32>,
     },
     /// Some leaves.
     Leaves {
@@ -54,15 +58,15 @@ pub enum StateRequest {
 /// A part of the state at a stable checkpoint.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum StatePart {
-    /// Digests of consecutive leaves.
-    LeafDigests {
+    /// Nodes of the Merkle tree.
+    Nodes {
         /// At which checkpoint.
         seq: SeqNum,
-        /// The first one's index.
-        from: u32,
-        /// The digests.
-        #[serde(deserialize_with = "wire::at_most::<_, _, { StatePart::MAX_DIGESTS }>")]
-        digests: Vec<Digest>,
+        /// On which level.
+        level: u8,
+        /// Place and children of each.
+        #[serde(deserialize_with = "wire::at_most::<_, _, { StatePart::MAX_NODES }>")]
+        nodes: Vec<(u32, Children)>,
     },
     /// Leaves with their bytes.
     Leaves {
@@ -72,11 +76,13 @@ pub enum StatePart {
         #[serde(deserialize_with = "wire::at_most::<_, _, { StatePart::MAX_LEAVES }>")]
         leaves: Vec<(u32, Leaf)>,
     },
+    /// The sender holds the state that it was asked for no more. This newer one it does, and keeps it for the asker.
+    Newer(CheckpointCertificate),
 }
 
 impl StatePart {
-    /// The most digests in one part: 512 KiB.
-    pub const MAX_DIGESTS: usize = 16 << 10;
+    /// The most nodes in one part: 64 KiB.
+    pub const MAX_NODES: usize = 128;
     /// The most leaves in one part.
     pub const MAX_LEAVES: usize = 128;
 }
@@ -130,6 +136,7 @@ impl<M: Message> PeerMessage<M> {
             PeerMessage::Bodies(bodies) => bodies.iter_mut().map(|body| &mut body.signature).collect(),
             PeerMessage::Checkpoint(checkpoint) => vec![&mut checkpoint.signature],
             PeerMessage::Proof(proof) => proof.signatures_mut(),
+            PeerMessage::StatePart(StatePart::Newer(certificate)) => certificate.signatures_mut().collect(),
             PeerMessage::FetchBodies(_) | PeerMessage::StateRequest(_) | PeerMessage::StatePart(_) => Vec::new(),
         }
     }
@@ -150,7 +157,10 @@ impl<M: Message> Check for PeerMessage<M> {
                 }
                 Ok(())
             }
-            PeerMessage::StatePart(_) | PeerMessage::FetchBodies(_) | PeerMessage::StateRequest(_) => Ok(()),
+            PeerMessage::StatePart(StatePart::Newer(certificate)) => certificate.verify(verifier),
+            PeerMessage::StatePart(StatePart::Nodes { .. })
+            | PeerMessage::FetchBodies(_)
+            | PeerMessage::StateRequest(_) => Ok(()),
         }
     }
 }

@@ -40,7 +40,7 @@ use crate::protocol::{
 };
 use crate::rejection::Rejection;
 use crate::telemetry::Counters;
-use crate::types::{Digest, Micros, ReplicaId, SeqNum, Session, Time, View};
+use crate::types::{Digest, Micros, ReplicaId, SeqNum, Session, Time, Timestamp, View};
 
 /// What happens to a replica.
 #[derive(Clone, PartialEq, Debug)]
@@ -99,10 +99,8 @@ pub struct Replica<P: Protocol, A: Application> {
     state: State<A>,
     checkpoints: Checkpoints<A>,
     transfer: Option<Transfer>,
-    /// How many transfers were begun or came to nothing: whose turn it is to be asked.
-    transfer_turn: usize,
     /// How long a part of the state may take: doubles once nobody was that fast, since the way there may be long.
-    transfer_pause: Micros,
+    transfer_patience: Micros,
     /// A stable checkpoint that this replica has not reached.
     ahead: Option<CheckpointCertificate>,
     /// Decided slots that wait for an earlier one or for a body. Bounded by the watermarks.
@@ -142,8 +140,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
             state: State::new(app),
             checkpoints: Checkpoints::new(committee, settings),
             transfer: None,
-            transfer_turn: me.index(),
-            transfer_pause: recovery::TRANSFER_PAUSE,
+            transfer_patience: recovery::TRANSFER_PAUSE,
             ahead: None,
             decided: BTreeMap::new(),
             auditor: Auditor::new(me, committee, settings.window_slots),
@@ -221,15 +218,15 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         match message.into_inner() {
             PeerMessage::Protocol(message) => {
                 self.audit(now, from, &message, outputs);
-                let view = self.status().view;
+                let view = self.protocol.status().view;
                 let of_later_view =
                     protocol::Message::slot(&message).is_some_and(|(later, _)| later > view).then(|| message.clone());
                 let mut verdict = Ok(());
                 let message = Verified::part(message);
                 self.act(now, |protocol, cx| verdict = protocol.on_message(cx, from, message));
                 // What brought this replica into a view far ahead was more than the auditor had to remember until now.
-                if let Some(message) = of_later_view.filter(|_| self.status().view > view) {
-                    self.auditor.enter_view(self.status().view);
+                if let Some(message) = of_later_view.filter(|_| self.protocol.status().view > view) {
+                    self.auditor.enter_view(self.protocol.status().view);
                     self.audit(now, from, &message, outputs);
                 }
                 verdict
@@ -374,9 +371,14 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         self.act(now, |protocol, cx| protocol.on_proof(cx, verdict.accused, verdict.view));
     }
 
-    /// Where the protocol stands.
+    /// Each session that had something executed, with the timestamp of what ran last and how many bytes its result has.
+    pub fn sessions(&self) -> impl Iterator<Item = (Session, Timestamp, usize)> {
+        self.state.clients.entries().map(|(session, entry)| (*session, entry.timestamp, entry.result.len()))
+    }
+
+    /// Where the protocol stands, and the transfer of the state if one is under way.
     pub fn status(&self) -> Status {
-        self.protocol.status()
+        Status { transfer: self.transfer.as_ref().map(Transfer::progress), ..self.protocol.status() }
     }
 
     /// Unexecuted slots and how far each is.
@@ -398,7 +400,8 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         let mut level = |name, len, bound| visit(QueueLevel { name, len, bound });
         level("decided slots", self.decided.len(), 2 * window);
         level("checkpoint votes", self.checkpoints.vote_count(), n * 2 * window);
-        level("snapshots", self.checkpoints.snapshot_count(), 2 * window + 2);
+        level("pinned snapshots", self.checkpoints.pin_count(), n);
+        level("snapshots", self.checkpoints.snapshot_count(), 2 * window + 2 + n);
         level("audited statements", self.auditor.len(), self.auditor.bound());
         level("proofs", self.proved.len(), Self::MAX_PROVED);
     }

@@ -12,7 +12,7 @@ use crate::types::{Micros, ReplicaId, Session, Time, Timestamp};
 /// of it may take at first.
 pub(super) const TRANSFER_PAUSE: Micros = Micros::from_millis(200);
 /// The longest that a part may take.
-const MAX_TRANSFER_PAUSE: Micros = Micros::from_millis(3200);
+const MAX_TRANSFER_PATIENCE: Micros = Micros::from_millis(3200);
 
 impl<P: Protocol, A: Application> Replica<P, A> {
     /// Signs and sends what the state is, and holds it still.
@@ -54,7 +54,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
                 Some(mine) if mine == certificate.digest() => self.stabilise(now, certificate, outputs),
                 Some(mine) => {
                     outputs.push(Output::Note(Event::Diverged { seq, mine, certified: certificate.digest() }));
-                    self.begin_transfer(now, certificate, outputs);
+                    self.fetch_state(now, certificate, outputs);
                 }
                 None => {}
             }
@@ -88,49 +88,64 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         self.unstable_at_status = seq;
     }
 
-    fn begin_transfer(&mut self, now: Time, target: CheckpointCertificate, outputs: &mut Outputs<P>) {
-        // One that follows the others to a newer checkpoint is still the same transfer.
-        if let Some(transfer) = &mut self.transfer {
-            transfer.follow(target);
-            return self.request_state(now, outputs);
+    /// Begins a transfer, or goes on with the one that is under way to a newer checkpoint.
+    fn fetch_state(&mut self, now: Time, target: CheckpointCertificate, outputs: &mut Outputs<P>) {
+        match &mut self.transfer {
+            Some(transfer) if transfer.target() < target.seq() => transfer.follow(target),
+            Some(_) => {}
+            None => {
+                outputs.push(Output::Note(Event::TransferBegan { target: target.seq() }));
+                self.transfer = Some(Transfer::new(target, self.committee.others(self.me), self.state.tree()));
+            }
         }
-        outputs.push(Output::Note(Event::TransferBegan { target: target.seq() }));
-        let others = self.committee.others(self.me).collect();
-        let leaf_count = self.state.leaf_digests().len();
-        self.transfer = Some(Transfer::new(target, others, self.transfer_turn, leaf_count));
-        self.transfer_turn += 1;
         self.request_state(now, outputs);
     }
 
     fn request_state(&mut self, now: Time, outputs: &mut Outputs<P>) {
         let Some(transfer) = &mut self.transfer else { return };
-        for (peer, request) in transfer.requests() {
+        for (peer, request) in transfer.requests(now) {
             outputs.push(Output::Send(Recipients::One(peer), PeerMessage::StateRequest(request)));
         }
-        outputs.push(Output::SetTimer(Timer::StateTransfer, now.after(self.transfer_pause)));
+        outputs.push(Output::SetTimer(Timer::StateTransfer, transfer.timeout(now, self.transfer_patience)));
     }
 
     /// Either a part did not come, or executing did not reach the checkpoint in time.
     pub(super) fn on_transfer_timeout(&mut self, now: Time, outputs: &mut Outputs<P>) {
-        let reached = self.transfer.as_ref().map_or(self.state.executed, Transfer::target);
-        let newer = self.ahead.take().filter(|certificate| certificate.seq() > reached);
-        if let Some(transfer) = &mut self.transfer {
-            transfer.on_timeout();
-            if transfer.has_asked_everyone() {
-                self.transfer_pause = Micros(2 * self.transfer_pause.0).min(MAX_TRANSFER_PAUSE);
+        let Some(transfer) = &mut self.transfer else {
+            let executed = self.state.executed;
+            if let Some(certificate) = self.ahead.take().filter(|certificate| certificate.seq() > executed) {
+                self.fetch_state(now, certificate, outputs);
             }
+            return;
+        };
+        transfer.on_timeout(now, self.transfer_patience);
+        if transfer.is_exhausted() {
+            self.transfer_patience = Micros(2 * self.transfer_patience.0).min(MAX_TRANSFER_PATIENCE);
         }
-        match newer {
-            // Sources hold the last two checkpoints only: follow them.
-            Some(certificate) => self.begin_transfer(now, certificate, outputs),
-            None => self.request_state(now, outputs),
-        }
+        self.go_on_fetching(now, outputs);
     }
 
-    pub(super) fn on_state_request(&self, from: ReplicaId, request: &StateRequest, outputs: &mut Outputs<P>) {
-        let (StateRequest::LeafDigests { seq, .. } | StateRequest::Leaves { seq, .. }) = request;
-        let snapshot = self.checkpoints.snapshot(*seq);
-        if let Some(part) = snapshot.and_then(|state| transfer::answer(state, request)) {
+    /// Asks for what is open. If the target is lost, all are asked again, for a newer one if one is known.
+    fn go_on_fetching(&mut self, now: Time, outputs: &mut Outputs<P>) {
+        let committee = self.committee;
+        let is_lost = |transfer: &&mut Transfer| transfer.is_exhausted() || transfer.is_outrun(committee);
+        if let Some(transfer) = self.transfer.as_mut().filter(is_lost) {
+            let target = transfer.target();
+            match self.ahead.take().filter(|certificate| certificate.seq() > target) {
+                Some(certificate) => transfer.follow(certificate),
+                None => transfer.start_over(),
+            }
+        }
+        self.request_state(now, outputs);
+    }
+
+    pub(super) fn on_state_request(&mut self, from: ReplicaId, request: &StateRequest, outputs: &mut Outputs<P>) {
+        let (StateRequest::Nodes { seq, .. } | StateRequest::Leaves { seq, .. }) = request;
+        let part = match self.checkpoints.fetch(from, *seq) {
+            Some(snapshot) => transfer::answer(snapshot, request),
+            None => self.checkpoints.newer(from, *seq).cloned().map(StatePart::Newer),
+        };
+        if let Some(part) = part {
             outputs.push(Output::Send(Recipients::One(from), PeerMessage::StatePart(part)));
         }
     }
@@ -143,20 +158,29 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         outputs: &mut Outputs<P>,
     ) -> Result<(), Rejection> {
         let transfer = self.transfer.as_mut().ok_or(Rejection::Unsolicited)?;
-        if transfer.on_part(from, part, &mut self.state)? {
-            match transfer.take_fetched() {
-                Some(fetched) => self.install(now, &fetched, outputs),
-                None => self.request_state(now, outputs),
+        if let StatePart::Newer(certificate) = part {
+            transfer.on_newer(from, certificate.seq())?;
+            if self.ahead.as_ref().is_none_or(|known| known.seq() < certificate.seq()) {
+                self.ahead = Some(certificate);
             }
+            self.go_on_fetching(now, outputs);
+            return Ok(());
         }
-        Ok(())
+        let verdict = transfer.on_part(from, part, self.state.tree());
+        match transfer.take_fetched() {
+            Some(fetched) => self.install(now, &fetched, outputs),
+            // What a liar was asked for is asked of others.
+            None if verdict != Err(Rejection::Unsolicited) => self.request_state(now, outputs),
+            None => {}
+        }
+        verdict
     }
 
     /// Puts a complete, certified state in place of ours, at once.
     fn install(&mut self, now: Time, fetched: &Fetched, outputs: &mut Outputs<P>) {
         let Fetched { target, leaves } = fetched;
         self.transfer = None;
-        self.transfer_pause = Micros(self.transfer_pause.0 / 2).max(TRANSFER_PAUSE);
+        self.transfer_patience = Micros(self.transfer_patience.0 / 2).max(TRANSFER_PAUSE);
         outputs.push(Output::CancelTimer(Timer::StateTransfer));
         let seq = target.seq();
         let Some(mut state) = self.state.with_leaves(seq, leaves) else { return };

@@ -8,6 +8,11 @@ use crate::app::Application;
 use crate::app::merkle::{self, MerkleTree};
 use crate::types::{Digest, SeqNum};
 
+/// The digest that a checkpoint at `seq` has whose Merkle tree has this root.
+pub(super) fn digest_of(seq: SeqNum, root: Digest) -> Digest {
+    Digest::of("state", &[&seq.0.to_le_bytes(), &root.0])
+}
+
 /// Application and client table after a slot.
 #[derive(Clone)]
 pub(super) struct State<A> {
@@ -29,8 +34,9 @@ impl<A: Application> State<A> {
         let clients = ClientTable::new();
         let app_leaves = app.leaf_count();
         let leaf = |index| if index < app_leaves { app.leaf(index) } else { clients.leaf(index - app_leaves) };
-        let digests = (0..app_leaves + ClientTable::LEAVES).map(|index| merkle::leaf_digest(index, &leaf(index)));
-        let tree = MerkleTree::new(digests.collect());
+        let count = app_leaves + ClientTable::LEAVES;
+        let digests: Vec<Digest> = (0..count).map(|index| merkle::leaf_digest(index, &leaf(index))).collect();
+        let tree = MerkleTree::new(&digests);
         let mut state = State { app, clients, executed: SeqNum(0), tree };
         state.refresh();
         state
@@ -50,23 +56,18 @@ impl<A: Application> State<A> {
     /// The digest of the state (rule 27): slot, application and client table. The cost follows what changed.
     pub(super) fn digest(&mut self) -> Digest {
         self.refresh();
-        Self::digest_of(self.executed, &self.tree)
+        digest_of(self.executed, self.tree.root())
     }
 
-    /// The digest that a checkpoint at `seq` with these leaves has.
-    pub(super) fn digest_of(seq: SeqNum, tree: &MerkleTree) -> Digest {
-        Digest::of("state", &[&seq.0.to_le_bytes(), &tree.root().0])
-    }
-
-    /// The digests of all leaves, brought up to date.
-    pub(super) fn leaf_digests(&mut self) -> &[Digest] {
+    /// The Merkle tree, brought up to date.
+    pub(super) fn tree(&mut self) -> &MerkleTree {
         self.refresh();
-        self.tree.leaves()
+        &self.tree
     }
 
-    /// The digests of all leaves of a snapshot, which was up to date when it was taken.
-    pub(super) fn snapshot_digests(&self) -> &[Digest] {
-        self.tree.leaves()
+    /// The Merkle tree of a snapshot, which was up to date when it was taken.
+    pub(super) fn snapshot_tree(&self) -> &MerkleTree {
+        &self.tree
     }
 
     pub(super) fn leaf(&self, index: usize) -> Vec<u8> {
@@ -89,8 +90,10 @@ impl<A: Application> State<A> {
             if !is_installed {
                 return None;
             }
-            copy.tree.set(index, merkle::leaf_digest(index, bytes));
         }
+        copy.tree.set_all(
+            leaves.iter().map(|(index, bytes)| (*index as usize, merkle::leaf_digest(*index as usize, bytes))),
+        );
         copy.executed = seq;
         Some(copy)
     }

@@ -177,6 +177,10 @@ pub struct Counters {
     pub cpu: Micros,
     /// Resident memory of the process, in bytes.
     pub memory_bytes: u64,
+    /// What its store takes on the disk, in bytes; 0 without one.
+    pub disk_bytes: u64,
+    /// Commits of its store: several things that it must remember share one.
+    pub commits: u64,
 }
 
 #[cfg(test)]

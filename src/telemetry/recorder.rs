@@ -223,7 +223,15 @@ mod tests {
         Glimpse {
             replica: N1,
             at,
-            status: Status { view, asking_for: None, leader: N1, stable: zero, executed: zero, observing_until: None },
+            status: Status {
+                view,
+                asking_for: None,
+                leader: N1,
+                stable: zero,
+                executed: zero,
+                observing_until: None,
+                transfer: None,
+            },
             stable_digest: Digest::ZERO,
             executed_digest: None,
             counters: Counters::default(),

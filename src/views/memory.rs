@@ -4,17 +4,17 @@
 //! they come again (rule 20). What was said is made anew from what is kept, and signed again: signatures depend on nothing
 //! but the statement and the key, so the bytes are the same (rule 29).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::form::Form;
+use super::form::{Decision as _, Form};
 use super::log::{Proposal, Slot};
 use super::message::{Commit, Message, NewView, Origin, PrePrepare, Prepare, PreparedCertificate, ViewChange};
 use super::{Cx, Observing, Phase, Views};
 use crate::crypto::Signed;
 use crate::durable::{Damaged, Image, Table, Write, damaged};
-use crate::protocol::{Batch, CheckpointCertificate, Recipients};
+use crate::protocol::{Batch, CheckpointCertificate, LoggedSlot, Recipients};
 use crate::types::{Digest, ReplicaId, SeqNum, View};
 
 /// Which rows are not on the disk as they are here.
@@ -127,8 +127,7 @@ impl<F: Form> Views<F> {
             self.log.keep_batch(batch);
         }
         for (key, row) in image.rows::<SlotRow<F>>(Table::Slots)? {
-            let seq = <[u8; 8]>::try_from(key).map_err(|_| damaged(Table::Slots, key, "no slot has this number"))?;
-            let seq = SeqNum(u64::from_be_bytes(seq));
+            let seq = seq_of(key)?;
             // The checkpoint is written before the slots go that it leaves behind, and it may have come no further.
             if seq.plus(self.settings.window_slots) <= stable.seq() {
                 self.touch(seq);
@@ -199,6 +198,27 @@ impl<F: Form> Views<F> {
             slot.said.push((F::counted_by(primary), Message::Commit(Signed::unsigned(body))));
         }
     }
+}
+
+fn seq_of(key: &[u8]) -> Result<SeqNum, Damaged> {
+    let seq = <[u8; 8]>::try_from(key).map_err(|_| damaged(Table::Slots, key, "no slot has this number"))?;
+    Ok(SeqNum(u64::from_be_bytes(seq)))
+}
+
+/// What the rows of slots say, for people.
+pub(super) fn logged<F: Form>(image: &Image) -> Result<Vec<LoggedSlot>, Damaged> {
+    let batches: Vec<Batch> = image.rows::<Batch>(Table::Batches)?.into_iter().map(|(_, batch)| batch).collect();
+    let sizes: BTreeMap<Digest, usize> =
+        batches.iter().map(|batch| (batch.digest(), batch.submissions.len())).collect();
+    let of = |(key, row): (&[u8], SlotRow<F>)| {
+        let voted = row.voted.map(|voted| (voted.view, voted.digest));
+        let prepared = row.prepared.as_ref().map(|known| (known.prepares.view, known.prepares.digest));
+        let decided = row.decision.as_ref().map(|known| (known.view(), known.digest(), known.is_fast()));
+        let digest = decided.map(|(_, digest, _)| digest).or(voted.map(|(_, digest)| digest));
+        let submissions = digest.and_then(|digest| sizes.get(&digest).copied());
+        Ok(LoggedSlot { seq: seq_of(key)?, voted, prepared, committed_in: row.committed_in, decided, submissions })
+    };
+    image.rows::<SlotRow<F>>(Table::Slots)?.into_iter().map(of).collect()
 }
 
 /// The PRE-PREPARE or PREPARE that stands behind a vote; what O forced is said again with the NEW-VIEW.

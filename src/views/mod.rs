@@ -34,8 +34,8 @@ use crate::committee::Committee;
 use crate::crypto::{Signed, Verified};
 use crate::durable::{Damaged, Image, Write};
 use crate::protocol::{
-    Batch, CheckpointCertificate, Complaint, Context, Event, PhaseVotes, Protocol, QueueLevel, Settings, SlotPhase,
-    SlotVotes, Status, Timer, Watermarks,
+    Batch, CheckpointCertificate, Complaint, Context, Event, LoggedSlot, PhaseVotes, Protocol, QueueLevel, Settings,
+    SlotPhase, SlotVotes, Status, Timer, Watermarks,
 };
 use crate::rejection::Rejection;
 use crate::types::{Digest, ProtocolName, ReplicaId, ReplicaSet, SeqNum, Time, View};
@@ -221,6 +221,10 @@ impl<F: Form> Protocol for Views<F> {
         self.read_rows(image, stable)
     }
 
+    fn logged(image: &Image) -> Result<Vec<LoggedSlot>, Damaged> {
+        memory::logged::<F>(image)
+    }
+
     fn on_request(&mut self, cx: &mut Cx<'_, F>) {
         self.arm_request_timer(cx);
         self.propose(cx);
@@ -308,6 +312,7 @@ impl<F: Form> Protocol for Views<F> {
             stable: self.watermarks.low(),
             executed: self.executed,
             observing_until: self.observing.as_ref().map(|observing| observing.until.unwrap_or_default()),
+            transfer: None,
         }
     }
 

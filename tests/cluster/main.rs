@@ -5,6 +5,7 @@ mod bounds;
 mod linear;
 mod liveness;
 mod support;
+mod transfer;
 
 use std::collections::VecDeque;
 

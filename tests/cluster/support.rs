@@ -52,6 +52,8 @@ where
     pub(crate) deaf_to: BTreeSet<(ReplicaId, &'static str)>,
     /// How many of the next messages of a name are lost.
     pub(crate) lose_first: BTreeMap<&'static str, u64>,
+    /// Links on which messages take so much longer, as (from, to).
+    pub(crate) slow: BTreeMap<(ReplicaId, ReplicaId), Micros>,
     /// How many messages in a thousand are lost.
     pub(crate) loss_per_mille: u32,
     /// Messages by name, as sent.
@@ -102,6 +104,7 @@ where
             cut: BTreeSet::new(),
             deaf_to: BTreeSet::new(),
             lose_first: BTreeMap::new(),
+            slow: BTreeMap::new(),
             loss_per_mille: 0,
             sent: BTreeMap::new(),
             bytes_sent: BTreeMap::new(),
@@ -299,7 +302,8 @@ where
         }
         self.count += 1;
         let latency = Micros(self.network.random_range(200..800));
-        self.parcels.insert((self.now.after(latency), self.count), Parcel::Message { from, to, bytes });
+        let slowness = self.slow.get(&(from, to)).copied().unwrap_or_default();
+        self.parcels.insert((self.now.after(latency).after(slowness), self.count), Parcel::Message { from, to, bytes });
     }
 
     /// Lets time pass.

@@ -1,12 +1,13 @@
 //! Any message at all: every variant of whatever crosses the wire, valid in shape and in nothing else.
 
+use byztop_core::app::merkle::FAN_OUT;
 use byztop_core::crypto::{Author, Kind, Signature, Signed, Statement};
 use byztop_core::evidence::Proof;
 use byztop_core::linear::{Count, Decision, Linear, Shown, Vote};
 use byztop_core::pbft::{Classic, Nothing};
 use byztop_core::protocol::{
     Batch, Certificate, Checkpoint, CheckpointCertificate, Claim, Complaint, Event, PhaseVotes, SlotPhase, SlotVotes,
-    Status,
+    Status, TransferProgress,
 };
 use byztop_core::rejection::{CertificateFault, Rejection};
 use byztop_core::replica::{Leaf, PeerMessage, Reply, ReplyOutcome, StatePart, StateRequest, Submission};
@@ -274,20 +275,22 @@ fn checkpoint() -> impl Strategy<Value = Checkpoint> {
 
 fn state_request() -> impl Strategy<Value = StateRequest> {
     prop_oneof![
-        (seq(), any::<u32>()).prop_map(|(seq, from)| StateRequest::LeafDigests { seq, from }),
+        (seq(), any::<u8>(), vec(any::<u32>(), 0..9)).prop_map(|(seq, level, nodes)| StateRequest::Nodes {
+            seq,
+            level,
+            nodes
+        }),
         (seq(), vec(any::<u32>(), 0..9)).prop_map(|(seq, leaves)| StateRequest::Leaves { seq, leaves }),
     ]
 }
 
 fn state_part() -> impl Strategy<Value = StatePart> {
     let leaf = (any::<u32>(), bytes(50).prop_map(Leaf));
+    let node = (any::<u32>(), digest().prop_map(|child| [child; FAN_OUT]));
     prop_oneof![
-        (seq(), any::<u32>(), vec(digest(), 0..5)).prop_map(|(seq, from, digests)| StatePart::LeafDigests {
-            seq,
-            from,
-            digests
-        }),
+        (seq(), any::<u8>(), vec(node, 0..5)).prop_map(|(seq, level, nodes)| StatePart::Nodes { seq, level, nodes }),
         (seq(), vec(leaf, 0..5)).prop_map(|(seq, leaves)| StatePart::Leaves { seq, leaves }),
+        checkpoint_certificate().prop_map(StatePart::Newer),
     ]
 }
 
@@ -433,15 +436,29 @@ fn welcome() -> impl Strategy<Value = Welcome> {
     )
 }
 
+fn transfer_progress() -> impl Strategy<Value = TransferProgress> {
+    (seq(), option::of(any::<u32>()), any::<u32>(), number(), any::<u8>()).prop_map(
+        |(target, wanted_leaves, fetched_leaves, fetched_bytes, sources)| TransferProgress {
+            target,
+            wanted_leaves,
+            fetched_leaves,
+            fetched_bytes,
+            sources,
+        },
+    )
+}
+
 fn status() -> impl Strategy<Value = Status> {
-    (view(), option::of(view()), replica(), seq(), seq(), option::of(seq())).prop_map(
-        |(view, asking_for, leader, stable, executed, observing_until)| Status {
+    let transfer = option::of(transfer_progress());
+    (view(), option::of(view()), replica(), seq(), seq(), option::of(seq()), transfer).prop_map(
+        |(view, asking_for, leader, stable, executed, observing_until, transfer)| Status {
             view,
             asking_for,
             leader,
             stable,
             executed,
             observing_until,
+            transfer,
         },
     )
 }
@@ -458,7 +475,7 @@ fn slot_votes() -> impl Strategy<Value = SlotVotes> {
 }
 
 fn counters() -> impl Strategy<Value = Counters> {
-    vec(number(), 16).prop_map(|numbers| Counters {
+    vec(number(), 18).prop_map(|numbers| Counters {
         operations: numbers[0],
         operations_failed: numbers[1],
         submissions: numbers[2],
@@ -475,6 +492,8 @@ fn counters() -> impl Strategy<Value = Counters> {
         links: numbers[13],
         cpu: Micros(numbers[14]),
         memory_bytes: numbers[15],
+        disk_bytes: numbers[16],
+        commits: numbers[17],
     })
 }
 

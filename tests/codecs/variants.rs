@@ -34,17 +34,18 @@ fn every_message_between_replicas_is_made() {
         PeerMessage::FetchBodies(_) => 2,
         PeerMessage::Bodies(_) => 3,
         PeerMessage::Checkpoint(_) => 4,
-        PeerMessage::StateRequest(StateRequest::LeafDigests { .. }) => 5,
+        PeerMessage::StateRequest(StateRequest::Nodes { .. }) => 5,
         PeerMessage::StateRequest(StateRequest::Leaves { .. }) => 6,
-        PeerMessage::StatePart(StatePart::LeafDigests { .. }) => 7,
+        PeerMessage::StatePart(StatePart::Nodes { .. }) => 7,
         PeerMessage::StatePart(StatePart::Leaves { .. }) => 8,
+        PeerMessage::StatePart(StatePart::Newer(_)) => 9,
         PeerMessage::Proof(proof) => match **proof {
-            Proof::Contradiction(..) => 9,
-            Proof::DoubleAssignment(..) => 10,
-            Proof::SelfIncriminating(_) => 11,
+            Proof::Contradiction(..) => 10,
+            Proof::DoubleAssignment(..) => 11,
+            Proof::SelfIncriminating(_) => 12,
         },
     };
-    expect_all(seen(strategies::peer_message::<Classic>(), place), 12);
+    expect_all(seen(strategies::peer_message::<Classic>(), place), 13);
 }
 
 #[test]

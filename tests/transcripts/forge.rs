@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use byztop_core::app::smallbank::ACCOUNTS_PER_LEAF;
+use byztop_core::app::merkle::FAN_OUT;
 use byztop_core::committee::Committee;
 use byztop_core::crypto::{Author, Kind, Realm, Signable, Signature, Signed, Signer, Statement};
 use byztop_core::evidence::Proof;
 use byztop_core::protocol::{Batch, Certificate, Checkpoint, CheckpointCertificate, Claim, Settings};
 use byztop_core::replica::{Leaf, PeerMessage, StatePart, StateRequest};
-use byztop_core::types::{Digest, ProtocolName, ReplicaId, SeqNum, Session, View};
+use byztop_core::types::{Digest, ProtocolName, ReplicaId, SeqNum, View};
 use byztop_core::views::message::{
     Commit, CommittedHistory, CommittedSlot, ForcedProposal, Message, NewView, Origin, PrePrepare, Prepare,
     PreparedCertificate, StatusReport, ViewChange,
@@ -337,21 +337,20 @@ impl<F: Dialect> Forge<F> {
         Ok(Message::Committed(CommittedHistory { stable, newest: newest.map(|slot| slot.decision), slots }))
     }
 
-    /// `state-part s4 lies`: digests of a state that nobody has; `state-part s4 leaf 0 lies`: bytes of no leaf.
+    /// `state-part s4 level 3 node 0 lies`: a node of a tree that nobody has; `state-part s4 leaf 0 lies`: bytes of no
+    /// leaf.
     fn state_part(&self, words: &mut Words) -> Result<StatePart, Wrong> {
         let seq = words.seq()?;
-        if words.is("leaf") {
-            let index = words.number("")? as u32;
-            return match words.is("lies") {
-                true => Ok(StatePart::Leaves { seq, leaves: vec![(index, Leaf(vec![0xff; 7]))] }),
-                false => Err("state-part s4 leaf 0 lies".to_string()),
-            };
+        let level = if words.is("level") { Some(words.number("")? as u8) } else { None };
+        let is_place = words.is(if level.is_some() { "node" } else { "leaf" });
+        let index = words.number("")? as u32;
+        if !is_place || !words.is("lies") {
+            return Err("state-part s4 level 3 node 0 lies | state-part s4 leaf 0 lies".to_string());
         }
-        let leaves = (self.settings.accounts as usize).div_ceil(ACCOUNTS_PER_LEAF) + usize::from(Session::PER_CLIENT);
-        match words.is("lies") {
-            true => Ok(StatePart::LeafDigests { seq, from: 0, digests: vec![Digest::of("lie", &[]); leaves] }),
-            false => Err("state-part s4 lies".to_string()),
-        }
+        Ok(match level {
+            Some(level) => StatePart::Nodes { seq, level, nodes: vec![(index, [Digest::of("lie", &[]); FAN_OUT])] },
+            None => StatePart::Leaves { seq, leaves: vec![(index, Leaf(vec![0xff; 7]))] },
+        })
     }
 
     /// `proof n3 (commit v0 s1 a) (commit v0 s1 b)`: two statements of n3. Signed, unless it is `proof forged n3 …`.
@@ -407,20 +406,21 @@ fn status(words: &mut Words) -> Result<StatusReport, Wrong> {
     Ok(report)
 }
 
-/// `state-request s4 digests from 0` or `state-request s4 leaves 0 3`.
+/// `state-request s4 level 3 nodes 0` or `state-request s4 leaves 0 3`.
 fn state_request(words: &mut Words) -> Result<StateRequest, Wrong> {
     let seq = words.seq()?;
-    if words.is("digests") && words.is("from") {
-        return Ok(StateRequest::LeafDigests { seq, from: words.number("")? as u32 });
+    let level = if words.is("level") { Some(words.number("")? as u8) } else { None };
+    if !words.is(if level.is_some() { "nodes" } else { "leaves" }) {
+        return Err("level 3 nodes 0 | leaves 0 3".to_string());
     }
-    if !words.is("leaves") {
-        return Err("digests from 0 | leaves 0 3".to_string());
-    }
-    let mut leaves = Vec::new();
+    let mut indices = Vec::new();
     while !words.is_empty() {
-        leaves.push(words.number("")? as u32);
+        indices.push(words.number("")? as u32);
     }
-    Ok(StateRequest::Leaves { seq, leaves })
+    Ok(match level {
+        Some(level) => StateRequest::Nodes { seq, level, nodes: indices },
+        None => StateRequest::Leaves { seq, leaves: indices },
+    })
 }
 
 /// What the author of a message signs.

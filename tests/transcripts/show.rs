@@ -76,17 +76,20 @@ pub(crate) fn message<F: Dialect>(names: &Names, message: &PeerMessage<Message<F
         PeerMessage::Checkpoint(signed) => {
             format!("checkpoint s{} {}", signed.body.seq, names.name(signed.body.digest))
         }
-        PeerMessage::StateRequest(StateRequest::LeafDigests { seq, from }) => {
-            format!("state-request s{seq} digests from {from}")
+        PeerMessage::StateRequest(StateRequest::Nodes { seq, level, nodes }) => {
+            format!("state-request s{seq} level {level} nodes {}", numbers(nodes.iter()))
         }
         PeerMessage::StateRequest(StateRequest::Leaves { seq, leaves }) => {
             format!("state-request s{seq} leaves {}", numbers(leaves.iter()))
         }
-        PeerMessage::StatePart(StatePart::LeafDigests { seq, from, digests }) => {
-            format!("state-part s{seq} {} digests from {from}", digests.len())
+        PeerMessage::StatePart(StatePart::Nodes { seq, level, nodes }) => {
+            format!("state-part s{seq} level {level} nodes {}", numbers(nodes.iter().map(|(index, _)| index)))
         }
         PeerMessage::StatePart(StatePart::Leaves { seq, leaves }) => {
             format!("state-part s{seq} leaves {}", numbers(leaves.iter().map(|(index, _)| index)))
+        }
+        PeerMessage::StatePart(StatePart::Newer(certificate)) => {
+            format!("state-part newer {}", stable(names, certificate))
         }
         PeerMessage::Proof(proof) => match proof.verdict(names.committee) {
             Some(verdict) => format!("proof: {}: {} in v{}", verdict.accused, verdict.rule, verdict.view),

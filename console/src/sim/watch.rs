@@ -165,7 +165,8 @@ where
     fn obey(&mut self, command: Command) -> Result<(), Gone> {
         match command {
             Command::Quit => return Err(Gone),
-            Command::SetRate(_) => {}
+            // A simulation has no processes and no rate; the screen says so.
+            Command::Kill(_) | Command::Restart(_) | Command::SetRate(_) => {}
             Command::Send(_, ConsoleRequest::Subscribe { .. }) => {}
             Command::Send(_, ConsoleRequest::WatchSlot(slot)) => {
                 self.is_news |= slot != self.observed.watched();

@@ -13,9 +13,13 @@ pub(super) enum Action {
     Move(Motion),
     /// Set or end an attack on the selected replica.
     Attack(Injection),
-    /// End all attacks on the selected replica.
+    /// Kill the selected replica's process.
+    Kill,
+    /// Start the selected replica's process again.
+    Restart,
+    /// End all attacks on the selected replica; starts it again if it was killed from here.
     Heal,
-    /// End all attacks on all replicas.
+    /// The same for all replicas.
     HealAll,
     /// Hold the screen as it is, or let it live again; of a simulation, time itself.
     Freeze,

@@ -3,11 +3,11 @@
 //! It knows no protocol. It produces what frames look like while slots are ordered, while a primary is silent and when
 //! a view begins, so that the console can be tested, and looked at, without replicas.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use byztop_core::attack::{Directive, parse};
 use byztop_core::committee::Committee;
-use byztop_core::protocol::{Complaint, Event, PhaseVotes, SlotPhase, SlotVotes, Status};
+use byztop_core::protocol::{Complaint, Event, PhaseVotes, SlotPhase, SlotVotes, Status, TransferProgress};
 use byztop_core::rejection::Rejection;
 use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest, Counters, Frame, PhaseLatencies, Welcome};
 use byztop_core::types::{Digest, Micros, ProtocolName, ReplicaId, ReplicaSet, SeqNum, Time, View};
@@ -37,7 +37,9 @@ pub(crate) struct Cluster {
     stalled_since: Option<Time>,
     asking: bool,
     attacks: Vec<String>,
-    dead: BTreeMap<ReplicaId, String>,
+    dead: BTreeSet<ReplicaId>,
+    /// Who only watches, until when, and who fetches the state.
+    pub(crate) recovering: BTreeMap<ReplicaId, (Option<SeqNum>, Option<TransferProgress>)>,
     watched: Option<SeqNum>,
     events: Vec<Vec<(Time, Event)>>,
     latency: hdrhistogram::Histogram<u64>,
@@ -62,7 +64,8 @@ impl Cluster {
             stalled_since: None,
             asking: false,
             attacks: vec![String::new(); replicas],
-            dead: BTreeMap::new(),
+            dead: BTreeSet::new(),
+            recovering: BTreeMap::new(),
             watched: None,
             events: vec![Vec::new(); replicas],
             latency: hdrhistogram::Histogram::new(3).expect("three digits"),
@@ -104,20 +107,37 @@ impl Cluster {
         }
     }
 
-    /// A process is killed, and its link with it.
+    /// A process is killed by somebody else.
     pub(crate) fn kill(&mut self, id: ReplicaId) -> Vec<FeedEvent> {
-        self.dead.insert(id, "killed".into());
         let (status, log_tail) = ("signal 9 (KILL)".into(), "INFO slot 18431 executed".into());
-        vec![
-            FeedEvent::Link(id, LinkEvent::Down("connection lost: timed out".into())),
-            FeedEvent::Process(id, ProcessEvent::Exited { status, log_tail }),
-        ]
+        self.end(id, ProcessEvent::Exited { status, log_tail })
+    }
+
+    /// A process ends, and its link a little later.
+    fn end(&mut self, id: ReplicaId, how: ProcessEvent) -> Vec<FeedEvent> {
+        self.dead.insert(id);
+        self.attacks[id.index()].clear();
+        let lost = LinkEvent::Down("it has sent nothing for too long".into());
+        vec![FeedEvent::Process(id, how), FeedEvent::Link(id, lost)]
+    }
+
+    /// A process starts again. It is heard of once [`Cluster::answer`] says so.
+    fn restart(&mut self, id: ReplicaId) -> Vec<FeedEvent> {
+        vec![FeedEvent::Process(id, ProcessEvent::Started { pid: 4200 + u32::from(id.0) })]
+    }
+
+    /// A replica that was started again is connected.
+    pub(crate) fn answer(&mut self, id: ReplicaId) -> Vec<FeedEvent> {
+        self.dead.remove(&id);
+        vec![FeedEvent::Link(id, LinkEvent::Up(Box::new(self.welcome(id))))]
     }
 
     /// Does what the console wants and answers.
     pub(crate) fn obey(&mut self, command: Command) -> Vec<FeedEvent> {
         let (id, request) = match command {
             Command::Send(id, request) => (id, request),
+            Command::Kill(id) => return self.end(id, ProcessEvent::Killed),
+            Command::Restart(id) => return self.restart(id),
             Command::SetRate(rate) => {
                 self.rate = rate;
                 self.slots_per_second = rate.unwrap_or(12_400.0) / self.ops_per_slot as f64;
@@ -161,7 +181,7 @@ impl Cluster {
     pub(crate) fn step(&mut self) -> Vec<FeedEvent> {
         self.now = self.now.after(Micros(FRAME_US));
         self.order();
-        let ids: Vec<ReplicaId> = self.committee.members().filter(|id| !self.dead.contains_key(id)).collect();
+        let ids: Vec<ReplicaId> = self.committee.members().filter(|id| !self.dead.contains(id)).collect();
         let mut feed: Vec<FeedEvent> = Vec::new();
         for id in ids {
             let frame = Box::new(self.frame(id));
@@ -180,7 +200,7 @@ impl Cluster {
     }
 
     fn is_silent(&self, id: ReplicaId) -> bool {
-        self.dead.contains_key(&id) || self.does(id, "crash") || self.does(id, "sign")
+        self.dead.contains(&id) || self.does(id, "crash") || self.does(id, "sign")
     }
 
     fn order(&mut self) {
@@ -268,7 +288,8 @@ impl Cluster {
                 leader: self.leader(),
                 stable,
                 executed,
-                observing_until: None,
+                observing_until: self.recovering.get(&id).and_then(|(until, _)| *until),
+                transfer: self.recovering.get(&id).and_then(|(_, transfer)| *transfer),
             },
             stable_digest: state(stable),
             executed_digest: None,
@@ -282,6 +303,8 @@ impl Cluster {
                 links: self.committee.size() as u64 - 1,
                 cpu: Micros((self.now.since(self.started).0) * (30 + 3 * u64::from(id.0)) / 100 + jitter * 100),
                 memory_bytes: 48 << 20,
+                disk_bytes: 21 << 20,
+                commits: executed.0 * 3,
                 ..Counters::default()
             },
             messages: self.messages(id, executed),

@@ -99,12 +99,19 @@ pub(crate) enum ProcessEvent {
         /// Its process id.
         pid: u32,
     },
-    /// It has ended.
+    /// It was killed as a [`Command`] wanted.
+    Killed,
+    /// It has ended by itself, or somebody else has ended it.
     Exited {
         /// The exit status or signal, for people.
         status: String,
         /// The last line of its log.
         log_tail: String,
+    },
+    /// It could not be started again.
+    NotStarted {
+        /// Why not, for people.
+        why: String,
     },
 }
 
@@ -136,6 +143,10 @@ pub(crate) struct LoadReport {
 pub(crate) enum Command {
     /// Send a request on the link to a replica.
     Send(ReplicaId, ConsoleRequest),
+    /// Kill the process of a replica that was started here.
+    Kill(ReplicaId),
+    /// Start the process of such a replica again.
+    Restart(ReplicaId),
     /// Change the load's operations per second; `None` for as many as possible.
     SetRate(Option<f64>),
     /// Let the simulated time pass otherwise.

@@ -27,7 +27,9 @@ pub(super) const WORDS: &[Word] = &[
         usage: "attack n1 dark(n2)",
         help: "set attacks; joined by ; and each may name its replica",
     },
-    Word { name: "heal", usage: "heal [n1]", help: "end every attack, on one replica or on all" },
+    Word { name: "heal", usage: "heal [n1]", help: "end every attack and restart what was killed, one replica or all" },
+    Word { name: "kill", usage: "kill [n3|all]", help: "kill the process of a replica, or of every one" },
+    Word { name: "restart", usage: "restart [n3|all]", help: "start a dead replica again, or every one" },
     Word { name: "goto", usage: "goto 18431", help: "show the votes of a slot" },
     Word { name: "follow", usage: "follow", help: "show the votes of the newest slot again" },
     Word { name: "rate", usage: "rate 5000|max", help: "operations per second that the load offers" },
@@ -40,12 +42,25 @@ pub(super) enum Order {
     Do(Action),
     /// Set attacks, each on its replica.
     Attack(Vec<(ReplicaId, Vec<Directive>)>),
-    /// End all attacks on one replica.
+    /// End all attacks on one replica, and restart it if it was killed from here.
     Heal(ReplicaId),
+    /// Kill one replica's process, or everyone's.
+    Kill(Whom),
+    /// Start one dead replica again, or all of them.
+    Restart(Whom),
     /// Show the votes of a slot.
     Goto(SeqNum),
     /// Change the load; `None` for as much as possible.
     Rate(Option<f64>),
+}
+
+/// Who is meant.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Whom {
+    /// This replica.
+    One(ReplicaId),
+    /// Everyone of whom it makes sense.
+    All,
 }
 
 /// What is wrong with a command, and at which column, from 1.
@@ -96,6 +111,7 @@ impl Line {
             Some("attack") if is_withholding(before) => message_names().into_iter().map(str::to_string).collect(),
             Some("attack") => replicas().collect(),
             Some("heal") if before == "heal" => replicas().collect(),
+            Some("kill" | "restart") if !before.contains(' ') => replicas().chain(["all".to_string()]).collect(),
             Some("rate") if before == "rate" => vec!["max".to_string()],
             Some(_) => Vec::new(),
         };
@@ -154,6 +170,16 @@ pub(super) fn parse(text: &str, committee: Committee, selected: ReplicaId) -> Re
     let mistake = |message: String| Err(Mistake { column: rest_column, message });
     let replica = |name: &str| ReplicaId::parse(name).filter(|id| committee.contains(*id));
     let known = || format!("n1 to n{}", committee.size());
+    let whom = || match rest {
+        "" => Ok(Whom::One(selected)),
+        "all" => Ok(Whom::All),
+        name => match replica(name) {
+            Some(id) => Ok(Whom::One(id)),
+            None => {
+                Err(Mistake { column: rest_column, message: format!("no replica {name:?}; there are {}", known()) })
+            }
+        },
+    };
     match word {
         "attack" if rest.is_empty() => mistake("attack whom with what? for example: attack n1 dark(n2)".into()),
         "attack" => {
@@ -164,6 +190,8 @@ pub(super) fn parse(text: &str, committee: Committee, selected: ReplicaId) -> Re
             Some(id) => Ok(Order::Heal(id)),
             None => mistake(format!("no replica {rest:?}; there are {}", known())),
         },
+        "kill" => whom().map(Order::Kill),
+        "restart" => whom().map(Order::Restart),
         "goto" => match rest.replace([' ', '_'], "").parse() {
             Ok(slot) if slot > 0 => Ok(Order::Goto(SeqNum(slot))),
             _ => mistake("which slot? a number from 1 on".into()),

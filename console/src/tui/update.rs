@@ -5,10 +5,10 @@ use byztop_core::telemetry::ConsoleRequest;
 use byztop_core::types::{ReplicaId, SeqNum};
 
 use super::action::{Action, Injection};
-use super::attacks::{Change, beyond_budget};
+use super::attacks::{Change, Step, beyond_budget};
 use super::chooser::Chooser;
 use super::model::Model;
-use super::palette::{self, Line, Order};
+use super::palette::{self, Line, Order, Whom};
 use super::text::grouped;
 use super::ui::{Confirm, Overlay, Ui};
 use super::{Command, Simulate};
@@ -38,7 +38,9 @@ fn on_screen(model: &mut Model, ui: &mut Ui, action: Action) -> Vec<Command> {
         Action::Suspend => ui.wants_suspend = true,
         Action::Move(motion) => ui.selected = motion.apply(ui.selected, model.replicas.len(), PAGE),
         Action::Attack(attack) => return on_attack(model, ui, attack),
-        Action::Heal => return inject(model, ui, vec![Change::heal(ui.selection())]),
+        Action::Kill => return inject(model, ui, vec![Change::kill(ui.selection())]),
+        Action::Restart => return inject(model, ui, vec![Change::restart(ui.selection())]),
+        Action::Heal => return inject(model, ui, vec![Change::heal(model, ui.selection())]),
         Action::HealAll => return heal_all(model, ui),
         // Nothing goes on behind a simulation's back: its time is held, not the screen.
         Action::Freeze if model.simulation.is_some() => return vec![Command::Simulate(Simulate::PauseOrGoOn)],
@@ -151,7 +153,11 @@ fn obey(model: &mut Model, ui: &mut Ui, order: Order) -> Vec<Command> {
             let changes = attacks.into_iter().map(|(id, attacks)| Change::set(model, id, attacks)).collect();
             inject(model, ui, changes)
         }
-        Order::Heal(id) => inject(model, ui, vec![Change::heal(id)]),
+        Order::Heal(id) => inject(model, ui, vec![Change::heal(model, id)]),
+        Order::Kill(Whom::One(id)) => inject(model, ui, vec![Change::kill(id)]),
+        Order::Kill(Whom::All) => inject_all(model, ui, Change::kill, "nobody is left to kill"),
+        Order::Restart(Whom::One(id)) => inject(model, ui, vec![Change::restart(id)]),
+        Order::Restart(Whom::All) => inject_all(model, ui, Change::restart, "nobody is dead"),
         Order::Goto(slot) => watch(model, ui, Some(slot)),
         Order::Rate(_) if model.simulation.is_some() => {
             ui.complain("a simulation has no rate: its scenario says who submits what, and when");
@@ -175,7 +181,7 @@ fn on_attack(model: &mut Model, ui: &mut Ui, attack: Injection) -> Vec<Command> 
         Injection::Delay => Attack::Time(Attack::DEFAULT_DELAY),
         Injection::Sign => Attack::Sign,
         Injection::Dark | Injection::Equivocate => {
-            match unreachable(model, id) {
+            match Change::heal(model, id).obstacle(model) {
                 Some(why) => ui.complain(why),
                 None => ui.overlay = Overlay::Chooser(Chooser::new(model, id, attack)),
             }
@@ -186,15 +192,30 @@ fn on_attack(model: &mut Model, ui: &mut Ui, attack: Injection) -> Vec<Command> 
     inject(model, ui, vec![Change::set(model, id, vec![directive])])
 }
 
+/// Ends all attacks and starts again who was killed. Who died otherwise stays dead, so that somebody can look into it.
 fn heal_all(model: &mut Model, ui: &mut Ui) -> Vec<Command> {
-    let up = model.replicas.iter().filter(|replica| replica.is_up());
-    let changes: Vec<Change> = up.map(|replica| Change::heal(replica.id)).collect();
+    let ill = model.replicas.iter().filter(|replica| replica.is_up() || replica.was_killed());
+    let changes: Vec<Change> = ill.map(|replica| Change::heal(model, replica.id)).collect();
     inject(model, ui, changes)
+}
+
+/// Carries a change out on all replicas where it can be.
+fn inject_all(model: &mut Model, ui: &mut Ui, change: impl Fn(ReplicaId) -> Change, or_else: &str) -> Vec<Command> {
+    let all: Vec<(Change, Option<String>)> =
+        model.committee.members().map(change).map(|change| (change.clone(), change.obstacle(model))).collect();
+    let (can, can_not): (Vec<_>, Vec<_>) = all.into_iter().partition(|(_, obstacle)| obstacle.is_none());
+    if !can.is_empty() {
+        return inject(model, ui, can.into_iter().map(|(change, _)| change).collect());
+    }
+    // What stands in the way of the first stands in the way of all.
+    let obstacle = can_not.into_iter().find_map(|(_, obstacle)| obstacle).filter(|_| !model.has_processes());
+    ui.complain(obstacle.unwrap_or_else(|| or_else.to_string()));
+    Vec::new()
 }
 
 /// Carries changes out, after a question if they go beyond the fault budget.
 fn inject(model: &mut Model, ui: &mut Ui, changes: Vec<Change>) -> Vec<Command> {
-    if let Some(why) = changes.iter().find_map(|change| unreachable(model, change.replica)) {
+    if let Some(why) = changes.iter().find_map(|change| change.obstacle(model)) {
         ui.complain(why);
         return Vec::new();
     }
@@ -209,35 +230,37 @@ fn inject(model: &mut Model, ui: &mut Ui, changes: Vec<Change>) -> Vec<Command> 
 
 fn carry_out(model: &mut Model, ui: &mut Ui, changes: Vec<Change>) -> Vec<Command> {
     let mut commands = Vec::new();
-    let mut told: Vec<String> = Vec::new();
-    for change in changes {
+    let (mut told, mut killed, mut started) = (Vec::new(), Vec::new(), Vec::new());
+    for Change { replica: id, step } in changes {
         let now = model.now;
-        model.replicas[change.replica.index()].expect(now, change.result.clone());
-        told.push(match change.result.as_str() {
-            "" => format!("{}: end every attack", change.replica),
-            attack => format!("{}: {attack}", change.replica),
+        let replica = &mut model.replicas[id.index()];
+        commands.push(match step {
+            Step::Attacks { request, result } => {
+                let attack = if result.is_empty() { "end every attack" } else { &result };
+                told.push(format!("{id}: {attack}"));
+                replica.expect(now, result);
+                Command::Send(id, request)
+            }
+            Step::Kill => {
+                killed.push(id.to_string());
+                replica.expect_death(now);
+                Command::Kill(id)
+            }
+            Step::Restart => {
+                started.push(id.to_string());
+                Command::Restart(id)
+            }
         });
-        commands.push(Command::Send(change.replica, change.request));
     }
-    let told = match told.len() {
-        0 => "nobody is connected".to_string(),
-        1..=3 => format!("told {}", told.join(" · ")),
-        many => format!("told {many} replicas"),
+    let list = |verb: &str, done: Vec<String>| match done.len() {
+        0 => None,
+        1..=3 => Some(format!("{verb} {}", done.join(" · "))),
+        many => Some(format!("{verb} {many} replicas")),
     };
-    ui.say(told);
+    let said: Vec<String> =
+        [list("told", told), list("SIGKILL to", killed), list("starting", started)].into_iter().flatten().collect();
+    ui.say(if said.is_empty() { "nobody is connected".to_string() } else { said.join("; ") });
     commands
-}
-
-/// Why a replica can not be attacked or healed from here, if so.
-fn unreachable(model: &Model, id: ReplicaId) -> Option<String> {
-    let replica = &model.replicas[id.index()];
-    match (replica.is_up(), replica.may_attack) {
-        (false, _) => Some(format!("{id} is not connected")),
-        (true, false) => {
-            Some(format!("{id} takes no attacks from here: it was not started for that, or this is no operator"))
-        }
-        (true, true) => None,
-    }
 }
 
 fn watch(model: &Model, ui: &mut Ui, slot: Option<SeqNum>) -> Vec<Command> {

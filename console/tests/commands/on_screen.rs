@@ -9,7 +9,7 @@ use std::thread::{self, JoinHandle};
 use nix::sys::signal::Signal;
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
-use crate::process::{BYZTOP, four_replicas, nothing_is_left, signal, until};
+use crate::process::{BYZTOP, four_replicas, nothing_is_left, replicas, signal, until};
 
 /// A console on a terminal of its own.
 struct Console {
@@ -128,4 +128,71 @@ fn a_simulation_is_paused_stepped_through_turned_back_and_left() {
     assert!(status.success(), "{status:?}");
     until("the terminal is as it was", || !screen.lock().unwrap().screen().alternate_screen());
     assert!(!screen.lock().unwrap().screen().hide_cursor());
+}
+
+/// The line of the table of replicas about one of them, from its name on.
+fn row(screen: &Mutex<vt100::Parser>, name: &str) -> Vec<String> {
+    let screen = screen.lock().unwrap();
+    let rows: Vec<String> = screen.screen().rows(0, 120).collect();
+    let words = |row: &String| row.split_whitespace().skip_while(|word| *word != name).map(str::to_string).collect();
+    rows.iter().take(12).map(words).find(|words: &Vec<String>| !words.is_empty()).unwrap_or_default()
+}
+
+/// Slot and lag of a replica that is connected.
+fn slot_and_lag(screen: &Mutex<vt100::Parser>, name: &str) -> Option<(u64, u64)> {
+    let words = row(screen, name);
+    let link = words.iter().position(|word| word == "●")?;
+    Some((words.get(link + 2)?.parse().ok()?, words.get(link + 3)?.parse().ok()?))
+}
+
+#[test]
+fn a_primary_is_killed_by_a_key_replaced_and_brought_back_by_another() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut console = open(scratch.path());
+    let screen = show(&console);
+    let mut keys = console.master.take_writer().unwrap();
+    let mut press = |key: &str| keys.write_all(key.as_bytes()).unwrap();
+    let header = || screen.lock().unwrap().screen().rows(0, 120).next().unwrap_or_default();
+    let says = |text: &str| header().contains(text);
+    let commits = || !says("? op/s") && !says("  0 op/s");
+    until("all are live under load", || says("LIVE 4/4") && commits());
+    until("n1 leads and gets on", || says("★n1") && slot_and_lag(&screen, "n1").is_some_and(|(slot, _)| slot > 0));
+    let (slot, _) = slot_and_lag(&screen, "n1").unwrap();
+    let before = four_replicas(scratch.path());
+
+    press("K");
+    until("n1 is dead", || row(&screen, "n1").contains(&"dead".to_string()) && says("faults 1/1"));
+    assert_eq!(replicas(scratch.path()).len(), 3);
+    until("somebody else leads", || says("★") && !says("★n1"));
+    until("the others get on", || slot_and_lag(&screen, "n2").is_some_and(|(now, _)| now > slot + 10) && commits());
+
+    press("R");
+    until("n1 takes part again", || says("LIVE 4/4") && says("faults 0/1"));
+    until("n1 has caught up", || slot_and_lag(&screen, "n1").is_some_and(|(now, lag)| now > slot && lag == 0));
+    let after = four_replicas(scratch.path());
+    let pid = |of: &[(u32, String)], name| of.iter().find(|(_, known)| known == name).map(|(pid, _)| *pid);
+    assert_ne!(pid(&before, "n1"), pid(&after, "n1"), "another process");
+    assert_eq!(pid(&before, "n2"), pid(&after, "n2"), "nobody else was touched");
+
+    press("q");
+    console.child.wait().unwrap();
+    nothing_is_left(scratch.path());
+}
+
+#[test]
+fn a_restarted_replica_ends_with_a_console_that_is_killed() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut console = open(scratch.path());
+    let screen = show(&console);
+    until("all are live", || screen.lock().unwrap().screen().contents().contains("LIVE 4/4"));
+    let before = four_replicas(scratch.path());
+    let mut keys = console.master.take_writer().unwrap();
+    keys.write_all(b"KR").unwrap();
+    until("n1 has another process", || {
+        let now = replicas(scratch.path());
+        now.len() == 4 && now.iter().any(|known| !before.contains(known))
+    });
+    signal(console.child.process_id().unwrap(), Signal::SIGKILL);
+    console.child.wait().unwrap();
+    until("no replica runs", || replicas(scratch.path()).is_empty());
 }

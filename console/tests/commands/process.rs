@@ -54,9 +54,9 @@ pub(crate) fn replicas(scratch: &Path) -> Vec<(u32, String)> {
 ///
 /// # Panics
 ///
-/// If it does not hold within twenty seconds.
+/// If it does not hold within a minute.
 pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !holds() {
         assert!(Instant::now() < deadline, "waited in vain until {what}");
         std::thread::sleep(Duration::from_millis(20));

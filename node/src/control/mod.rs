@@ -7,6 +7,7 @@
 
 pub(crate) mod door;
 pub(crate) mod observer;
+mod progress;
 mod subscription;
 mod usage;
 mod watch;

@@ -10,6 +10,7 @@ use byztop_core::telemetry::{ConsoleMessage, Counters, Glimpse, Recorder, Welcom
 use byztop_core::types::{Digest, Micros, ReplicaId, SeqNum, Time};
 use tokio::sync::mpsc;
 
+use super::progress::ProgressLog;
 use super::subscription::Subscription;
 use super::usage::{Usage, usage};
 use crate::clock::Clock;
@@ -32,6 +33,7 @@ pub(crate) struct Observer {
     attacks_allowed: bool,
     consoles: BTreeMap<LinkId, Subscription>,
     recorder: Recorder,
+    progress: ProgressLog,
     usage: (Time, Usage),
 }
 
@@ -46,6 +48,7 @@ impl Observer {
         Observer {
             clock,
             recorder: Recorder::new(welcome.phases.len()),
+            progress: ProgressLog::default(),
             welcome,
             attacks_allowed,
             consoles: BTreeMap::new(),
@@ -128,6 +131,7 @@ impl Observer {
 
     /// The replica notes something.
     pub(crate) fn note(&mut self, now: Time, event: Event) {
+        self.progress.note(self.welcome.replica, &event);
         let notebooks = self.consoles.values_mut().map(|console| &mut console.notebook);
         self.recorder.note(now, self.clock.unix(now), event, notebooks);
     }
@@ -176,6 +180,7 @@ impl Observer {
         glimpse: &Glimpse,
         votes: impl Fn(Option<SeqNum>) -> Option<SlotVotes>,
     ) {
+        self.progress.look(glimpse.replica, &glimpse.status);
         for console in self.consoles.values_mut() {
             console.send_frame(now, glimpse, &votes);
         }
@@ -257,7 +262,15 @@ mod tests {
         let glimpse = Glimpse {
             replica: leader,
             at: Time(40),
-            status: Status { view, asking_for: None, leader, stable: zero, executed: zero, observing_until: None },
+            status: Status {
+                view,
+                asking_for: None,
+                leader,
+                stable: zero,
+                executed: zero,
+                observing_until: None,
+                transfer: None,
+            },
             stable_digest: Digest::ZERO,
             executed_digest: None,
             counters: Counters::default(),

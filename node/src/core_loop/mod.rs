@@ -1,7 +1,10 @@
 //! The one task that drives a replica: inputs in, outputs performed in order.
 //!
-//! Everything else of this crate brings inputs to it or takes outputs from it. It never waits for anything but inputs
-//! and the next timer, so a slow peer, client or console can not hold it up.
+//! Everything else of this crate brings inputs to it or takes outputs from it. It never waits for anything but inputs,
+//! the next timer and its own disk, so a slow peer, client or console can not hold it up.
+//!
+//! What several inputs have it remember goes to the disk in one commit at the end of their turn, and what they have it
+//! say waits for that: the busier a replica is, the more of its messages share the cost of a commit.
 
 pub(crate) mod input;
 pub(crate) mod outbound;
@@ -11,21 +14,26 @@ use std::future::Future;
 
 use byztop_core::app::Application;
 use byztop_core::attack::{Byzantine, Forge};
+use byztop_core::durable::Write;
 use byztop_core::protocol::Protocol;
 use byztop_core::replica::{Input, Output};
 use byztop_core::telemetry::{ConsoleRequest, Glimpse};
-use byztop_core::types::Time;
+use byztop_core::types::{Micros, Time};
 
 use self::input::{ClientInput, ConsoleInput, CoreInputs, PeerInput};
 use self::outbound::{Clients, Peers};
 use self::timers::Timers;
 use crate::clock::Clock;
 use crate::control::observer::{Observer, Permission};
+use crate::store::{Store, StoreError};
 
 /// How many inputs of each kind are handled before timers are looked at again.
 const PEER_BATCH: usize = 256;
 const CLIENT_BATCH: usize = 64;
 const CONSOLE_BATCH: usize = 16;
+
+/// How old the size of the store may be that is told.
+const DISK_AGE: Micros = Micros::from_millis(1000);
 
 /// The driver of one replica.
 pub(crate) struct Core<P: Protocol, A: Application> {
@@ -35,6 +43,14 @@ pub(crate) struct Core<P: Protocol, A: Application> {
     peers: Peers,
     clients: Clients,
     observer: Observer,
+    /// Its disk; `None` with durability `memory`.
+    store: Option<Store>,
+    /// What that takes, and when it was last looked at.
+    disk: (Time, u64),
+    /// What the next commit writes.
+    unwritten: Vec<Write>,
+    /// What is said after that, in order.
+    held: Vec<Output<P::Message>>,
     /// Reused from input to input; empty in between.
     outputs: Vec<Output<P::Message>>,
 }
@@ -44,7 +60,13 @@ where
     P::Message: Forge,
 {
     /// A driver that has not started its replica yet.
-    pub(crate) fn new(byzantine: Byzantine<P, A>, clock: Clock, replicas: usize, observer: Observer) -> Self {
+    pub(crate) fn new(
+        byzantine: Byzantine<P, A>,
+        clock: Clock,
+        replicas: usize,
+        observer: Observer,
+        store: Option<Store>,
+    ) -> Self {
         Core {
             byzantine,
             clock,
@@ -52,32 +74,41 @@ where
             peers: Peers::new(replicas),
             clients: Clients::default(),
             observer,
+            disk: (Time(0), store.as_ref().map_or(0, Store::disk_bytes)),
+            store,
+            unwritten: Vec::new(),
+            held: Vec::new(),
             outputs: Vec::new(),
         }
     }
 
     /// Runs the replica until `until` is ready or nobody is left to bring inputs.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the disk does not take what the replica must not forget: it says nothing more (rule 29).
     pub(crate) async fn run(
         mut self,
         mut inputs: CoreInputs<P::Message>,
         has_lost_log: bool,
         until: impl Future<Output = ()>,
-    ) {
+    ) -> Result<(), StoreError> {
         let (mut peers, mut clients, mut consoles) = (Vec::new(), Vec::new(), Vec::new());
         let sleep = tokio::time::sleep_until(self.clock.instant(self.clock.now()));
         tokio::pin!(sleep, until);
         self.handle(Input::Start { has_lost_log });
         loop {
+            self.commit()?;
             let wake = self.clock.instant(self.timers.next().min(self.observer.next_frame()));
             if sleep.deadline() != wake {
                 sleep.as_mut().reset(wake);
             }
             tokio::select! {
                 biased;
-                () = &mut until => return,
-                count = inputs.peers.recv_many(&mut peers, PEER_BATCH) => if count == 0 { return },
-                count = inputs.clients.recv_many(&mut clients, CLIENT_BATCH) => if count == 0 { return },
-                count = inputs.consoles.recv_many(&mut consoles, CONSOLE_BATCH) => if count == 0 { return },
+                () = &mut until => break,
+                count = inputs.peers.recv_many(&mut peers, PEER_BATCH) => if count == 0 { break },
+                count = inputs.clients.recv_many(&mut clients, CLIENT_BATCH) => if count == 0 { break },
+                count = inputs.consoles.recv_many(&mut consoles, CONSOLE_BATCH) => if count == 0 { break },
                 () = &mut sleep => {}
             }
             // Whoever came first, all get their turn.
@@ -88,6 +119,7 @@ where
             consoles.drain(..).for_each(|input| self.on_console(input));
             self.on_time();
         }
+        self.store.map_or(Ok(()), Store::close)
     }
 
     fn on_peer(&mut self, input: PeerInput<P::Message>) {
@@ -171,6 +203,12 @@ where
         let mut counters = self.observer.counters(now);
         replica.count(&mut counters);
         self.peers.count(&mut counters);
+        if let Some(store) = &self.store {
+            if now.since(self.disk.0) >= DISK_AGE {
+                self.disk = (now, store.disk_bytes());
+            }
+            (counters.disk_bytes, counters.commits) = (self.disk.1, store.commits());
+        }
         Glimpse {
             replica: self.observer.replica(),
             at: self.clock.unix(now),
@@ -190,20 +228,44 @@ where
         self.perform(now);
     }
 
-    /// Performs what the replica wants done, in its order.
+    /// Performs what the replica wants done, in its order; what is said of something that is not on the disk waits.
     fn perform(&mut self, now: Time) {
         for output in self.outputs.drain(..) {
             match output {
+                Output::Send(..) | Output::Reply(..) if !self.unwritten.is_empty() => self.held.push(output),
                 Output::Send(to, message) => self.peers.send(to, &message),
                 Output::Reply(_, reply) => self.clients.reply(&reply),
                 Output::SetTimer(timer, at) => self.timers.set(timer, at),
                 Output::CancelTimer(timer) => self.timers.cancel(timer),
                 Output::Executed(_) => {}
-                // Durability is `memory`: the replica was not told to keep any.
-                Output::Persist(_) => {}
+                Output::Persist(writes) => self.unwritten.extend(writes),
                 Output::Note(event) => self.observer.note(now, event),
             }
         }
+    }
+
+    /// Writes what waits, then says what waits for that.
+    fn commit(&mut self) -> Result<(), StoreError> {
+        if self.unwritten.is_empty() {
+            return Ok(());
+        }
+        let writes = self.unwritten.drain(..);
+        if let Some(store) = &mut self.store {
+            // Other tasks of this thread need not wait for the disk.
+            if store.is_synced() {
+                tokio::task::block_in_place(|| store.commit(writes))?;
+            } else {
+                store.commit(writes)?;
+            }
+        }
+        for output in self.held.drain(..) {
+            match output {
+                Output::Send(to, message) => self.peers.send(to, &message),
+                Output::Reply(_, reply) => self.clients.reply(&reply),
+                _ => {}
+            }
+        }
+        Ok(())
     }
 }
 

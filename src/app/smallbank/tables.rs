@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Account;
+use crate::app::persistent::PersistentVec;
 
 /// How many customers a leaf holds; the last one may hold fewer.
 pub const ACCOUNTS_PER_LEAF: usize = 32;
@@ -44,7 +45,7 @@ impl Leaf {
 pub(super) struct Tables {
     /// How many customers there are; they are 0, 1, 2, ….
     accounts: u32,
-    leaves: Vec<Arc<Leaf>>,
+    leaves: PersistentVec<Arc<Leaf>>,
     /// One bit per leaf: written since the last [`Tables::take_dirty`].
     dirty: Vec<u64>,
 }
@@ -56,7 +57,7 @@ impl Tables {
         let alike = Arc::new(Leaf::of(balances));
         Tables {
             accounts,
-            leaves: std::iter::repeat_n(alike, leaves).collect(),
+            leaves: PersistentVec::filled(&alike, leaves),
             dirty: vec![0; leaves.div_ceil(u64::BITS as usize)],
         }
     }

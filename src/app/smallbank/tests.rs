@@ -159,9 +159,13 @@ fn a_leaf_is_within_its_bound() {
     assert!(SmallBank::new(SmallBank::MAX_ACCOUNTS, 1, 1).leaf(0).len() <= MAX_LEAF_BYTES);
 }
 
+fn digests(bank: &SmallBank) -> Vec<crate::types::Digest> {
+    leaves(bank).iter().enumerate().map(|(i, bytes)| leaf_digest(i, bytes)).collect()
+}
+
 /// The root of a bank's state, from scratch.
 fn root(bank: &SmallBank) -> crate::types::Digest {
-    MerkleTree::new(leaves(bank).iter().enumerate().map(|(i, bytes)| leaf_digest(i, bytes)).collect()).root()
+    MerkleTree::new(&digests(bank)).root()
 }
 
 proptest! {
@@ -188,7 +192,7 @@ proptest! {
         rounds in proptest::collection::vec(proptest::collection::vec(any_operation(100), 1..20), 1..6),
     ) {
         let mut bank = SmallBank::new(100, 10, 5);
-        let mut tree = MerkleTree::new(leaves(&bank).iter().enumerate().map(|(i, b)| leaf_digest(i, b)).collect());
+        let mut tree = MerkleTree::new(&digests(&bank));
         for operations in rounds {
             let (snapshot, held) = (bank.clone(), tree.root());
             let outcome = bank.execute(&encode_operations(&operations));

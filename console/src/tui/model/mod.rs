@@ -218,6 +218,11 @@ impl Model {
         }
         frame.attack = clean(&frame.attack);
         let at = frame.at;
+        let until = frame.status.observing_until.filter(|until| *until > SeqNum(0));
+        if let Some(until) = until.filter(|_| self.replicas[id.index()].watches_until != until) {
+            self.note_watching(id, at, until);
+        }
+        self.replicas[id.index()].watches_until = until;
         self.replicas[id.index()].on_frame(self.now, frame);
         self.follow_progress(Some(at));
     }
@@ -260,6 +265,11 @@ impl Model {
         self.known().filter_map(|(replica, _)| replica.newest_slot()).max()
     }
 
+    /// Whether any replica's process was started here.
+    pub(super) fn has_processes(&self) -> bool {
+        self.simulation.is_none() && self.replicas.iter().any(|replica| replica.process != Process::Unknown)
+    }
+
     /// The newest view that f+1 replicas are in (or all that are known, if those are fewer): one of them is honest.
     pub(super) fn reign(&self) -> Option<Reign> {
         let mut views: Vec<(View, ReplicaId)> =
@@ -279,7 +289,7 @@ impl Model {
         Some(self.now.since(since)).filter(|silence| *silence > SILENT_AFTER)
     }
 
-    /// Replicas with an attack set or a dead process, in roster order.
+    /// Replicas that are attacked, dead or not back in step yet, in roster order.
     pub(super) fn faulty(&self) -> Vec<ReplicaId> {
         self.replicas.iter().filter(|replica| replica.is_faulty()).map(|replica| replica.id).collect()
     }

@@ -2,7 +2,7 @@
 
 use byztop_core::protocol::Event;
 use byztop_core::rejection::Rejection;
-use byztop_core::types::{ReplicaId, ReplicaSet, Time};
+use byztop_core::types::{ReplicaId, ReplicaSet, SeqNum, Time};
 
 use super::log::{Injector, Kind, Story};
 use super::{Model, Process};
@@ -41,9 +41,8 @@ impl Model {
             Event::TransferDone { seq, leaves, bytes } => {
                 Story::Transfer { target: seq, count: 0, got: Some((leaves, bytes)) }
             }
-            Event::Observing { until } => {
-                told(Kind::State, format!("{id} lost its log, watches until slot {} is stable", until))
-            }
+            // Told by the frames' status: a replica often learns it before the first console is connected.
+            Event::Observing { .. } => return,
             Event::Rejoined => told(Kind::State, format!("{id} takes part again")),
             Event::Rejected { from, why, count } => {
                 if why == Rejection::BadSignature {
@@ -60,24 +59,47 @@ impl Model {
         self.log.tell(at, id, story);
     }
 
+    /// A replica that has lost its log has learned for how long it only watches.
+    pub(super) fn note_watching(&mut self, id: ReplicaId, at: Time, until: SeqNum) {
+        let text = format!("{id} lost its log, watches until slot {until} is stable");
+        self.log.tell(at, id, Story::Told(Kind::State, text));
+    }
+
     pub(super) fn note_up(&mut self, id: ReplicaId) {
         self.log.tell(self.now, id, Story::Connected);
     }
 
     pub(super) fn on_process(&mut self, id: ReplicaId, event: ProcessEvent) {
-        self.replicas[id.index()].process = match event {
+        let was_dead = self.replicas[id.index()].is_dead();
+        let process = match event {
+            ProcessEvent::Started { .. } if was_dead => {
+                self.log.push(self.now, Kind::Process, format!("operator: {id} restarted"));
+                Process::Starting(self.now)
+            }
             ProcessEvent::Started { .. } => {
                 self.log.tell(self.now, id, Story::Started);
                 Process::Running
+            }
+            ProcessEvent::Killed => {
+                self.log.push(self.now, Kind::Exit, format!("operator: {id} killed (SIGKILL)"));
+                Process::Killed(self.now)
+            }
+            ProcessEvent::NotStarted { why } => {
+                let text = format!("{id} does not start: {}", clean(&why));
+                self.log.push(self.now, Kind::Exit, text.clone());
+                self.complaints.push(text);
+                Process::Exited(self.now, "does not start".to_string())
             }
             ProcessEvent::Exited { status, log_tail } => {
                 let status = clean(&status);
                 let last = Some(clean(&log_tail)).filter(|tail| !tail.is_empty());
                 let last = last.map_or(String::new(), |tail| format!("; its last words: {tail}"));
                 self.log.push(self.now, Kind::Exit, format!("{id} has ended: {status}{last}"));
-                Process::Exited(status)
+                Process::Exited(self.now, status)
             }
         };
+        self.replicas[id.index()].on_process(self.now, process);
+        self.follow_progress(None);
     }
 
     /// Remembers the newest slot as the place where a bad signature of this replica turned up: refusals name none.

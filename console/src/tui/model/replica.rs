@@ -9,6 +9,9 @@ use byztop_core::types::{Micros, ReplicaId, SeqNum, Time, View};
 /// A link that is up but brings no frame for so long tells nothing about now.
 const STALE_AFTER: Micros = Micros::from_millis(2000);
 
+/// A kill that was ordered is believed for so long without being confirmed.
+const DIES_WITHIN: Micros = Micros::from_millis(3000);
+
 /// How long a replica may take to answer a request before the console complains.
 const ANSWER_WITHIN: Micros = Micros::from_millis(3000);
 
@@ -55,8 +58,12 @@ pub(in crate::tui) enum Process {
     Unknown,
     /// It runs.
     Running,
-    /// It has ended, and how.
-    Exited(String),
+    /// It was started again, then, and has said nothing yet.
+    Starting(Time),
+    /// It was killed from here, then.
+    Killed(Time),
+    /// It has ended otherwise, then, and how.
+    Exited(Time, String),
 }
 
 /// An attack that was asked for and is not visible in a frame yet.
@@ -116,6 +123,10 @@ pub(in crate::tui) struct Replica {
     pub id: ReplicaId,
     pub link: Link,
     pub process: Process,
+    /// When its process was ordered to be killed, until that is confirmed.
+    dying_since: Option<Time>,
+    /// The slot until which it only watches, as it last said.
+    pub watches_until: Option<SeqNum>,
     pub rtt: Option<Micros>,
     /// Whether it takes attacks from this console.
     pub may_attack: bool,
@@ -147,6 +158,8 @@ impl Replica {
             id,
             link: Link::Connecting(now),
             process: Process::Unknown,
+            dying_since: None,
+            watches_until: None,
             rtt: None,
             may_attack: false,
             pending: None,
@@ -175,14 +188,39 @@ impl Replica {
         matches!(self.link, Link::Up(_))
     }
 
-    /// Whether it counts against the fault budget: an attack is set, or its process is dead.
+    /// Whether it counts against the fault budget: an attack is set, or it takes no part.
     pub(in crate::tui) fn is_faulty(&self) -> bool {
-        self.is_dead() || self.attack().is_some_and(|attack| !attack.is_empty())
+        self.is_out() || self.attack().is_some_and(|attack| !attack.is_empty())
     }
 
-    /// Whether its process has ended.
+    /// Whether it takes no part: its process is dead, was started again just now, or has lost its log and only watches.
+    pub(in crate::tui) fn is_out(&self) -> bool {
+        let frame = self.frame.as_ref().filter(|_| self.is_up());
+        let watches = frame.is_some_and(|(_, frame)| frame.status.observing_until.is_some());
+        self.is_dead() || watches || matches!(self.process, Process::Starting(_))
+    }
+
+    /// Whether its process has ended, or is about to.
     pub(in crate::tui) fn is_dead(&self) -> bool {
-        matches!(self.process, Process::Exited(_))
+        self.dying_since.is_some() || matches!(self.process, Process::Killed(_) | Process::Exited(..))
+    }
+
+    /// Whether its process was killed from here, or is about to be.
+    pub(in crate::tui) fn was_killed(&self) -> bool {
+        self.dying_since.is_some() || matches!(self.process, Process::Killed(_))
+    }
+
+    /// Its process was ordered to be killed.
+    pub(in crate::tui) fn expect_death(&mut self, now: Time) {
+        self.dying_since = Some(now);
+    }
+
+    /// Something has happened to its process. A link to one that is dead is gone, whatever may still come over it.
+    pub(super) fn on_process(&mut self, now: Time, process: Process) {
+        (self.process, self.dying_since) = (process, None);
+        if self.is_dead() && self.is_up() {
+            self.on_down(now, "its process has ended");
+        }
     }
 
     /// The attack that holds or is about to, in the attack language; empty if none, `None` if unknown.
@@ -272,6 +310,9 @@ impl Replica {
             let (executed, by_name) = (frame.status.executed, frame.messages.drain(..).collect());
             push(&mut self.sent, MAX_SENT, Sent { at, executed, by_name });
         }
+        if self.is_up() && matches!(self.process, Process::Starting(_)) {
+            self.process = Process::Running;
+        }
         self.shows_votes = frame.votes.is_some();
         if let Some(votes) = frame.votes.take() {
             push(&mut self.votes, MAX_FRAMES, votes);
@@ -286,6 +327,7 @@ impl Replica {
     /// Time passes; gives a complaint if a request was not answered in time.
     pub(super) fn tick(&mut self, now: Time) -> Option<String> {
         self.roll(now);
+        self.dying_since.take_if(|since| now.since(*since) >= DIES_WITHIN);
         let pending = self.pending.as_ref()?;
         let waited = now.since(pending.since);
         let is_late = pending.unanswered > 0 && waited >= ANSWER_WITHIN;

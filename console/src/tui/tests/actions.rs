@@ -3,8 +3,11 @@
 use byztop_core::telemetry::ConsoleMessage;
 use byztop_core::types::ReplicaId;
 
+use super::super::action::Action;
+use super::super::model::Process;
 use super::super::ui::{Context, Overlay};
-use super::super::{Command, FeedEvent, LinkEvent};
+use super::super::update::update;
+use super::super::{Command, FeedEvent, LinkEvent, ProcessEvent};
 use super::Rig;
 
 fn attack_of(rig: &Rig, replica: usize) -> &str {
@@ -78,7 +81,136 @@ fn a_dead_process_counts_against_the_budget() {
     rig.press("c Down c");
     assert_eq!(rig.ui.context(), Context::Confirm);
     assert!(rig.sent("Esc End c").is_empty());
-    assert!(rig.ui.toast.as_ref().is_some_and(|toast| toast.text == "n7 is not connected"));
+    assert!(rig.ui.toast.as_ref().is_some_and(|toast| toast.text == "n7 is dead; R restarts it"));
+}
+
+/// What the user was last told.
+fn toast(rig: &Rig) -> &str {
+    rig.ui.toast.as_ref().map_or("", |toast| &toast.text)
+}
+
+#[test]
+fn a_killed_replica_is_dead_until_it_is_restarted_and_answers() {
+    let mut rig = Rig::running(7, 8);
+    assert_eq!(rig.sent("Down K"), ["Kill(n2)"]);
+    rig.frames(1);
+    let counts =
+        |rig: &Rig| ["faults 0/2", "faults 1/2", "LIVE 6/7", "LIVE 7/7"].map(|text| rig.first_line().contains(text));
+    assert_eq!(counts(&rig), [false, true, true, false]);
+    assert!(rig.screen(120, 36).contains("killed 0s"));
+    assert!(rig.sent("K").is_empty());
+    assert_eq!(toast(&rig), "n2 is dead; R restarts it");
+    assert_eq!(rig.sent("R"), ["Restart(n2)"]);
+    rig.frames(1);
+    assert_eq!(counts(&rig), [false, true, true, false], "it has said nothing yet");
+    assert!(rig.screen(120, 36).contains("no word yet 0s"));
+    let events = rig.cluster.answer(ReplicaId(1));
+    rig.take(events);
+    rig.frames(1);
+    assert_eq!(counts(&rig), [true, false, false, true]);
+    assert!(rig.sent("R").is_empty());
+    assert_eq!(toast(&rig), "n2 runs; K kills it, and R then restarts it");
+}
+
+#[test]
+fn a_restart_may_be_wanted_before_the_kill_is_confirmed() {
+    let mut rig = Rig::running(7, 8);
+    let mut act = |action| update(&mut rig.model, &mut rig.ui, action);
+    assert_eq!(act(Action::Kill), [Command::Kill(ReplicaId(0))]);
+    assert_eq!(act(Action::Kill), [], "once is enough");
+    assert_eq!(act(Action::Restart), [Command::Restart(ReplicaId(0))]);
+    rig.frames(13);
+    assert!(!rig.model.replicas[0].is_dead(), "nobody has carried it out");
+}
+
+#[test]
+fn what_remains_on_the_way_from_the_dead_is_not_believed() {
+    let mut rig = Rig::running(7, 8);
+    let mut frames = rig.cluster.step();
+    rig.take(vec![FeedEvent::Process(ReplicaId(0), ProcessEvent::Killed)]);
+    frames.truncate(1);
+    rig.take(frames);
+    assert!(rig.first_line().contains("LIVE 6/7"), "{}", rig.first_line());
+}
+
+#[test]
+fn kills_beyond_the_budget_ask_once() {
+    let mut rig = Rig::running(7, 8);
+    rig.press("c Down K Down");
+    assert!(rig.sent("K").is_empty());
+    let Overlay::Confirm(confirm) = &rig.ui.overlay else { panic!("no question") };
+    assert_eq!(
+        confirm.question,
+        "n1 would be Byzantine and n2, n3 down, f = 2: no quorum of honest replicas, progress may stop, replicas may \
+         diverge"
+    );
+    assert_eq!(rig.sent("Esc Home K"), ["Kill(n1)"], "it counts already");
+    rig.press("Down Down K");
+    let Overlay::Confirm(confirm) = &rig.ui.overlay else { panic!("no question") };
+    assert_eq!(
+        confirm.question,
+        "n1, n2, n3 would be down, f = 2: no quorum, nothing is decided until enough of them are back"
+    );
+    assert_eq!(rig.sent("Enter"), ["Kill(n3)"]);
+    assert_eq!(rig.sent("R"), ["Restart(n3)"], "nobody is asked about that");
+    rig.model.durability = "memory".to_string();
+    rig.press("Down K");
+    let Overlay::Confirm(confirm) = &rig.ui.overlay else { panic!("no question") };
+    assert!(confirm.question.contains("may wait for ever"), "{}", confirm.question);
+}
+
+#[test]
+fn the_palette_kills_and_restarts_whom_it_names() {
+    let mut rig = Rig::running(4, 8);
+    assert_eq!(rig.sent(":kill_n3 Enter"), ["Kill(n3)"]);
+    assert_eq!(rig.sent(":restart_n3 Enter"), ["Restart(n3)"]);
+    assert_eq!(rig.sent(":kill Enter"), [] as [&str; 0], "the selected one is one too many");
+    assert_eq!(rig.sent("Enter"), ["Kill(n1)"]);
+    assert_eq!(rig.sent(":kill_all Enter Enter"), ["Kill(n2)", "Kill(n3)", "Kill(n4)"], "one is dead already");
+    rig.press(":kill_all Enter");
+    assert_eq!(toast(&rig), "nobody is left to kill");
+    assert_eq!(rig.sent(":restart_all Enter").len(), 4);
+    rig.press(":restart_all Enter");
+    assert_eq!(toast(&rig), "nobody is dead");
+    rig.press(":rest Tab");
+    assert!(matches!(&rig.ui.overlay, Overlay::Palette(line) if line.text == "restart "));
+    rig.press("a Tab");
+    assert!(matches!(&rig.ui.overlay, Overlay::Palette(line) if line.text == "restart all"));
+}
+
+#[test]
+fn healing_restarts_whom_a_key_killed_and_nobody_else() {
+    let mut rig = Rig::running(7, 8);
+    let events = rig.cluster.kill(ReplicaId(6));
+    rig.take(events);
+    rig.press("K Down c Enter");
+    assert_eq!(
+        rig.sent("A"),
+        ["Restart(n1)", "Send(n2, Heal)", "Send(n3, Heal)", "Send(n4, Heal)", "Send(n5, Heal)", "Send(n6, Heal)"]
+    );
+    assert!(rig.sent("End H").is_empty());
+    assert_eq!(toast(&rig), "n7 is dead; R restarts it");
+    assert_eq!(rig.sent("R"), ["Restart(n7)"]);
+}
+
+#[test]
+fn a_replica_that_does_not_start_is_told_of() {
+    let mut rig = Rig::running(4, 8);
+    rig.press("K");
+    let why = "can not start n1: no such file".to_string();
+    rig.take(vec![FeedEvent::Process(ReplicaId(0), ProcessEvent::NotStarted { why })]);
+    assert_eq!(toast(&rig), "n1 does not start: can not start n1: no such file");
+    assert!(rig.model.replicas[0].is_dead());
+}
+
+#[test]
+fn a_process_that_was_not_started_here_is_left_alone() {
+    let mut rig = Rig::running(4, 8);
+    rig.model.replicas[0].process = Process::Unknown;
+    for keys in ["K", "R"] {
+        assert!(rig.sent(keys).is_empty());
+        assert_eq!(toast(&rig), "n1 was not started here: its process can be neither killed nor restarted");
+    }
 }
 
 #[test]
@@ -117,9 +249,17 @@ fn a_mistake_keeps_the_line_and_points_at_it() {
     assert!(message.contains("nonsense"), "{message}");
     rig.press("Esc :attack_n1_dark(n9) Enter");
     assert_eq!(mistake(&rig).unwrap(), (16, "no replica n9; there are n1 to n7".into()));
-    for (command, column) in
-        [("rate", 5), ("rate_fast", 6), ("goto_0", 6), ("heal_n8", 6), ("crash_n1", 7), ("fly", 1), ("attack", 7)]
-    {
+    for (command, column) in [
+        ("rate", 5),
+        ("rate_fast", 6),
+        ("goto_0", 6),
+        ("heal_n8", 6),
+        ("kill_n8", 6),
+        ("restart_you", 9),
+        ("crash_n1", 7),
+        ("fly", 1),
+        ("attack", 7),
+    ] {
         rig.press(&format!("Esc :{command} Enter"));
         assert_eq!(mistake(&rig).map(|(column, _)| column), Some(column), "{command}");
     }

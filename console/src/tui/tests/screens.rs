@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use byztop_core::types::{Micros, ReplicaId};
+use byztop_core::protocol::TransferProgress;
+use byztop_core::types::{Micros, ReplicaId, SeqNum};
 use ratatui::buffer::Buffer;
 use ratatui::style::{Color, Style};
 
@@ -100,6 +101,41 @@ fn a_lost_link_takes_the_numbers_with_it() {
 }
 
 #[test]
+fn a_killed_primary_is_replaced_and_comes_back() {
+    let mut rig = Rig::running(7, 24);
+    rig.press("K");
+    rig.frames(12);
+    check("killed-120x36", rig.screen(120, 36));
+    check("killed-styles-80x24", styled(&rig.draw(80, 24)));
+    rig.press("R");
+    rig.frames(5);
+    check("restarting-80x24", rig.screen(80, 24));
+    let events = rig.cluster.answer(ReplicaId(0));
+    rig.take(events);
+    let transfer = TransferProgress {
+        target: SeqNum(20_352),
+        wanted_leaves: Some(50_000),
+        fetched_leaves: 21_500,
+        fetched_bytes: 8_600_000,
+        sources: 6,
+    };
+    rig.cluster.recovering.insert(ReplicaId(0), (Some(SeqNum(0)), Some(transfer)));
+    rig.frames(1);
+    for (width, height) in [(200, 60), (120, 36), (80, 24)] {
+        check(&format!("transfer-{width}x{height}"), rig.screen(width, height));
+    }
+    rig.cluster.recovering.insert(ReplicaId(0), (Some(SeqNum(20_736)), None));
+    rig.frames(1);
+    assert!(rig.first_line().contains("faults 1/2"), "who watches does not vote: {}", rig.first_line());
+    for (width, height) in [(120, 36), (80, 24)] {
+        check(&format!("watches-{width}x{height}"), rig.screen(width, height));
+    }
+    rig.cluster.recovering.clear();
+    rig.frames(1);
+    assert!(rig.first_line().contains("faults 0/2"), "{}", rig.first_line());
+}
+
+#[test]
 fn a_silent_link_is_not_believed_for_long() {
     let mut rig = Rig::running(4, 24);
     assert!(rig.first_line().contains("● LIVE 4/4"));
@@ -132,6 +168,8 @@ fn what_lies_over_the_screen() {
     check("palette-mistake-80x24", rig.screen(80, 24));
     rig.press("Esc c Down c Down c");
     check("confirm-80x24", rig.screen(80, 24));
+    rig.press("Esc Home K Down K Down K");
+    check("confirm-kill-80x24", rig.screen(80, 24));
 }
 
 #[test]

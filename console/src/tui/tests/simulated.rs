@@ -56,6 +56,18 @@ fn check(name: &str, screen: String) {
 }
 
 #[test]
+fn a_simulated_replica_has_no_process_to_kill() {
+    let mut rig = simulated(4);
+    for keys in ["K", "R", ":kill_n1 Enter", ":restart_n1 Enter"] {
+        assert!(rig.sent(keys).is_empty());
+        let toast = rig.ui.toast.as_ref().map(|toast| toast.text.as_str());
+        assert_eq!(toast, Some("n1 is simulated and has no process; c silences it, H ends that"), "{keys}");
+    }
+    rig.press(":kill_all Enter");
+    assert!(rig.ui.toast.as_ref().is_some_and(|toast| toast.text.contains("is simulated")));
+}
+
+#[test]
 fn the_header_says_what_is_simulated_and_where_it_stands() {
     let mut rig = simulated(24);
     let mut headers = Vec::new();

@@ -11,7 +11,7 @@ use super::canvas::Canvas;
 /// The words and glyphs of the screen.
 const GLOSSARY: &[(&str, &str)] = &[
     ("★", "the primary of the view that f+1 replicas are in"),
-    ("faults k/f", "replicas with an attack set or a dead process, and how many the protocol bears"),
+    ("faults k/f", "replicas that are attacked, dead or not back in step yet, and how many the protocol bears"),
     ("LIVE k/n", "replicas that are connected and talk"),
     ("‖ ▶ SIM k/n", "a simulation that is paused or runs, and how many of its replicas take part"),
     ("op/s", "operations that the client saw committed in the last second"),
@@ -20,6 +20,9 @@ const GLOSSARY: &[(&str, &str)] = &[
     ("chk", "the last stable checkpoint"),
     ("state", "the state's digest there; equal at equal checkpoints"),
     ("silent 0.8s", "the primary, while requests wait and nothing is executed"),
+    ("watches until s512", "lost its log: votes again once slot 512, beyond all that it can have signed, is stable"),
+    ("transfer 43% … from 6", "fetches what differs of the state, of so many bytes, from so many replicas"),
+    ("no word yet 2s", "was restarted and is not connected yet"),
     ("▂ ▅ ▇ █", "pre-prepared, prepared, committed, executed"),
     ("▓", "executed on the fast path: all had prepared at once, so that nobody had to commit"),
     ("messages a slot", "what all replicas send each other for one slot, over the last seconds"),

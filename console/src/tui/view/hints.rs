@@ -1,8 +1,11 @@
 //! The last line: keys that do something now, or what the user is told.
 
+use byztop_core::types::ReplicaId;
+
 use super::super::action::{Action, Injection};
+use super::super::attacks::Change;
 use super::super::keys::{BINDINGS, Binding};
-use super::super::model::Model;
+use super::super::model::{Model, Replica};
 use super::super::text::cut;
 use super::super::ui::{Context, Overlay, Ui};
 use super::canvas::Canvas;
@@ -46,7 +49,26 @@ fn hint_now(model: &Model, ui: &Ui, binding: &Binding) -> Option<&'static str> {
         }
         (Overlay::None, "space") if ui.frozen.is_some() => Some("go on"),
         (Overlay::Chooser(chooser), "m") if chooser.attack != Injection::Equivocate => None,
-        _ if matches!(binding.action, Action::Simulate(_)) && model.simulation.is_none() => None,
+        (Overlay::None, _) if !acts_on(model, ui.selection(), &binding.action) => None,
         _ => Some(binding.hint),
     }
+}
+
+/// Whether a key can do anything to the selected replica as it is.
+fn acts_on(model: &Model, selected: ReplicaId, action: &Action) -> bool {
+    let Some(replica) = model.replicas.get(selected.index()) else { return true };
+    match action {
+        Action::Simulate(_) => model.simulation.is_some(),
+        Action::Kill => Change::kill(selected).obstacle(model).is_none(),
+        Action::Restart => Change::restart(selected).obstacle(model).is_none(),
+        Action::Attack(_) => !replica.is_dead(),
+        Action::Heal => is_ill(replica),
+        Action::HealAll => model.replicas.iter().any(is_ill),
+        _ => true,
+    }
+}
+
+/// Whether healing does anything to it.
+fn is_ill(replica: &Replica) -> bool {
+    replica.was_killed() || !replica.is_dead() && replica.attack().is_some_and(|attack| !attack.is_empty())
 }

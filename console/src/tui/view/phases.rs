@@ -85,6 +85,7 @@ fn label(model: &Model, replica: &Replica, is_selected: bool, theme: &Theme, can
     let x = canvas.put(1, 0, &replica.id.to_string(), style) + 1;
     let attack = replica.attack().map(attacks::first_name).filter(|name| !name.is_empty());
     match attack {
+        _ if replica.is_dead() => drop(canvas.put(x, 0, "dead", theme.bad)),
         Some(attack) => drop(canvas.part(x, 0, LABEL - x - 1, 1).put(0, 0, short(attack), theme.attack)),
         None if leads => drop(canvas.put(x, 0, "★", theme.leader)),
         None => {}

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use byztop_core::telemetry::Frame;
-use byztop_core::types::Micros;
+use byztop_core::types::{Micros, SeqNum};
 use ratatui::style::Style;
 
 use super::super::model::{Link, Model, Process, Replica};
@@ -42,7 +42,7 @@ const COLUMNS: [(Column, &str, usize, u8); 12] = [
     (Column::State, " state", 10, 3),
     (Column::Rtt, "rtt", 6, 2),
     (Column::Cpu, "cpu", 4, 2),
-    (Column::Attack, " attack", 16, 9),
+    (Column::Attack, " attack/recovery", 16, 9),
     (Column::Minute, "last minute", MINUTE, 4),
 ];
 
@@ -163,6 +163,8 @@ fn number(model: &Model, replica: &Replica, frame: &Frame, column: Column, theme
 
 fn name(model: &Model, replica: &Replica, theme: &Theme) -> (String, Style) {
     let style = match replica.known(model.now) {
+        _ if replica.is_dead() => theme.bad,
+        _ if replica.is_out() => theme.warn,
         _ if replica.is_faulty() => theme.attack,
         Some(_) => theme.text,
         None => theme.dim,
@@ -181,13 +183,18 @@ fn link(model: &Model, replica: &Replica, theme: &Theme) -> (String, Style) {
 
 fn role(model: &Model, replica: &Replica, theme: &Theme) -> (String, Style) {
     let Some(frame) = replica.known(model.now) else {
-        return if replica.is_dead() { ("dead".into(), theme.bad) } else { ("?".into(), theme.unknown) };
+        return match replica.process {
+            _ if replica.is_dead() => ("dead".into(), theme.bad),
+            Process::Starting(_) => ("restarting".into(), theme.warn),
+            _ => ("?".into(), theme.unknown),
+        };
     };
     let leads = model.reign().is_some_and(|reign| reign.leader == replica.id);
     let silence = model.silence().filter(|_| leads);
     match (silence, frame.status.observing_until, frame.status.asking_for) {
         (Some(silence), ..) => (format!("silent {}", tenths(silence)), theme.bad),
-        (_, Some(_), _) => ("observes".into(), theme.warn),
+        _ if frame.status.transfer.is_some() => ("transfer".into(), theme.warn),
+        (_, Some(_), _) => ("watches".into(), theme.warn),
         (_, _, Some(view)) => (format!("asks {view}"), theme.warn),
         _ if leads => (model.leader.clone(), theme.leader),
         _ => ("backup".into(), theme.dim),
@@ -203,10 +210,17 @@ fn tenths(span: Micros) -> String {
 
 fn attack(model: &Model, replica: &Replica, width: usize, theme: &Theme) -> (String, Style) {
     match (&replica.link, &replica.process, replica.attack()) {
-        (_, Process::Exited(status), _) => (status.clone(), theme.bad),
+        (_, Process::Killed(since), _) => (format!("killed {}", age(model.now.since(*since))), theme.bad),
+        (_, Process::Exited(since, status), _) => {
+            let since = age(model.now.since(*since));
+            (format!("{} {since}", cut(status, width.saturating_sub(since.len() + 1))), theme.bad)
+        }
+        (Link::Down(..) | Link::Connecting(_), Process::Starting(since), _) => {
+            (format!("no word yet {}", age(model.now.since(*since))), theme.warn)
+        }
         (Link::Down(_, why), ..) => (why.clone(), theme.dim),
         (Link::Connecting(_), ..) => ("connecting".into(), theme.dim),
-        (Link::Up(_), _, Some("")) => (String::new(), theme.dim),
+        (Link::Up(_), _, Some("")) => (recovery(model, replica, width), theme.warn),
         (Link::Up(_), _, Some(attack)) => {
             let since = replica.attacked_since.map_or(String::new(), |since| age(model.now.since(since)));
             let style = if replica.pending.is_some() { theme.pending } else { theme.attack };
@@ -215,6 +229,31 @@ fn attack(model: &Model, replica: &Replica, width: usize, theme: &Theme) -> (Str
         }
         (Link::Up(_), _, None) => ("?".into(), theme.unknown),
     }
+}
+
+/// How a replica comes back into step, as fully as there is room; nothing if it is in step.
+fn recovery(model: &Model, replica: &Replica, width: usize) -> String {
+    let Some(status) = replica.known(model.now).map(|frame| &frame.status) else { return String::new() };
+    let forms = match (status.transfer, status.observing_until) {
+        (Some(transfer), _) => {
+            let percent = transfer.percent();
+            let full = format!("transfer {transfer}");
+            // Who sends is the first to go.
+            let amount = transfer.to_string().split(" from ").next().unwrap_or_default().to_string();
+            vec![full, amount, format!("transfer {percent}%")]
+        }
+        (None, Some(SeqNum(0))) => vec!["watches".to_string()],
+        (None, Some(until)) => {
+            vec![
+                format!("watches until s{until}, stable s{}", status.stable),
+                format!("watches until s{until}"),
+                format!("until s{until}"),
+            ]
+        }
+        (None, None) => return String::new(),
+    };
+    let shortest = forms.last().cloned().unwrap_or_default();
+    forms.into_iter().find(|form| form.chars().count() <= width).unwrap_or(shortest)
 }
 
 /// What the bars of the last minute are drawn against: a third above the ninth tenth of all seconds, so that the burst
