@@ -137,7 +137,9 @@ impl<F: Form> Views<F> {
         }
         let newest =
             self.log.after(stable.seq()).filter(|(_, slot)| slot.voted.is_some_and(|v| v.view == self.view)).last();
-        self.next_seq = newest.map_or(self.executed, |(seq, _)| seq.max(self.executed)).next();
+        let newest = newest.map(|(seq, _)| seq).unwrap_or_default();
+        // What O forces may lie beyond the window, and is taken over when that has moved.
+        self.next_seq = newest.max(self.executed).max(self.max_s()).next();
         Ok(())
     }
 

@@ -186,6 +186,12 @@ impl<F: Form> Views<F> {
         view_changes.map(|signed| signed.body.stable.seq()).max().unwrap_or_default()
     }
 
+    /// Max-s of the view that was entered last: the last slot of its O, or min-s if that is empty.
+    pub(super) fn max_s(&self) -> SeqNum {
+        let forced = self.new_view.as_ref().and_then(|signed| signed.body.forced.last());
+        forced.map_or(self.min_s(), |entry| entry.seq)
+    }
+
     /// Takes over the proposals of O, as if each were a pre-prepare of the new view (§4.4). What lies beyond a lagging
     /// replica's window is taken over when the window has moved: nobody sends it again.
     pub(super) fn adopt_forced(&mut self, cx: &mut Cx<'_, F>) {
