@@ -358,7 +358,7 @@ mod tests {
         for (line, expected) in [
             ("byztop up --replicas 0", "1..=100"),
             ("byztop up --protocol raft", "[possible values: pbft, linear]"),
-            ("byztop up --durability sync", "needs a store on disk"),
+            ("byztop up --durability disk", "`memory`, `os` and `sync`"),
             ("byztop up --json", "--headless"),
             ("byztop up --headless --duration 10", "10s, 500ms or 2m"),
             ("byztop up --rate fast", "or `max`"),
