@@ -144,7 +144,7 @@ fn wake<P: Protocol, A: Application>(
         let has_lost_log = mark_started(&home, config.epoch)?;
         return Ok(Waking { replica: Replica::new(me, committee, settings, app), store: None, has_lost_log });
     }
-    let store = Store::open(&path, &Label::new(config, me), config.durability)?;
+    let mut store = Store::open(&path, &Label::new(config, me), config.durability)?;
     let has_started = mark_started(&home, config.epoch)?;
     let image = store.image()?;
     let replica = Replica::restore(me, committee, settings, app, &image)
@@ -155,6 +155,9 @@ fn wake<P: Protocol, A: Application>(
         Found::Nothing => has_started,
         Found::AllButTheEnd => true,
     };
+    if !has_lost_log {
+        store.begin()?;
+    }
     match (store.found(), has_lost_log) {
         (Found::Nothing, false) => tracing::info!("{me} begins with an empty store"),
         (Found::Nothing, true) => tracing::warn!("{me} has run before, but its store is gone: it has lost its log"),

@@ -47,6 +47,9 @@ pub struct Store {
     mode: PersistMode,
     level: Durability,
     found: Found,
+    /// Whether it is still as it was found. What was found holds until the replica has written what follows from it: one
+    /// that has lost its log must not seem to have all of it after another kill.
+    is_as_found: bool,
 }
 
 /// What a store held when it was opened.
@@ -88,7 +91,6 @@ impl Store {
             Some(session) if store.lacks_commits()? || session.may_have_lost_the_end() => Found::AllButTheEnd,
             Some(_) => Found::Everything,
         };
-        store.write_session(&Session::begun(level))?;
         Ok(store)
     }
 
@@ -116,6 +118,7 @@ impl Store {
             mode: PersistMode::Buffer,
             level: Durability::Memory,
             found: Found::Nothing,
+            is_as_found: true,
         };
         store.commits = match store.get(COMMITS)? {
             None => 0,
@@ -141,6 +144,17 @@ impl Store {
     /// What it held when it was opened.
     pub fn found(&self) -> Found {
         self.found
+    }
+
+    /// Begins to be used by a replica that has lost nothing. For one that has, the first commit does that.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError`] if the disk fails.
+    pub fn begin(&mut self) -> Result<(), StoreError> {
+        self.write_session(&Session::begun(self.level))?;
+        self.is_as_found = false;
+        Ok(())
     }
 
     /// Everything that the replica wrote.
@@ -175,7 +189,11 @@ impl Store {
         }
         self.commits += 1;
         batch.insert(&self.rows, COMMITS, self.commits.to_le_bytes());
+        if self.is_as_found {
+            batch.insert(&self.rows, Session::KEY, Session::begun(self.level).encode());
+        }
         batch.commit().map_err(|error| StoreError::of(&self.path, error))?;
+        self.is_as_found = false;
         let witnessed = self.witness.write_all_at(&self.commits.to_le_bytes(), 0);
         witnessed.map_err(|why| StoreError::io(&self.path, why))
     }
@@ -201,6 +219,9 @@ impl Store {
     ///
     /// [`StoreError`] if the disk fails.
     pub fn close(mut self) -> Result<(), StoreError> {
+        if self.is_as_found {
+            return Ok(());
+        }
         self.write_session(&Session::closed(self.level))?;
         self.witness.sync_all().map_err(|why| StoreError::io(&self.path, why))
     }

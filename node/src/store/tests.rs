@@ -79,6 +79,25 @@ fn rule_29_what_was_committed_is_there_after_a_kill_at_either_level() {
 }
 
 #[test]
+fn rule_29_what_was_lost_is_lost_until_the_replica_has_written_again() {
+    let ground = Ground::new();
+    assert_eq!(ground.open(Durability::Os).unwrap().found(), Found::Nothing);
+    ground.open(Durability::Os).unwrap().close().unwrap();
+    assert_eq!(ground.open(Durability::Os).unwrap().found(), Found::Nothing, "nobody has used it");
+    ground.written(3);
+    fs::write(ground.path().join("commits"), 9u64.to_le_bytes()).unwrap();
+    for _ in 0..2 {
+        assert_eq!(ground.open(Durability::Os).unwrap().found(), Found::AllButTheEnd);
+    }
+    let mut store = ground.open(Durability::Os).unwrap();
+    store.commit([row(3)]).unwrap();
+    drop(store);
+    assert_eq!(ground.open(Durability::Os).unwrap().found(), Found::Everything);
+    ground.open(Durability::Os).unwrap().begin().unwrap();
+    assert_eq!(ground.open(Durability::Os).unwrap().found(), Found::Everything);
+}
+
+#[test]
 fn a_power_cut_may_take_the_end_of_what_was_not_synced() {
     for (level, is_closed, found) in [
         (Durability::Os, false, Found::AllButTheEnd),
