@@ -30,12 +30,6 @@ where
         }
         let me = scene.replica;
         for parcel in scene.said {
-            if let PeerMessage::Protocol(message) = parcel.message()
-                && let Some(view) = asked_view(message, me)
-            {
-                let asked = self.asked.entry(me).or_default();
-                *asked = view.max(*asked);
-            }
             for claim in &parcel.claims {
                 let statement = claim.statement;
                 let is_vote = matches!(statement.kind, Kind::PrePrepare | Kind::Prepare | Kind::Commit);
@@ -47,6 +41,14 @@ where
                     let (name, seq, view) = (statement.kind.name(), statement.seq, statement.view);
                     return Err(format!("{me} signs a {name} for slot {seq} of view {view}, having asked for {asked}"));
                 }
+            }
+            // What the complaint itself shows was voted before it, and may be heard of in it for the first time: whoever was
+            // killed between its vote and its words says nothing in the old view any more.
+            if let PeerMessage::Protocol(message) = parcel.message()
+                && let Some(view) = asked_view(message, me)
+            {
+                let asked = self.asked.entry(me).or_default();
+                *asked = view.max(*asked);
             }
         }
         Ok(())
