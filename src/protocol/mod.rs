@@ -276,8 +276,6 @@ impl Timer {
 /// What a protocol wants done, in order.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Output<M> {
-    /// Write this before anything that comes after leaves; the replica around the protocol sees to it.
-    Persist(Vec<Write>),
     /// Send a message; blanks are signed on the way out.
     Send(Recipients, M),
     /// Wake the protocol at a time.

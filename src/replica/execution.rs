@@ -28,8 +28,9 @@ impl<P: Protocol, A: Application> Replica<P, A> {
                 return;
             }
             let batch = self.decided.remove(&seq).expect("just seen");
+            self.remember_executed(&batch, outputs);
             self.execute(seq, batch, outputs);
-            self.act(now, |protocol, cx| protocol.on_executed(cx, seq));
+            self.act(now, outputs, |protocol, cx| protocol.on_executed(cx, seq));
             if self.checkpoints.is_due(seq) {
                 self.take_checkpoint(now, outputs);
             }
@@ -110,7 +111,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         if !is_news {
             return Err(Rejection::Unsolicited);
         }
-        self.act(now, |protocol, cx| protocol.on_bodies(cx));
+        self.act(now, outputs, |protocol, cx| protocol.on_bodies(cx));
         self.execute_ready(now, outputs);
         Ok(())
     }

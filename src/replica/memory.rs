@@ -5,13 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Replica, Submission};
+use super::{Output, Outputs, Replica, Submission};
 use crate::app::Application;
 use crate::app::merkle::MerkleTree;
 use crate::committee::Committee;
 use crate::crypto::Signed;
 use crate::durable::{Damaged, Image, Table, Write, damaged};
-use crate::protocol::{self, Batch, CheckpointCertificate, Protocol, Settings};
+use crate::protocol::{Batch, CheckpointCertificate, Protocol, Settings};
 use crate::types::{Digest, ReplicaId, SeqNum};
 
 /// What is on the disk, as far as that is not the protocol's business.
@@ -91,11 +91,33 @@ impl<P: Protocol, A: Application> Replica<P, A> {
     }
 
     /// What the protocol wants to be remembered, with the bodies that go with it.
-    pub(super) fn remember(&mut self) {
-        let Some(memory) = &mut self.memory else { return self.protocol.forget_writes() };
+    pub(super) fn remember(&mut self, outputs: &mut Outputs<P>) {
+        if self.memory.is_none() {
+            return self.protocol.forget_writes();
+        }
         let mut writes = Vec::new();
-        let named = self.protocol.take_writes(&mut writes);
-        for digest in named.iter().flat_map(|batch: &Batch| &batch.submissions) {
+        for batch in self.protocol.take_writes(&mut writes) {
+            self.write_bodies(&batch, &mut writes);
+        }
+        if !writes.is_empty() {
+            outputs.push(Output::Persist(writes));
+        }
+    }
+
+    /// A slot is executed: its bodies may have come when there was nothing to say of it any more, and whoever starts again
+    /// executes it again.
+    pub(super) fn remember_executed(&mut self, batch: &Batch, outputs: &mut Outputs<P>) {
+        let mut writes = Vec::new();
+        self.write_bodies(batch, &mut writes);
+        if !writes.is_empty() {
+            outputs.push(Output::Persist(writes));
+        }
+    }
+
+    /// The bodies of a batch that are here and not on the disk.
+    fn write_bodies(&mut self, batch: &Batch, writes: &mut Vec<Write>) {
+        let Some(memory) = &mut self.memory else { return };
+        for digest in &batch.submissions {
             if !memory.bodies.contains(digest)
                 && let Some(body) = self.pool.body(digest)
             {
@@ -103,13 +125,10 @@ impl<P: Protocol, A: Application> Replica<P, A> {
                 writes.push(Write::put(Table::Bodies, &digest.0, body));
             }
         }
-        if !writes.is_empty() {
-            self.work.push_back(protocol::Output::Persist(writes));
-        }
     }
 
     /// The state at a stable checkpoint takes the place of the one before, and bodies that nobody needs go.
-    pub(super) fn remember_state(&mut self, stable: &CheckpointCertificate) {
+    pub(super) fn remember_state(&mut self, stable: &CheckpointCertificate, outputs: &mut Outputs<P>) {
         let Some(memory) = &mut self.memory else { return };
         let mut writes = vec![Write::put(Table::Checkpoint, &[], stable)];
         if let Some(state) = self.checkpoints.snapshot(stable.seq()) {
@@ -122,6 +141,6 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         for digest in memory.bodies.extract_if(.., |digest| pool.body(digest).is_none()) {
             writes.push(Write::delete(Table::Bodies, &digest.0));
         }
-        self.work.push_back(protocol::Output::Persist(writes));
+        outputs.push(Output::Persist(writes));
     }
 }

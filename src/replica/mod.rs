@@ -156,7 +156,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
     /// Handles an input; appends what is to be performed.
     pub fn handle(&mut self, now: Time, input: Input<P::Message>, outputs: &mut Outputs<P>) {
         match input {
-            Input::Start { has_lost_log } => self.act(now, |protocol, cx| protocol.on_start(cx, has_lost_log)),
+            Input::Start { has_lost_log } => self.act(now, outputs, |protocol, cx| protocol.on_start(cx, has_lost_log)),
             Input::Peer(from, message) => match self.on_peer(now, from, message, outputs) {
                 Err(why) if why.is_a_matter_of_time() => self.counters.untimely += 1,
                 Err(why) => outputs.push(Output::Note(Event::Rejected { from, why, count: 1 })),
@@ -175,18 +175,17 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         }
     }
 
-    /// Lets the protocol act; what it wants done is queued.
-    fn act(&mut self, now: Time, act: impl FnOnce(&mut P, &mut Context<'_, P::Message>)) {
+    /// Lets the protocol act. What it has to remember is written before anything else, what it wants done is queued.
+    fn act(&mut self, now: Time, outputs: &mut Outputs<P>, act: impl FnOnce(&mut P, &mut Context<'_, P::Message>)) {
         let mut wanted = Vec::new();
         act(&mut self.protocol, &mut Context::new(now, &mut self.pool, &mut wanted));
-        self.remember();
+        self.remember(outputs);
         self.work.extend(wanted);
     }
 
     fn perform(&mut self, now: Time, output: protocol::Output<P::Message>, outputs: &mut Outputs<P>) {
         match output {
             protocol::Output::Send(to, message) => outputs.push(Output::Send(to, PeerMessage::Protocol(message))),
-            protocol::Output::Persist(writes) => outputs.push(Output::Persist(writes)),
             protocol::Output::SetTimer(timer, at) => outputs.push(Output::SetTimer(timer, at)),
             protocol::Output::CancelTimer(timer) => outputs.push(Output::CancelTimer(timer)),
             protocol::Output::NeedBodies { digests, holder } => self.want_bodies(now, &digests, holder, outputs),
@@ -223,7 +222,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
                     protocol::Message::slot(&message).is_some_and(|(later, _)| later > view).then(|| message.clone());
                 let mut verdict = Ok(());
                 let message = Verified::part(message);
-                self.act(now, |protocol, cx| verdict = protocol.on_message(cx, from, message));
+                self.act(now, outputs, |protocol, cx| verdict = protocol.on_message(cx, from, message));
                 // What brought this replica into a view far ahead was more than the auditor had to remember until now.
                 if let Some(message) = of_later_view.filter(|_| self.protocol.status().view > view) {
                     self.auditor.enter_view(self.protocol.status().view);
@@ -268,7 +267,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         let digest = submission.body.digest();
         if self.pool.wants(&digest) {
             self.pool.supply(digest, submission.clone());
-            self.act(now, |protocol, cx| protocol.on_bodies(cx));
+            self.act(now, outputs, |protocol, cx| protocol.on_bodies(cx));
             self.execute_ready(now, outputs);
         }
         match self.state.clients.freshness(session, timestamp) {
@@ -286,7 +285,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         let admission = self.pool.admit(now, digest, submission, source);
         match admission {
             Admission::Admitted => {
-                self.act(now, |protocol, cx| protocol.on_request(cx));
+                self.act(now, outputs, |protocol, cx| protocol.on_request(cx));
                 self.forward_later(now, outputs);
             }
             Admission::Full => {
@@ -305,10 +304,10 @@ impl<P: Protocol, A: Application> Replica<P, A> {
             Timer::StateTransfer => self.on_transfer_timeout(now, outputs),
             Timer::Status => {
                 self.repeat_checkpoint(outputs);
-                self.act(now, |protocol, cx| protocol.on_timeout(cx, timer));
+                self.act(now, outputs, |protocol, cx| protocol.on_timeout(cx, timer));
             }
             Timer::Request | Timer::Ask | Timer::ViewChange | Timer::FastPath | Timer::Delayed => {
-                self.act(now, |protocol, cx| protocol.on_timeout(cx, timer));
+                self.act(now, outputs, |protocol, cx| protocol.on_timeout(cx, timer));
             }
         }
     }
@@ -368,7 +367,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         self.counters.proofs += 1;
         outputs.push(Output::Note(Event::Proved { accused: verdict.accused, summary }));
         outputs.push(Output::Send(Recipients::All, PeerMessage::Proof(Box::new(proof))));
-        self.act(now, |protocol, cx| protocol.on_proof(cx, verdict.accused, verdict.view));
+        self.act(now, outputs, |protocol, cx| protocol.on_proof(cx, verdict.accused, verdict.view));
     }
 
     /// Each session that had something executed, with the timestamp of what ran last and how many bytes its result has.

@@ -74,8 +74,8 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         self.pool.collect(seq);
         self.auditor.collect(seq);
         outputs.push(Output::Note(Event::CheckpointStable { seq, digest: certificate.digest() }));
-        self.remember_state(&certificate);
-        self.act(now, |protocol, cx| protocol.on_stable_checkpoint(cx, &certificate));
+        self.remember_state(&certificate, outputs);
+        self.act(now, outputs, |protocol, cx| protocol.on_stable_checkpoint(cx, &certificate));
     }
 
     /// Rule 20: a checkpoint that is not stable by the next status report is sent again.
@@ -194,9 +194,9 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         self.pool.collect(seq);
         self.auditor.collect(seq);
         let bytes = leaves.values().map(|leaf| leaf.len() as u64).sum();
-        self.remember_state(target);
+        self.remember_state(target, outputs);
         outputs.push(Output::Note(Event::TransferDone { seq, leaves: leaves.len() as u32, bytes }));
-        self.act(now, |protocol, cx| protocol.on_state_installed(cx, target));
+        self.act(now, outputs, |protocol, cx| protocol.on_state_installed(cx, target));
         self.execute_ready(now, outputs);
         let executed = self.state.executed;
         self.ahead.take_if(|certificate| certificate.seq() <= executed);

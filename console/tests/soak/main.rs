@@ -29,6 +29,9 @@ const RATE: u64 = 1000;
 /// A replica that lags by more slots than that has not come back yet.
 const BACK_WITHIN_SLOTS: u64 = 64;
 
+/// A cluster that has executed nothing for so long is looked at.
+const STANDS_STILL: Duration = Duration::from_secs(3);
+
 /// How long a replica is left in peace at the end, so that all can settle.
 const CALM: Duration = Duration::from_secs(15);
 
@@ -81,6 +84,15 @@ struct Soak {
     /// Who came back without what it had executed, which somebody may have been told.
     forgetful: Vec<String>,
     counts: BTreeMap<&'static str, u64>,
+    progress: Progress,
+}
+
+/// How far the cluster has come, and when it last got on.
+struct Progress {
+    executed: u64,
+    since: Instant,
+    is_told: bool,
+    longest: Duration,
 }
 
 #[test]
@@ -114,6 +126,7 @@ fn kills_and_attacks_within_the_budget_harm_nobody() {
     let summary: Value = serde_json::from_str(&out).unwrap();
     let money = money(&home);
     println!("{minutes} minutes of {protocol}, {REPLICAS} replicas, {RATE} op/s offered: {:?}", soak.counts);
+    println!("longest without progress: {:.1} s", soak.progress.longest.as_secs_f64());
     println!("accused: {:?}", soak.accused.keys().collect::<Vec<_>>());
     println!("money in each store: {money:?}");
     println!("{}", serde_json::to_string_pretty(&summary).unwrap());
@@ -170,6 +183,7 @@ impl Soak {
             accused: BTreeMap::new(),
             forgetful: Vec::new(),
             counts: BTreeMap::new(),
+            progress: Progress { executed: 0, since: Instant::now(), is_told: false, longest: Duration::ZERO },
         };
         while soak.replicas.iter().any(|known| known.frame.is_none()) {
             soak.listen(Duration::from_millis(100)).await;
@@ -208,6 +222,7 @@ impl Soak {
         while Instant::now() < end {
             self.listen(Duration::from_millis(500)).await;
             self.move_on().await;
+            self.watch_progress();
             let fine: Vec<usize> = (0..REPLICAS).filter(|i| self.replicas[*i].trouble.is_none()).collect();
             if fine.len() == REPLICAS && self.dice.random_bool(0.02) {
                 (0..REPLICAS).for_each(|replica| self.kill(replica));
@@ -215,6 +230,28 @@ impl Soak {
             } else if REPLICAS - fine.len() < faulty && self.dice.random_bool(0.4) {
                 let replica = fine[self.dice.random_range(0..fine.len())];
                 self.begin_trouble(replica).await;
+            }
+        }
+    }
+
+    /// Tells what everyone does while the cluster stands still.
+    fn watch_progress(&mut self) {
+        let executed = self.replicas.iter().filter_map(|known| known.frame.as_ref()).map(|f| f.status.executed.0).max();
+        let executed = executed.unwrap_or_default();
+        let progress = &mut self.progress;
+        let stood = progress.since.elapsed();
+        if executed > progress.executed {
+            if progress.is_told {
+                println!("went on after {:.1} s at s{executed}", stood.as_secs_f64());
+            }
+            *progress =
+                Progress { executed, since: Instant::now(), is_told: false, longest: progress.longest.max(stood) };
+        } else if stood > STANDS_STILL && !progress.is_told {
+            progress.is_told = true;
+            println!("stands still at s{executed}");
+            for (index, known) in self.replicas.iter().enumerate() {
+                let status = known.frame.as_ref().map(|frame| &frame.status);
+                println!("  n{} {:?} {status:?}", index + 1, known.trouble);
             }
         }
     }

@@ -16,6 +16,7 @@ mod money;
 mod once;
 mod real_time;
 mod refusals;
+mod remembering;
 mod results;
 mod statements;
 mod validity;
@@ -143,6 +144,7 @@ where
                 Box::new(statements::Statements::default()),
                 Box::new(complaint::Complaints::default()),
                 Box::new(watching::Watching),
+                Box::new(remembering::Remembering::default()),
                 Box::new(bounds::Bounds),
                 Box::new(accusation::Accusation { byzantine }),
                 Box::new(refusals::Refusals { byzantine }),
