@@ -19,6 +19,7 @@ const GLOSSARY: &[(&str, &str)] = &[
     ("lag", "slots behind whoever was furthest when the replica spoke"),
     ("chk", "the last stable checkpoint"),
     ("state", "the state's digest there; equal at equal checkpoints"),
+    ("mem, disk", "what the replica's process keeps in memory, and its store on the disk"),
     ("silent 0.8s", "the primary, while requests wait and nothing is executed"),
     ("watches until s512", "lost its log: votes again once slot 512, beyond all that it can have signed, is stable"),
     ("transfer 43% … from 6", "fetches what differs of the state, of so many bytes, from so many replicas"),

@@ -25,13 +25,15 @@ enum Column {
     State,
     Rtt,
     Cpu,
+    Memory,
+    Disk,
     Attack,
     Minute,
 }
 
 /// All columns: title, width, and weight, of which the lightest go first when room is short. Text that follows numbers
 /// keeps off them by a cell.
-const COLUMNS: [(Column, &str, usize, u8); 12] = [
+const COLUMNS: [(Column, &str, usize, u8); 14] = [
     (Column::Name, "name", 4, 9),
     (Column::Role, "role", 11, 9),
     (Column::Link, "link", 5, 9),
@@ -42,6 +44,8 @@ const COLUMNS: [(Column, &str, usize, u8); 12] = [
     (Column::State, " state", 10, 3),
     (Column::Rtt, "rtt", 6, 2),
     (Column::Cpu, "cpu", 4, 2),
+    (Column::Memory, "mem", 4, 0),
+    (Column::Disk, "disk", 4, 0),
     (Column::Attack, " attack/recovery", 16, 9),
     (Column::Minute, "last minute", MINUTE, 4),
 ];
@@ -52,8 +56,8 @@ const WIDEST_MINUTE: usize = 60;
 const ATTACK_SHARE: usize = 18;
 
 fn is_number(column: Column) -> bool {
-    use Column::{Checkpoint, Cpu, Lag, Rtt, Slot, View};
-    matches!(column, View | Slot | Lag | Checkpoint | Rtt | Cpu)
+    use Column::{Checkpoint, Cpu, Disk, Lag, Memory, Rtt, Slot, View};
+    matches!(column, View | Slot | Lag | Checkpoint | Rtt | Cpu | Memory | Disk)
 }
 
 fn is_text_after_number(column: Column) -> bool {
@@ -65,10 +69,15 @@ fn is_text_after_number(column: Column) -> bool {
 fn columns(width: usize, is_simulated: bool) -> (Vec<(Column, &'static str, usize)>, usize) {
     let gap = if width >= 130 { 2 } else { 1 };
     let mut chosen = COLUMNS.to_vec();
-    chosen.retain(|(column, ..)| !(is_simulated && matches!(column, Column::Rtt | Column::Cpu)));
+    let is_of_process = |column| matches!(column, Column::Rtt | Column::Cpu | Column::Memory | Column::Disk);
+    chosen.retain(|(column, ..)| !(is_simulated && is_of_process(*column)));
     let sum = |chosen: &[(Column, &str, usize, u8)]| chosen.iter().map(|(_, _, width, _)| width + gap).sum::<usize>();
-    while sum(&chosen) > width + gap {
-        let Some(lightest) = (0..chosen.len()).min_by_key(|i| chosen[*i].3).filter(|i| chosen[*i].3 < 9) else { break };
+    while let Some(lightest) = (0..chosen.len()).min_by_key(|i| chosen[*i].3).filter(|i| chosen[*i].3 < 9) {
+        // What is merely nice to know leaves the attacks their room.
+        let wanted = sum(&chosen) + if chosen[lightest].3 == 0 { ATTACK_SHARE } else { 0 };
+        if wanted <= width + gap {
+            break;
+        }
         chosen.remove(lightest);
     }
     let left = (width + gap).saturating_sub(sum(&chosen));
@@ -157,6 +166,8 @@ fn number(model: &Model, replica: &Replica, frame: &Frame, column: Column, theme
         }
         Column::Rtt => replica.rtt.map_or(unknown, |rtt| (millis(rtt), theme.dim)),
         Column::Cpu => replica.cpu_percent().map_or(unknown, |cpu| (format!("{cpu}%"), theme.dim)),
+        Column::Memory => (size(frame.counters.memory_bytes), theme.dim),
+        Column::Disk => (size(frame.counters.disk_bytes), theme.dim),
         Column::Name | Column::Role | Column::Link | Column::Attack | Column::Minute => unknown,
     }
 }
@@ -198,6 +209,16 @@ fn role(model: &Model, replica: &Replica, theme: &Theme) -> (String, Style) {
         (_, _, Some(view)) => (format!("asks {view}"), theme.warn),
         _ if leads => (model.leader.clone(), theme.leader),
         _ => ("backup".into(), theme.dim),
+    }
+}
+
+/// Bytes in at most four characters, rounded up; a dash for nothing at all, such as the disk of a replica that remembers
+/// nothing.
+fn size(bytes: u64) -> String {
+    match bytes {
+        0 => "-".to_string(),
+        1..1_000_000_000 => format!("{}M", bytes.div_ceil(1_000_000)),
+        _ => format!("{}G", bytes.div_ceil(1_000_000_000)),
     }
 }
 
