@@ -7,7 +7,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::process::{finished, four_replicas, nothing_is_left, replicas, run, signal, start, until};
+use crate::process::{finished, four_replicas, nothing_is_left, replicas, run, signal, start, start_cramped, until};
 
 /// Waits until a run has its load.
 fn the_load_runs(scratch: &Path) {
@@ -176,4 +176,33 @@ fn killed_all_at_once_and_started_again_they_lose_nothing_that_was_answered() {
         child.kill().unwrap();
         child.wait().unwrap();
     }
+}
+
+#[test]
+fn a_replica_that_finds_no_room_on_its_disk_stops_and_says_so_and_comes_back_when_there_is() {
+    let scratch = tempfile::tempdir().unwrap();
+    let folder = scratch.path().join("c");
+    let load = ["up", "--headless", "--replicas", "4", "--rate", "2000", "--duration", "5m", "--json"];
+    let child = start(scratch.path(), &[&load[..], &["--dir", folder.to_str().unwrap()]].concat());
+    let running = four_replicas(scratch.path());
+    the_load_runs(scratch.path());
+    let (victim, _) = running.iter().find(|(_, name)| name == "n4").unwrap();
+    signal(*victim, Signal::SIGKILL);
+    until("three replicas run", || replicas(scratch.path()).len() == 3);
+    let home = folder.join("n4");
+    // No file may grow beyond one or two megabytes, as the shell counts blocks: its next writes fail.
+    let mut cramped = start_cramped(scratch.path(), &home, 2048);
+    until("it stops", || cramped.try_wait().unwrap().is_some());
+    let (status, _, err) = end(cramped);
+    assert_eq!(status, 1, "{err}");
+    for expected in ["n4 stops", "store", "File too large", "make room, then start again"] {
+        assert!(err.contains(expected), "expected `{expected}` in: {err}");
+    }
+    let mut roomy = start(scratch.path(), &["node", home.to_str().unwrap()]);
+    std::thread::sleep(Duration::from_secs(2));
+    signal(child.id(), Signal::SIGINT);
+    let (status, out, err) = end(child);
+    roomy.kill().unwrap();
+    roomy.wait().unwrap();
+    assert_eq!(status, 0, "all four have come to rest in one state: {out} {err}");
 }

@@ -28,6 +28,14 @@ pub(crate) fn start(scratch: &Path, arguments: &[&str]) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs")
 }
 
+/// Starts a replica whose files can not grow beyond so many of the shell's blocks, as if its disk were full then.
+pub(crate) fn start_cramped(scratch: &Path, home: &Path, blocks: u32) -> Child {
+    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" node \"$1\"");
+    let mut command = Command::new("sh");
+    command.arg("-c").arg(script).arg(BYZTOP).arg(home).current_dir(scratch).env("TMPDIR", scratch);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("there is a shell")
+}
+
 /// As [`run`], for what was started.
 pub(crate) fn finished(output: Output) -> (i32, String, String) {
     let text = |bytes| String::from_utf8(bytes).expect("byztop writes UTF-8");
