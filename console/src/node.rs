@@ -35,7 +35,12 @@ pub(crate) fn run(args: &NodeArgs) -> anyhow::Result<()> {
 /// To standard error, which the launcher points to DIR/nX/log. `BYZTOP_LOG=debug` says more.
 fn log_to_stderr() {
     let filter = EnvFilter::try_from_env("BYZTOP_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_ansi(false)
+        .log_internal_errors(false)
+        .init();
 }
 
 /// Reads standard input to its end on a thread of its own, which nothing waits for.

@@ -99,7 +99,12 @@ fn log_to_file(path: &Path) -> anyhow::Result<()> {
     let file = File::options().create(true).append(true).open(path);
     let file = file.with_context(|| format!("{}: can not write the console's log", path.display()))?;
     let filter = EnvFilter::try_from_env("BYZTOP_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(Mutex::new(file)).with_ansi(false).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(Mutex::new(file))
+        .with_ansi(false)
+        .log_internal_errors(false)
+        .init();
     Ok(())
 }
 
