@@ -124,6 +124,9 @@ pub(crate) struct InitArgs {
 pub(crate) struct NodeArgs {
     /// The replica's folder, such as ./bank/n3; cluster.toml and ca/ca.pem lie beside it.
     pub(crate) home: PathBuf,
+    /// Threads to run on; one is best where replicas share a processor
+    #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u8).range(1..=64))]
+    pub(crate) threads: u8,
     /// End when standard input closes: a replica that `up` starts ends with its parent.
     #[arg(long, hide = true)]
     pub(crate) until_stdin_closes: bool,

@@ -215,8 +215,9 @@ impl Process {
         let log = home.join("log");
         let output = open_log(&log).with_context(|| format!("{}: can not write {replica}'s log", log.display()))?;
         let errors = output.try_clone().with_context(|| format!("{}: can not write {replica}'s log", log.display()))?;
+        let threads = byztop_node::threads_for(directory.config().replicas.len());
         let mut child = Command::new(program)
-            .args(["node", "--until-stdin-closes"])
+            .args(["node", "--until-stdin-closes", "--threads", &threads.to_string()])
             .arg(&home)
             .stdin(Stdio::piped())
             .stdout(output)

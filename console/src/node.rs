@@ -26,7 +26,7 @@ pub(crate) fn run(args: &NodeArgs) -> anyhow::Result<()> {
         }
         end_at_last();
     };
-    let runtime = byztop_node::runtime().context("can not start threads")?;
+    let runtime = byztop_node::runtime(usize::from(args.threads)).context("can not start threads")?;
     let ran = runtime.block_on(byztop_node::run_replica(&args.home, until));
     runtime.shutdown_timeout(GRACE);
     ran

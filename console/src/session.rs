@@ -113,7 +113,7 @@ pub(crate) struct Background(Option<Runtime>);
 
 impl Background {
     fn start() -> anyhow::Result<Background> {
-        let runtime = byztop_node::runtime().context("can not start background threads")?;
+        let runtime = byztop_node::runtime(byztop_node::WORKER_THREADS).context("can not start background threads")?;
         Ok(Background(Some(runtime)))
     }
 

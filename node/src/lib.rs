@@ -27,14 +27,22 @@ pub mod store;
 
 pub use replica::{STORE, run_replica};
 
-/// How many threads a replica process runs on: one for consensus, one for the signatures of what comes in.
+/// How many threads a process wants that has processors to itself: one for consensus, one for the signatures of what comes
+/// in.
 pub const WORKER_THREADS: usize = 2;
 
-/// A runtime of the size that a replica, a client or a console's links want.
+/// How many threads each of so many processes of one machine should have. More than there are processors make nothing
+/// faster: what one thread hands to another then waits for a switch between them.
+pub fn threads_for(processes: usize) -> usize {
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    (processors / processes.max(1)).clamp(1, WORKER_THREADS)
+}
+
+/// A runtime for a replica, a client or a console's links, with so many threads.
 ///
 /// # Errors
 ///
 /// If the system gives no threads.
-pub fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build()
+pub fn runtime(threads: usize) -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(threads.max(1)).enable_all().build()
 }

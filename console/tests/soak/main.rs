@@ -113,7 +113,7 @@ fn kills_and_attacks_within_the_budget_harm_nobody() {
         .stderr(File::create(&err).unwrap())
         .spawn()
         .unwrap();
-    let runtime = byztop_node::runtime().unwrap();
+    let runtime = byztop_node::runtime(byztop_node::WORKER_THREADS).unwrap();
     let soak = runtime.block_on(async {
         let mut soak = Soak::begin(home.clone()).await;
         soak.trouble_until(Instant::now() + duration.saturating_sub(CALM)).await;
