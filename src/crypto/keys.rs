@@ -1,16 +1,11 @@
-//! Who can sign and who can verify: real keys, or keyed tags in simulation.
+//! Who can sign: real keys, or keyed tags in simulation.
 
-use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
-
-use ed25519_zebra::{SigningKey, VerificationKey, VerificationKeyBytes};
+use ed25519_zebra::{SigningKey, VerificationKeyBytes};
 use serde::{Deserialize, Serialize};
 use siphasher::sip128::{Hash128, SipHasher13};
 
 use super::statement::{Author, Realm, Statement};
-use crate::committee::Committee;
-use crate::rejection::Rejection;
-use crate::types::{ClientId, Digest};
+use crate::types::Digest;
 
 /// An Ed25519 signature, or a keyed tag in simulation.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -36,7 +31,7 @@ impl Signature {
         self
     }
 
-    fn to_bytes(self) -> [u8; 64] {
+    pub(super) fn to_bytes(self) -> [u8; 64] {
         let mut bytes = [0; 64];
         bytes[..32].copy_from_slice(&self.r);
         bytes[32..].copy_from_slice(&self.s);
@@ -114,197 +109,21 @@ impl Signer {
 
 /// One author's key for tags: 128 bits of SipHash. Nobody searches for collisions in a simulation; to whoever has only
 /// signers a tag is as good as a signature.
-struct TagKey(SipHasher13);
+pub(super) struct TagKey(SipHasher13);
 
 impl TagKey {
-    fn of(cluster_secret: Digest, author: Author) -> TagKey {
+    pub(super) fn of(cluster_secret: Digest, author: Author) -> TagKey {
         let secret = Digest::of("tag-secret", &[&cluster_secret.0, &crate::wire::encode(&author)]);
         let mut key = [0; 16];
         key.copy_from_slice(&secret.0[..16]);
         TagKey(SipHasher13::new_with_key(&key))
     }
 
-    fn tag(&self, bytes: &[u8]) -> Signature {
+    pub(super) fn tag(&self, bytes: &[u8]) -> Signature {
         let Hash128 { h1, h2 } = self.0.hash(bytes);
         let mut r = [0; 32];
         r[..8].copy_from_slice(&h1.to_le_bytes());
         r[8..16].copy_from_slice(&h2.to_le_bytes());
         Signature { r, s: [0xff; 32] }
-    }
-}
-
-/// Everyone's public keys, and a memory of the signatures that were found good.
-///
-/// Shared by all tasks that verify: the memory is behind a lock that is held for a look-up only.
-pub struct Verifier {
-    realm: Realm,
-    committee: Committee,
-    keys: Keys,
-    seen: Mutex<Seen>,
-}
-
-enum Keys {
-    Ed25519 { replicas: Vec<VerificationKey>, clients: Vec<VerificationKey> },
-    Tags { replicas: Vec<TagKey>, clients: Vec<TagKey> },
-}
-
-/// Two generations of digests of good (statement, signature) pairs: when the young one is full it becomes the old one.
-#[derive(Default)]
-struct Seen {
-    young: BTreeSet<Digest>,
-    old: BTreeSet<Digest>,
-}
-
-impl Seen {
-    const PER_GENERATION: usize = 32 << 10;
-
-    fn contains(&self, pair: &Digest) -> bool {
-        self.young.contains(pair) || self.old.contains(pair)
-    }
-
-    fn insert(&mut self, pair: Digest) {
-        if self.young.len() == Self::PER_GENERATION {
-            self.old = std::mem::take(&mut self.young);
-        }
-        self.young.insert(pair);
-    }
-}
-
-impl Verifier {
-    /// A verifier over real keys, in roster order.
-    ///
-    /// # Errors
-    ///
-    /// [`Rejection::BadSignature`] if a key is not a point of the curve; [`Rejection::NotAMember`] if the number of
-    /// replicas is not that of a committee.
-    pub fn ed25519(realm: Realm, replicas: &[PublicKey], clients: &[PublicKey]) -> Result<Verifier, Rejection> {
-        let committee = Committee::new(replicas.len()).ok_or(Rejection::NotAMember)?;
-        let parse = |keys: &[PublicKey]| -> Result<Vec<VerificationKey>, Rejection> {
-            keys.iter().map(|key| VerificationKey::try_from(key.0).map_err(|_| Rejection::BadSignature)).collect()
-        };
-        let keys = Keys::Ed25519 { replicas: parse(replicas)?, clients: parse(clients)? };
-        Ok(Verifier { realm, committee, keys, seen: Mutex::default() })
-    }
-
-    /// A verifier of [`Signer::tags`].
-    pub fn tags(realm: Realm, committee: Committee, clients: u16, cluster_secret: Digest) -> Verifier {
-        let key = |author| TagKey::of(cluster_secret, author);
-        let replicas = committee.members().map(|replica| key(Author::Replica(replica))).collect();
-        let clients = (0..clients).map(|client| key(Author::Client(ClientId(client)))).collect();
-        Verifier { realm, committee, keys: Keys::Tags { replicas, clients }, seen: Mutex::default() }
-    }
-
-    /// The roster's committee.
-    pub fn committee(&self) -> Committee {
-        self.committee
-    }
-
-    /// The realm that statements must be bound to.
-    pub fn realm(&self) -> &Realm {
-        &self.realm
-    }
-
-    /// Whether the author made the statement. A pure function of its arguments: the memory only makes it faster.
-    ///
-    /// # Errors
-    ///
-    /// [`Rejection::NotAMember`] for an author outside the roster, [`Rejection::BadSignature`] otherwise.
-    pub fn verify(&self, statement: &Statement, signature: &Signature) -> Result<(), Rejection> {
-        let bytes = statement.bytes(&self.realm);
-        match &self.keys {
-            Keys::Tags { replicas, clients } => {
-                let key = match statement.author {
-                    Author::Replica(replica) => replicas.get(replica.index()),
-                    Author::Client(client) => clients.get(usize::from(client.0)),
-                };
-                let is_good = key.ok_or(Rejection::NotAMember)?.tag(&bytes) == *signature;
-                if is_good { Ok(()) } else { Err(Rejection::BadSignature) }
-            }
-            Keys::Ed25519 { replicas, clients } => {
-                let key = match statement.author {
-                    Author::Replica(replica) => replicas.get(replica.index()),
-                    Author::Client(client) => clients.get(usize::from(client.0)),
-                };
-                let key = key.ok_or(Rejection::NotAMember)?;
-                let signature = signature.to_bytes();
-                let pair = Digest::of("seen", &[&bytes, &signature]);
-                if self.seen.lock().unwrap_or_else(PoisonError::into_inner).contains(&pair) {
-                    return Ok(());
-                }
-                key.verify(&ed25519_zebra::Signature::from(signature), &bytes).map_err(|_| Rejection::BadSignature)?;
-                self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(pair);
-                Ok(())
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::statement::Kind;
-    use super::*;
-    use crate::types::{ProtocolName, ReplicaId, SeqNum, View};
-
-    fn realm() -> Realm {
-        Realm { cluster: Digest::of("test", &[]), epoch: 0, protocol: ProtocolName::Pbft }
-    }
-
-    fn statement() -> Statement {
-        Statement {
-            kind: Kind::Prepare,
-            view: View(3),
-            seq: SeqNum(9),
-            digest: Digest::of("batch", &[]),
-            author: Author::Replica(ReplicaId(1)),
-        }
-    }
-
-    /// Rule 4: change any one field and the signature fails.
-    fn check_separation(signer: &Signer, verifier: &dyn Fn(Realm) -> Verifier) {
-        let signature = signer.sign(&statement());
-        let here = verifier(realm());
-        assert_eq!(here.verify(&statement(), &signature), Ok(()));
-        assert_eq!(here.verify(&statement(), &signature), Ok(()), "from memory");
-        let altered = [
-            Statement { kind: Kind::Commit, ..statement() },
-            Statement { view: View(4), ..statement() },
-            Statement { seq: SeqNum(10), ..statement() },
-            Statement { digest: Digest::ZERO, ..statement() },
-            Statement { author: Author::Replica(ReplicaId(2)), ..statement() },
-            Statement { author: Author::Client(ClientId(1)), ..statement() },
-        ];
-        for other in altered {
-            assert_eq!(here.verify(&other, &signature), Err(Rejection::BadSignature), "{other:?}");
-        }
-        let stranger = Statement { author: Author::Replica(ReplicaId(7)), ..statement() };
-        assert_eq!(here.verify(&stranger, &signature), Err(Rejection::NotAMember));
-        assert_eq!(here.verify(&statement(), &signature.spoiled()), Err(Rejection::BadSignature));
-        assert!(here.verify(&statement(), &Signature::BLANK).is_err());
-        for elsewhere in [Realm { cluster: Digest::ZERO, ..realm() }, Realm { epoch: 1, ..realm() }] {
-            assert_eq!(verifier(elsewhere).verify(&statement(), &signature), Err(Rejection::BadSignature));
-        }
-    }
-
-    #[test]
-    fn rule_4_a_signature_covers_every_field_of_its_statement() {
-        let keys: Vec<PublicKey> = (0..4).map(|i| Signer::public_key([i; 32])).collect();
-        let signer = Signer::ed25519(Author::Replica(ReplicaId(1)), realm(), [1; 32]);
-        check_separation(&signer, &|realm| Verifier::ed25519(realm, &keys, &keys).unwrap());
-    }
-
-    #[test]
-    fn rule_4_holds_for_tags_too() {
-        let secret = Digest::of("secret", &[]);
-        let signer = Signer::tags(Author::Replica(ReplicaId(1)), realm(), secret);
-        check_separation(&signer, &|realm| Verifier::tags(realm, Committee::new(4).unwrap(), 4, secret));
-    }
-
-    #[test]
-    fn the_memory_of_good_signatures_is_bounded() {
-        let mut seen = Seen::default();
-        for i in 0..3 * Seen::PER_GENERATION as u64 {
-            seen.insert(Digest::of("pair", &[&i.to_le_bytes()]));
-        }
-        assert!(seen.young.len() + seen.old.len() <= 2 * Seen::PER_GENERATION);
     }
 }

@@ -85,8 +85,11 @@ impl Statement {
 
     const DOMAIN: &'static [u8; 16] = b"byztop-statement";
 
+    /// How many bytes are signed, whatever is said.
+    pub(super) const BYTES: usize = 109;
+
     /// The bytes that are signed: every field at a fixed place, numbers in little endian.
-    pub(super) fn bytes(&self, realm: &Realm) -> [u8; 109] {
+    pub(super) fn bytes(&self, realm: &Realm) -> [u8; Statement::BYTES] {
         let (role, id) = match self.author {
             Author::Replica(replica) => (0u8, u16::from(replica.0)),
             Author::Client(client) => (1, client.0),
@@ -95,7 +98,7 @@ impl Statement {
             ProtocolName::Pbft => 1u8,
             ProtocolName::Linear => 2,
         };
-        let mut bytes = [0; 109];
+        let mut bytes = [0; Statement::BYTES];
         let mut at = 0;
         let mut put = |part: &[u8]| {
             bytes[at..at + part.len()].copy_from_slice(part);

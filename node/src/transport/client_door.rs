@@ -1,5 +1,6 @@
 //! A client's connection: submissions come on one stream, replies leave on another.
 
+use bytes::Bytes;
 use byztop_core::crypto::{Author, Signed, Verified};
 use byztop_core::replica::Submission;
 use byztop_core::types::ClientId;
@@ -50,14 +51,19 @@ async fn serve<M>(connection: &Connection, id: LinkId, client: ClientId, shared:
 
 async fn read<M>(connection: &Connection, client: ClientId, shared: &Shared<M>) -> Result<(), LinkEnd> {
     let mut frames = FrameReader::new(connection.accept_uni().await?, MAX_SUBMISSION_FRAME_BYTES);
-    while let Some(frame) = frames.next().await? {
-        let checked = wire::decode::<Signed<Submission>>(&frame, MAX_SUBMISSION_FRAME_BYTES)
-            .and_then(|submission| Verified::check(submission, Author::Client(client), &shared.verifier));
-        let input = match checked {
-            Ok(submission) => ClientInput::Submission(Box::new(submission)),
-            Err(why) => ClientInput::Refused(why),
-        };
-        shared.core.clients.send(input).await.map_err(|_| LinkEnd::Stopping)?;
+    loop {
+        let frames = frames.next_some().await?;
+        if frames.is_empty() {
+            return Ok(());
+        }
+        let decode = |frame: &Bytes| wire::decode::<Signed<Submission>>(frame, MAX_SUBMISSION_FRAME_BYTES);
+        let decoded = frames.iter().map(decode).collect();
+        for checked in Verified::check_all(decoded, Author::Client(client), &shared.verifier) {
+            let input = match checked {
+                Ok(submission) => ClientInput::Submission(Box::new(submission)),
+                Err(why) => ClientInput::Refused(why),
+            };
+            shared.core.clients.send(input).await.map_err(|_| LinkEnd::Stopping)?;
+        }
     }
-    Ok(())
 }

@@ -9,9 +9,6 @@ use thiserror::Error;
 /// How many bytes the length takes.
 const LENGTH_BYTES: usize = 4;
 
-/// How much is taken from a stream at once.
-const READ_BYTES: usize = 64 << 10;
-
 /// What ends a connection: its frames can not be trusted to be frames.
 #[derive(Debug, Error)]
 pub(crate) enum Violation {
@@ -93,9 +90,32 @@ pub(crate) struct FrameReader {
 }
 
 impl FrameReader {
+    /// What is taken in one go: as many signatures as are worth checking together.
+    const MOST: usize = 64;
+    /// How many pieces of the stream are taken at once.
+    const PIECES: usize = 32;
+
     /// Reads frames of at most `limit` bytes.
     pub(crate) fn new(stream: RecvStream, limit: usize) -> FrameReader {
         FrameReader { stream, buffer: FrameBuffer::new(limit) }
+    }
+
+    /// The frames that are there, at least one and at most [`FrameReader::MOST`]; none at the stream's orderly end.
+    /// Dropping the future loses nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Violation`], after which the stream is of no use.
+    pub(crate) async fn next_some(&mut self) -> Result<Vec<Bytes>, Violation> {
+        let mut frames: Vec<Bytes> = self.next().await?.into_iter().collect();
+        while !frames.is_empty() && frames.len() < Self::MOST {
+            match self.buffer.next() {
+                Ok(Some(frame)) => frames.push(frame),
+                // What is wrong is found again at the next call.
+                Ok(None) | Err(_) => break,
+            }
+        }
+        Ok(frames)
     }
 
     /// The next frame; `None` at the stream's orderly end. Dropping the future loses nothing.
@@ -108,8 +128,9 @@ impl FrameReader {
             if let Some(frame) = self.buffer.next()? {
                 return Ok(Some(frame));
             }
-            match self.stream.read_chunk(READ_BYTES, true).await? {
-                Some(chunk) => self.buffer.push(&chunk.bytes),
+            let mut pieces = [const { Bytes::new() }; Self::PIECES];
+            match self.stream.read_chunks(&mut pieces).await? {
+                Some(count) => pieces.iter().take(count).for_each(|piece| self.buffer.push(piece)),
                 None if self.buffer.is_empty() => return Ok(None),
                 None => return Err(Violation::Truncated),
             }

@@ -162,22 +162,19 @@ async fn lane_of(stream: &mut RecvStream) -> Result<usize, Violation> {
 
 /// Decodes and verifies what comes on one stream, in order, and hands it to the core.
 async fn read<M: Message>(mut frames: FrameReader, peer: ReplicaId, shared: Shared<M>) -> Result<(), LinkEnd> {
-    while let Some(frame) = frames.next().await? {
+    loop {
+        let frames = frames.next_some().await?;
+        if frames.is_empty() {
+            return Ok(());
+        }
         let arrived = shared.clock.now();
-        let input = match verified(&frame, peer, &shared.verifier) {
-            Ok(message) => PeerInput::Message { from: peer, arrived, message: Box::new(message) },
-            Err(why) => PeerInput::Refused(peer, why),
-        };
-        shared.core.peers.send(input).await.map_err(|_| LinkEnd::Stopping)?;
+        let decoded = frames.iter().map(|frame| wire::decode::<PeerMessage<M>>(frame, MAX_MESSAGE_BYTES)).collect();
+        for checked in Verified::check_all(decoded, Author::Replica(peer), &shared.verifier) {
+            let input = match checked {
+                Ok(message) => PeerInput::Message { from: peer, arrived, message: Box::new(message) },
+                Err(why) => PeerInput::Refused(peer, why),
+            };
+            shared.core.peers.send(input).await.map_err(|_| LinkEnd::Stopping)?;
+        }
     }
-    Ok(())
-}
-
-fn verified<M: Message>(
-    frame: &[u8],
-    peer: ReplicaId,
-    verifier: &Verifier,
-) -> Result<Verified<PeerMessage<M>>, Rejection> {
-    let message: PeerMessage<M> = wire::decode(frame, MAX_MESSAGE_BYTES)?;
-    Verified::check(message, Author::Replica(peer), verifier)
 }
