@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use byztop_certs::{ClusterDirectory, Durability, InitOptions, Role};
+use byztop_core::protocol::Settings;
 use byztop_core::types::{ProtocolName, ReplicaId};
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -34,6 +35,8 @@ pub(crate) struct LaunchOptions {
     pub(crate) durability: Option<Durability>,
     /// Where, instead of a temporary folder.
     pub(crate) dir: Option<PathBuf>,
+    /// How many accounts a cluster that is made has, if that was said.
+    pub(crate) accounts: Option<u32>,
 }
 
 /// What happened to a replica's process.
@@ -170,6 +173,7 @@ fn make(dir: &Path, options: &LaunchOptions) -> anyhow::Result<(ClusterDirectory
         // Thrown away in the end: it must survive what is done to its processes, not a power cut.
         durability: options.durability.unwrap_or(Durability::Os),
         attacks_allowed: true,
+        settings: Settings { accounts: options.accounts.unwrap_or(defaults.settings.accounts), ..defaults.settings },
         ..defaults
     };
     Ok((ClusterDirectory::create(dir, &init)?, ports))

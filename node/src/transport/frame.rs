@@ -7,7 +7,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 /// How many bytes the length takes.
-const LENGTH_BYTES: usize = 4;
+pub(crate) const LENGTH_BYTES: usize = 4;
 
 /// How much is taken from a stream at once.
 const READ_BYTES: usize = 64 << 10;
