@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use byztop_certs::Durability;
 use byztop_core::types::ProtocolName;
+use byztop_node::bare::Traffic;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand};
 
@@ -134,6 +135,9 @@ pub(crate) struct NodeArgs {
     /// End when standard input closes: a replica that `up` starts ends with its parent.
     #[arg(long, hide = true)]
     pub(crate) until_stdin_closes: bool,
+    /// No replica, but its links with so much traffic on them: what `bench --ceiling` measures.
+    #[arg(long, hide = true, value_name = "TRAFFIC")]
+    pub(crate) bare: Option<Traffic>,
 }
 
 /// What `byztop inspect` takes.

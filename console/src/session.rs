@@ -75,6 +75,7 @@ impl Session {
             durability: up.durability,
             dir: up.dir.clone(),
             accounts: None,
+            bare: None,
         };
         let session = Session::open(&options, load_settings(up), role, frame_ms)?;
         log_to_file(&session.cluster.directory().path().join("console.log"))?;
@@ -92,12 +93,21 @@ impl Session {
         role: Role,
         frame_ms: u32,
     ) -> anyhow::Result<Session> {
-        let (sender, lives) = mpsc::channel(LIVES);
-        let cluster = LocalCluster::start(options, sender)?;
+        let (cluster, lives) = launch(options)?;
         let runtime = Background::start()?;
         let links = Links::open(&runtime, cluster.directory(), role, frame_ms);
         Ok(Session { links, lives, load_settings, runtime, cluster })
     }
+}
+
+/// Starts a cluster; what happens to its processes comes out of the channel.
+///
+/// # Errors
+///
+/// As [`LocalCluster::start`].
+pub(crate) fn launch(options: &LaunchOptions) -> anyhow::Result<(LocalCluster, mpsc::Receiver<(ReplicaId, Life)>)> {
+    let (sender, lives) = mpsc::channel(LIVES);
+    Ok((LocalCluster::start(options, sender)?, lives))
 }
 
 fn load_settings(up: &UpArgs) -> LoadSettings {
@@ -132,7 +142,12 @@ pub(crate) fn log_to_file(path: &Path) -> anyhow::Result<()> {
 pub(crate) struct Background(Option<Runtime>);
 
 impl Background {
-    fn start() -> anyhow::Result<Background> {
+    /// Starts them.
+    ///
+    /// # Errors
+    ///
+    /// If the system gives no threads.
+    pub(crate) fn start() -> anyhow::Result<Background> {
         let runtime = byztop_node::runtime().context("can not start background threads")?;
         Ok(Background(Some(runtime)))
     }

@@ -58,7 +58,7 @@ fn document_of(plan: &Plan, run: &Run, ceiling: Option<&Ceiling>, machine: &Valu
         if let Value::Object(figures) = json!(measured.figures) {
             document.extend(figures);
         }
-        document.insert("ceiling".to_string(), json!(ceiling.map(|it| it.shares_of(&measured.figures))));
+        document.insert("ceiling".to_string(), json!(ceiling.map(|it| it.beside(configuration, &measured.figures))));
         document.insert("attack".to_string(), json!(measured.attacked));
         document.insert("latency_distribution_ms".to_string(), json!(measured.distribution));
         document.insert("series".to_string(), json!(measured.series));

@@ -38,6 +38,12 @@ pub(super) struct Figures {
     /// Of those, what went between replicas alone.
     pub(super) replica_bytes_per_op: Option<f64>,
     pub(super) replica_messages_per_op: Option<f64>,
+    /// And what went between the client and the replicas.
+    pub(super) client_bytes_per_op: Option<f64>,
+    pub(super) client_messages_per_op: Option<f64>,
+    /// The mean length of what a client sends to one replica, and of what it is answered.
+    pub(super) submission_bytes: Option<f64>,
+    pub(super) reply_bytes: Option<f64>,
     /// Between replicas.
     pub(super) messages_per_slot: Option<f64>,
     pub(super) mean_batch_ops: Option<f64>,
@@ -99,6 +105,13 @@ impl Span<'_> {
             messages_per_op: with_clients(per_executed(messages), client_messages),
             replica_bytes_per_op: per_executed(bytes),
             replica_messages_per_op: per_executed(messages),
+            client_bytes_per_op: per_op(client_bytes as f64),
+            client_messages_per_op: per_op(client_messages as f64),
+            submission_bytes: mean(after.bytes_sent - before.bytes_sent, after.messages_sent - before.messages_sent),
+            reply_bytes: mean(
+                after.bytes_received - before.bytes_received,
+                after.messages_received - before.messages_received,
+            ),
             messages_per_slot: (slots > 0).then(|| messages as f64 / slots as f64),
             mean_batch_ops: (slots > 0).then(|| operations as f64 / slots as f64),
             slots,
@@ -148,6 +161,10 @@ impl Span<'_> {
         };
         names.enumerate().map(of).collect()
     }
+}
+
+fn mean(sum: u64, count: u64) -> Option<f64> {
+    (count > 0).then(|| sum as f64 / count as f64)
 }
 
 #[derive(Default)]

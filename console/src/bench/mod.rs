@@ -8,6 +8,7 @@
 //! | `stats`, `document` | over repeats; everything as one JSON document |
 //! | `ceilings`, `machine` | what the machine would allow; which machine |
 //! | `table`, `csv` | the same for people and spreadsheets |
+//! | `plots`, `report` | the same as drawings, and as one page |
 
 mod attacked;
 mod ceilings;
@@ -17,6 +18,8 @@ mod figures;
 mod machine;
 mod meter;
 mod plan;
+mod plots;
+mod report;
 mod run;
 mod schedule;
 mod series;
@@ -29,6 +32,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 
+use self::ceilings::Ceilings;
 use self::document::Document;
 use self::machine::Machine;
 use self::plan::Plan;
@@ -49,8 +53,8 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<bool> {
     let progress = Progress::start();
     let machine = Machine::here();
     let runs = run_all(&plan, &stop, progress);
-    let ceilings = Vec::new();
-    let document = Document::of(&plan, &runs, &ceilings, &machine);
+    let ceilings = if args.ceiling { Ceilings::measure(&plan, &runs, &stop, progress)? } else { Ceilings::default() };
+    let document = Document::of(&plan, &runs, &ceilings.by_configuration, &machine);
     if let Some(out) = &args.out {
         write_all(out, &document)?;
     }
@@ -60,7 +64,8 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<bool> {
         table::write(&document, &machine)
     };
     print_out(&text)?;
-    Ok(tell_what_broke(&plan, &runs))
+    ceilings.broken.iter().for_each(|line| eprintln!("byztop: {line}"));
+    Ok(tell_what_broke(&plan, &runs) && ceilings.broken.is_empty())
 }
 
 /// All runs of the plan, or those until somebody has had enough.
@@ -108,7 +113,13 @@ fn write_all(out: &Path, document: &Document) -> anyhow::Result<()> {
         fs::write(&path, bytes).with_context(|| format!("{}: can not be written", path.display()))
     };
     write("results.json", (serde_json::to_string_pretty(&document.to_json())? + "\n").as_bytes())?;
-    write("results.csv", csv::write(document)?.as_bytes())
+    write("results.csv", csv::write(document)?.as_bytes())?;
+    let plots = plots::all(document)?;
+    for plot in &plots {
+        write(&format!("{}.svg", plot.name), plot.svg.as_bytes())?;
+        plot.write_png(&out.join(format!("{}.png", plot.name)))?;
+    }
+    write("report.html", report::write(document, &plots).as_bytes())
 }
 
 /// `40 s`, `3 min`, `2.5 h`.

@@ -86,6 +86,7 @@ fn try_run(
         durability: Some(configuration.durability),
         dir: None,
         accounts: configuration.accounts,
+        bare: None,
     };
     let load_settings = LoadSettings {
         rate: configuration.rate.per_second(),

@@ -10,7 +10,51 @@ use super::machine::Machine;
 use crate::summary::grouped;
 
 /// A column: its title, and what stands in it.
-type Column = (&'static str, fn(&Value) -> String);
+pub(super) type Column = (&'static str, fn(&Value) -> String);
+
+/// What the report tells of every run; its configuration stands in front of it.
+pub(super) const FIGURES: [Column; 19] = [
+    ("f", |run| digits(run, "f", 0)),
+    ("op bytes", |run| digits(run, "op_bytes", 1)),
+    ("mean batch", |run| digits(run, "mean_batch_ops", 0)),
+    ("op/s", |run| number(run, "throughput_ops_s").map_or("-".into(), |rate| grouped(rate.round() as u64))),
+    ("mean ms", |run| digits(run, "latency_ms.mean", 1)),
+    ("p50", |run| digits(run, "latency_ms.p50", 1)),
+    ("p95", |run| digits(run, "latency_ms.p95", 1)),
+    ("p99", |run| digits(run, "latency_ms.p99", 1)),
+    ("p99.9", |run| digits(run, "latency_ms.p999", 1)),
+    ("max", |run| digits(run, "latency_ms.max", 1)),
+    ("committed", |run| digits(run, "committed_ops", 0)),
+    ("rejected", |run| digits(run, "failed", 0)),
+    ("CPU µs/op", |run| digits(run, "cpu_us_per_op", 0)),
+    ("bytes/op", |run| digits(run, "bytes_per_op", 0)),
+    ("messages/op", |run| digits(run, "messages_per_op", 2)),
+    ("messages/slot", |run| digits(run, "messages_per_slot", 1)),
+    ("slots", |run| digits(run, "slots", 0)),
+    ("MB/replica", |run| digits(run, "rss_mb_per_replica", 0)),
+    ("view changes", |run| digits(run, "view_changes", 0)),
+];
+
+/// What it tells of runs under attack.
+pub(super) const ATTACKED: [Column; 8] = [
+    ("op/s before", |run| digits(run, "attack.before.throughput_ops_s", 0)),
+    ("during", |run| digits(run, "attack.during.throughput_ops_s", 0)),
+    ("after", |run| digits(run, "attack.after.throughput_ops_s", 0)),
+    ("p99 ms before", |run| digits(run, "attack.before.latency_ms.p99", 1)),
+    ("during", |run| digits(run, "attack.during.latency_ms.p99", 1)),
+    ("after", |run| digits(run, "attack.after.latency_ms.p99", 1)),
+    ("detected after s", |run| digits(run, "attack.time_to_detect_s", 2)),
+    ("recovered after s", |run| digits(run, "attack.time_to_recover_s", 2)),
+];
+
+/// What it tells of ceilings.
+pub(super) const CEILINGS: [Column; 5] = [
+    ("op/s", |run| digits(run, "throughput_ops_s", 0)),
+    ("crypto op/s", |run| digits(run, "ceiling.crypto.ops_s", 0)),
+    ("reached", |run| share(run, "ceiling.crypto.share")),
+    ("transport op/s", |run| digits(run, "ceiling.transport.ops_s", 0)),
+    ("reached", |run| share(run, "ceiling.transport.share")),
+];
 
 /// What is told of every run.
 const COLUMNS: [Column; 17] = [
@@ -144,6 +188,10 @@ fn ceiling(run: &Value) -> Option<String> {
     };
     let parts: Vec<String> = ["crypto", "transport"].into_iter().filter_map(of).collect();
     (!parts.is_empty()).then(|| format!("{}: ceilings: {}", word(run, "about"), parts.join("; ")))
+}
+
+fn share(run: &Value, path: &str) -> String {
+    number(run, path).map_or_else(|| "-".to_string(), |share| format!("{:.0} %", 100.0 * share))
 }
 
 fn word(document: &Value, path: &str) -> String {
