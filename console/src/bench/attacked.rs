@@ -79,8 +79,8 @@ fn time_to_recover_s(series: &[Point], set_s: f64, before_ops_s: f64) -> Option<
     let Some(fell) = since.windows(IN_A_ROW).position(is_low) else { return Some(0.0) };
     let later = &since[fell..];
     let back = later.windows(IN_A_ROW).position(is_back)?;
-    // It was back when the last step that was too low had ended.
-    Some(later[back.checked_sub(1)?].t_s - set_s)
+    // Within a step nothing is known, so that it counts as back when the first good one has ended.
+    Some(later[back].t_s - set_s)
 }
 
 #[cfg(test)]
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn recovery_is_counted_from_the_attack_to_the_end_of_the_trough() {
         let points = series(&[100.0, 100.0, 90.0, 0.0, 0.0, 0.0, 85.0, 90.0, 100.0]);
-        assert_eq!(time_to_recover_s(&points, 0.5, 100.0), Some(1.0));
+        assert_eq!(time_to_recover_s(&points, 0.5, 100.0), Some(1.25));
         assert_eq!(time_to_recover_s(&points[..7], 0.5, 100.0), None, "one good step is not enough");
         assert_eq!(time_to_recover_s(&series(&[100.0, 90.0, 10.0, 90.0, 90.0]), 0.25, 100.0), Some(0.0), "noise");
         assert_eq!(time_to_recover_s(&series(&[100.0, 0.0, 0.0]), 0.25, 100.0), None);

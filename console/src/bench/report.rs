@@ -53,9 +53,9 @@ pub(super) fn write(document: &Document, plots: &[Plot]) -> String {
         );
     }
     for (number, plot) in plots.iter().enumerate() {
-        let _infallible = write!(
+        let _infallible = writeln!(
             page,
-            "<figure>{}<figcaption>Figure {}. {}</figcaption></figure>\n",
+            "<figure>{}<figcaption>Figure {}. {}</figcaption></figure>",
             inline(&plot.svg),
             number + 1,
             escaped(&plot.caption)
@@ -108,9 +108,9 @@ fn spreads(page: &mut String, document: &Document) {
             };
             ["min", "median", "max"].map(|which| text(value(which))).join(" / ")
         };
-        let _infallible = write!(
+        let _infallible = writeln!(
             page,
-            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
+            "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",
             escaped(at(configuration, "about").as_str().unwrap_or_default()),
             at(configuration, "runs"),
             of("throughput_ops_s", 0),

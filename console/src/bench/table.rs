@@ -137,7 +137,7 @@ fn phases(run: &Value) -> String {
     let mut text = format!("{}: phases, p50 / p99 ms:", word(run, "about"));
     let in_order = ["pre-prepare", "prepare", "commit", "execution"];
     for name in in_order.into_iter().filter(|name| run["phase_latency_ms"].get(name).is_some()) {
-        let at = |which: &str| digits(run, &format!("phase_latency_ms.{name}.{which}"), 2);
+        let at = |which: &str| digits(run, &format!("phase_latency_ms.{name}.{which}"), 3);
         let _infallible = write!(text, "  {name} {} / {}", at("p50"), at("p99"));
     }
     let of = |path| digits(run, path, 0);

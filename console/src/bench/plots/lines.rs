@@ -16,6 +16,7 @@ pub(super) struct Line {
     pub(super) colour: usize,
     pub(super) is_dashed: bool,
     pub(super) has_markers: bool,
+    /// A value that is no number interrupts it.
     pub(super) points: Vec<(f64, f64)>,
 }
 
@@ -77,17 +78,20 @@ impl Lines {
             area.draw(&Text::new(mark.label.clone(), at, style(SMALL, ATTACK, scale)))?;
         }
         for curve in &self.lines {
-            let points: Vec<(f64, f64)> =
-                curve.points.iter().map(|(x, y)| (self.x.place(*x), self.y.place(*y))).collect();
             let stroke = ShapeStyle { color: colour(curve.colour).to_rgba(), filled: false, stroke_width: k(2) };
-            if curve.is_dashed {
-                chart.draw_series(DashedLineSeries::new(points.clone(), k(6), k(4), stroke))?;
-            } else {
-                chart.draw_series([PathElement::new(points.clone(), stroke)])?;
-            }
-            if curve.has_markers {
-                let marker = |point| Circle::new(point, k(4), colour(curve.colour).filled());
-                chart.draw_series(points.into_iter().map(marker))?;
+            for piece in curve.points.split(|(_, y)| !y.is_finite()) {
+                let points: Vec<(f64, f64)> = piece.iter().map(|(x, y)| (self.x.place(*x), self.y.place(*y))).collect();
+                if curve.is_dashed {
+                    chart.draw_series(DashedLineSeries::new(points.clone(), k(6), k(4), stroke))?;
+                } else {
+                    chart.draw_series([PathElement::new(points.clone(), stroke)])?;
+                }
+                // A point that stands alone makes no line.
+                if curve.has_markers || points.len() == 1 {
+                    let radius = if curve.has_markers { k(4) } else { k(2) };
+                    let marker = |point| Circle::new(point, radius, colour(curve.colour).filled());
+                    chart.draw_series(points.into_iter().map(marker))?;
+                }
             }
         }
         Ok(())

@@ -153,7 +153,8 @@ fn over_time(runs: &[&Value]) -> Option<Page> {
     let lines = |path: &str| -> Vec<Line> {
         let of = |(place, (_, members)): (usize, &Group<'_>)| {
             let points = members.first()?["series"].as_array()?;
-            let point = |step: &Value| Some((number(step, "t_s")?, number(step, path)?));
+            // Where nothing was answered there is a gap, not a line across it.
+            let point = |step: &Value| Some((number(step, "t_s")?, number(step, path).unwrap_or(f64::NAN)));
             let points = points.iter().filter_map(point).collect();
             Some(Line { colour: place, is_dashed: false, has_markers: false, points })
         };
@@ -251,7 +252,7 @@ type Group<'v> = (String, Vec<&'v Value>);
 
 /// Runs that differ in nothing but `within`, in the order in which they come.
 fn grouped<'v>(runs: &[&'v Value], within: &[&str]) -> Vec<Group<'v>> {
-    let keys: Vec<&str> = page::KEYS.iter().map(|(path, _)| *path).filter(|path| !within.contains(path)).collect();
+    let keys: Vec<&str> = page::SET.iter().map(|(path, _)| *path).filter(|path| !within.contains(path)).collect();
     let differs = |path: &str| runs.iter().any(|run| at(run, path) != at(runs[0], path));
     let told: Vec<&str> = keys.iter().copied().filter(|path| differs(path)).collect();
     let mut order: BTreeMap<String, usize> = BTreeMap::new();

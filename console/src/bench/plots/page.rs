@@ -41,22 +41,23 @@ const WIDTH: u32 = 760;
 const MARGIN: u32 = 14;
 const LEGEND_ROW: u32 = 20;
 const FINE_ROW: u32 = 16;
-/// How many letters of the conditions fit beside each other.
-const FINE_LETTERS: usize = 118;
+/// How many letters of the conditions fit beside each other, in wide letters too: an SVG is shown in those of its reader.
+const FINE_LETTERS: usize = 104;
 
-/// What tells configurations apart: where it is in a run's document, and how it is written.
-pub(super) const KEYS: [(&str, &str); 10] = [
+/// What was chosen and tells configurations apart: where it is in a run's document, and how it is written.
+pub(super) const SET: [(&str, &str); 8] = [
     ("protocol", "{}"),
     ("replicas", "n={}"),
     ("f", "f={}"),
     ("bundle", "bundle {}"),
-    ("op_bytes", "{} B per operation"),
     ("durability", "durability {}"),
     ("rate_ops_s", "{} op/s offered"),
     ("clients", "{} clients"),
     ("accounts", "{} accounts"),
-    ("mean_batch_ops", "mean batch {} operations"),
 ];
+
+/// What followed from that.
+const FOUND: [(&str, &str); 2] = [("op_bytes", "{} B per operation"), ("mean_batch_ops", "mean batch {} operations")];
 
 /// An area of a drawing, in pixels.
 pub(super) type Area<B> = DrawingArea<B, Shift>;
@@ -117,7 +118,7 @@ impl Page {
         root.draw(&Text::new(self.title.clone(), (k(MARGIN), k(MARGIN)), style(LARGE, INK, *scale)))?;
         for (row, (words, place)) in self.legend.iter().enumerate() {
             let top = MARGIN + 32 + row as u32 * LEGEND_ROW;
-            let swatch = [(k(MARGIN), k(top + 5)), (k(MARGIN + 22), k(top + 9))];
+            let swatch = [(k(MARGIN), k(top + 4)), (k(MARGIN + 22), k(top + 8))];
             root.draw(&Rectangle::new(swatch, colour(*place).filled()))?;
             root.draw(&Text::new(words.clone(), (k(MARGIN + 30), k(top)), style(SMALL, INK, *scale)))?;
         }
@@ -157,7 +158,7 @@ pub(super) fn colour(place: usize) -> RGBColor {
 
 /// One value of a run in words; `None` if it has none.
 pub(super) fn words(run: &Value, path: &str) -> Option<String> {
-    let (_, form) = KEYS.iter().find(|(key, _)| *key == path)?;
+    let (_, form) = SET.iter().chain(&FOUND).find(|(key, _)| *key == path)?;
     let value = match at(run, path) {
         Value::String(text) => text.clone(),
         Value::Number(number) if number.is_u64() => number.to_string(),
@@ -189,7 +190,7 @@ pub(super) fn conditions(runs: &[&Value], machine: &Value) -> String {
             }
         }
     };
-    let load: Vec<String> = KEYS.iter().filter_map(of).collect();
+    let load: Vec<String> = SET.iter().chain(&FOUND).filter_map(of).collect();
     let word = |name: &str| machine[name].as_str().unwrap_or("unknown").to_string();
     let cores = format!("{} cores", machine["cores"]);
     let build = format!("byztop {} ({}), commit {}", word("byztop"), word("build"), word("commit"));
