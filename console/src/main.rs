@@ -2,7 +2,8 @@
 //!
 //! One program: the console, every command, and the replica itself (`byztop node`). [`cli`] says what may be typed;
 //! [`launch`] runs a cluster on this machine; [`session`] connects it to the screen in [`tui`]; [`headless`] runs it
-//! without one; [`bench`] runs many, one after the other, and measures them; [`sim`] simulates clusters in this process, many at once or one on the screen.
+//! without one; [`mod@bench`] runs many, one after the other, and measures them; [`sim`] simulates clusters in this
+//! process, many at once or one on the screen.
 //!
 //! *Architecture invariant:* only `launch`, `session`, `watch`, `headless` and `bench` know `byztop-node`; the screen does not.
 
