@@ -1,13 +1,18 @@
 //! The command line: what may be typed, and how it is read. Nothing is done here.
 
+mod bench;
+
 use std::ops::Range;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use byztop_certs::Durability;
 use byztop_core::types::ProtocolName;
+use byztop_node::bare::Traffic;
 use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand};
+
+pub(crate) use self::bench::BenchArgs;
 
 /// The whole command line. Without a command it is `byztop up`.
 #[derive(Parser, Debug)]
@@ -39,6 +44,7 @@ Examples:
   byztop inspect ./bank/n3 accounts --csv     what its store holds
   byztop sim --seeds 0..1000                  a thousand simulated clusters, each with faults of its own
   byztop sim --seed 7 --watch                 one of them on screen, event by event
+  byztop bench --replicas 4,7 --out figures   how fast it is with four and with seven replicas, with plots
 
 Exit status: 0 if all held, 1 if replicas disagree or an invariant or something else broke, 2 for bad usage or input.";
 
@@ -62,6 +68,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Simulate clusters under faults that a seed draws, and check every invariant after every event.
     Sim(SimArgs),
+    /// Measure clusters on this machine, one configuration after the other: figures, plots, report.
+    Bench(BenchArgs),
 }
 
 /// What `byztop up` takes.
@@ -130,6 +138,9 @@ pub(crate) struct NodeArgs {
     /// End when standard input closes: a replica that `up` starts ends with its parent.
     #[arg(long, hide = true)]
     pub(crate) until_stdin_closes: bool,
+    /// No replica, but its links with so much traffic on them: what `bench --ceiling` measures.
+    #[arg(long, hide = true, value_name = "TRAFFIC")]
+    pub(crate) bare: Option<Traffic>,
 }
 
 /// What `byztop inspect` takes.
@@ -230,6 +241,7 @@ fn protocol() -> impl clap::builder::TypedValueParser<Value = ProtocolName> {
 /// The highest rate that is accepted: far beyond what a cluster commits, far below what would overflow.
 const MAX_RATE: f64 = 10_000_000.0;
 
+/// A rate as people write it.
 fn rate(text: &str) -> Result<Rate, String> {
     if text == "max" {
         return Ok(Rate::Max);

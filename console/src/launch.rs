@@ -16,7 +16,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use byztop_certs::{ClusterDirectory, Durability, InitOptions, Role};
+use byztop_core::protocol::Settings;
 use byztop_core::types::{ProtocolName, ReplicaId};
+use byztop_node::bare::Traffic;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
 
@@ -34,6 +36,10 @@ pub(crate) struct LaunchOptions {
     pub(crate) durability: Option<Durability>,
     /// Where, instead of a temporary folder.
     pub(crate) dir: Option<PathBuf>,
+    /// How many accounts a cluster that is made has, if that was said.
+    pub(crate) accounts: Option<u32>,
+    /// No replicas, but their links with so much traffic on them.
+    pub(crate) bare: Option<Traffic>,
 }
 
 /// What happened to a replica's process.
@@ -97,9 +103,10 @@ impl LocalCluster {
         let notes = ports.iter().filter_map(|ports| ports.note.clone()).collect();
         let program = std::env::current_exe().context("can not find this program's own file")?;
         let directory = Arc::new(directory);
-        let mut ward = Ward { program, directory: directory.clone(), processes: Vec::new(), lives };
+        let bare = options.bare;
+        let mut ward = Ward { program, directory: directory.clone(), bare, processes: Vec::new(), lives };
         for replica in directory.config().committee().members() {
-            ward.processes.push(Process::start(&ward.program, &directory, replica)?);
+            ward.processes.push(Process::start(&ward.program, &directory, replica, bare)?);
         }
         for process in &ward.processes {
             ward.report(process.replica, Life::Started { pid: process.child.id() });
@@ -170,6 +177,7 @@ fn make(dir: &Path, options: &LaunchOptions) -> anyhow::Result<(ClusterDirectory
         // Thrown away in the end: it must survive what is done to its processes, not a power cut.
         durability: options.durability.unwrap_or(Durability::Os),
         attacks_allowed: true,
+        settings: Settings { accounts: options.accounts.unwrap_or(defaults.settings.accounts), ..defaults.settings },
         ..defaults
     };
     Ok((ClusterDirectory::create(dir, &init)?, ports))
@@ -210,7 +218,12 @@ struct Process {
 }
 
 impl Process {
-    fn start(program: &Path, directory: &ClusterDirectory, replica: ReplicaId) -> anyhow::Result<Process> {
+    fn start(
+        program: &Path,
+        directory: &ClusterDirectory,
+        replica: ReplicaId,
+        bare: Option<Traffic>,
+    ) -> anyhow::Result<Process> {
         let home = directory.home(Role::Replica(replica));
         let log = home.join("log");
         let output = open_log(&log).with_context(|| format!("{}: can not write {replica}'s log", log.display()))?;
@@ -218,6 +231,7 @@ impl Process {
         let threads = byztop_node::threads_for(directory.config().replicas.len());
         let mut child = Command::new(program)
             .args(["node", "--until-stdin-closes", "--threads", &threads.to_string()])
+            .args(bare.into_iter().flat_map(|traffic| ["--bare".to_string(), traffic.to_string()]))
             .arg(&home)
             .stdin(Stdio::piped())
             .stdout(output)
@@ -342,6 +356,7 @@ enum Order {
 struct Ward {
     program: PathBuf,
     directory: Arc<ClusterDirectory>,
+    bare: Option<Traffic>,
     /// One per replica, in roster order.
     processes: Vec<Process>,
     lives: mpsc::Sender<(ReplicaId, Life)>,
@@ -373,7 +388,7 @@ impl Ward {
         if !self.processes[replica.index()].has_ended {
             return tracing::info!("{replica} runs already");
         }
-        match Process::start(&self.program, &self.directory, replica) {
+        match Process::start(&self.program, &self.directory, replica, self.bare) {
             Ok(process) => {
                 let pid = process.child.id();
                 self.processes[replica.index()] = process;

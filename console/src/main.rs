@@ -2,10 +2,12 @@
 //!
 //! One program: the console, every command, and the replica itself (`byztop node`). [`cli`] says what may be typed;
 //! [`launch`] runs a cluster on this machine; [`session`] connects it to the screen in [`tui`]; [`headless`] runs it
-//! without one; [`sim`] simulates clusters in this process, many at once or one on the screen.
+//! without one; [`mod@bench`] runs many, one after the other, and measures them; [`sim`] simulates clusters in this
+//! process, many at once or one on the screen.
 //!
-//! *Architecture invariant:* only `launch`, `session` and `headless` know `byztop-node`; the screen does not.
+//! *Architecture invariant:* only `launch`, `session`, `watch`, `headless` and `bench` know `byztop-node`; the screen does not.
 
+mod bench;
 mod cli;
 mod headless;
 mod init;
@@ -13,11 +15,13 @@ mod inspect;
 mod launch;
 mod node;
 mod ports;
+mod progress;
 mod session;
 mod sim;
 mod stop;
 mod summary;
 mod tui;
+mod watch;
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -50,6 +54,7 @@ fn main() -> ExitCode {
         Command::Node(args) => node::run(&args).map(|()| true),
         Command::Inspect(args) => inspect::run(&args).map(|()| true),
         Command::Sim(args) => sim::run(&args),
+        Command::Bench(args) => bench::run(&args),
     };
     match outcome {
         Ok(true) => ExitCode::SUCCESS,

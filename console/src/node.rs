@@ -27,7 +27,10 @@ pub(crate) fn run(args: &NodeArgs) -> anyhow::Result<()> {
         end_at_last();
     };
     let runtime = byztop_node::runtime(usize::from(args.threads)).context("can not start threads")?;
-    let ran = runtime.block_on(byztop_node::run_replica(&args.home, until));
+    let ran = match args.bare {
+        Some(traffic) => runtime.block_on(byztop_node::bare::run_bare(&args.home, traffic, until)),
+        None => runtime.block_on(byztop_node::run_replica(&args.home, until)),
+    };
     runtime.shutdown_timeout(GRACE);
     ran
 }

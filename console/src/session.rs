@@ -74,28 +74,63 @@ impl Session {
             protocol: up.protocol,
             durability: up.durability,
             dir: up.dir.clone(),
+            accounts: None,
+            bare: None,
         };
-        let (sender, lives) = mpsc::channel(LIVES);
-        let cluster = LocalCluster::start(&options, sender)?;
-        log_to_file(&cluster.directory().path().join("console.log"))?;
+        let session = Session::open(&options, load_settings(up), role, frame_ms)?;
+        log_to_file(&session.cluster.directory().path().join("console.log"))?;
+        Ok(session)
+    }
+
+    /// The same for a cluster and a load that nobody typed in this form.
+    ///
+    /// # Errors
+    ///
+    /// As [`LocalCluster::start`].
+    pub(crate) fn open(
+        options: &LaunchOptions,
+        load_settings: LoadSettings,
+        role: Role,
+        frame_ms: u32,
+    ) -> anyhow::Result<Session> {
+        let (cluster, lives) = launch(options)?;
         let runtime = Background::start()?;
         let links = Links::open(&runtime, cluster.directory(), role, frame_ms);
-        Ok(Session { links, lives, load_settings: load_settings(up), runtime, cluster })
+        Ok(Session { links, lives, load_settings, runtime, cluster })
     }
 }
 
+/// Starts a cluster; what happens to its processes comes out of the channel.
+///
+/// # Errors
+///
+/// As [`LocalCluster::start`].
+pub(crate) fn launch(options: &LaunchOptions) -> anyhow::Result<(LocalCluster, mpsc::Receiver<(ReplicaId, Life)>)> {
+    let (sender, lives) = mpsc::channel(LIVES);
+    Ok((LocalCluster::start(options, sender)?, lives))
+}
+
 fn load_settings(up: &UpArgs) -> LoadSettings {
+    let (rate, sessions) = (up.rate.per_second(), sessions(up.rate));
+    LoadSettings { rate, bundle: usize::from(up.bundle), sessions, ..LoadSettings::default() }
+}
+
+/// How many sessions a load has unless told.
+pub(crate) fn sessions(rate: Rate) -> u16 {
     // An open loop must not run out of sessions when the cluster stalls for a moment; a closed loop is as large as its
     // sessions, and more than a few batches of them only wait longer.
-    let sessions = match up.rate {
+    match rate {
         Rate::PerSecond(_) => Load::MAX_SESSIONS,
         Rate::Max => 256,
-    };
-    LoadSettings { rate: up.rate.per_second(), bundle: usize::from(up.bundle), sessions, ..LoadSettings::default() }
+    }
 }
 
 /// Logs to a file, never to the screen. `BYZTOP_LOG=debug` says more.
-fn log_to_file(path: &Path) -> anyhow::Result<()> {
+///
+/// # Errors
+///
+/// If the file can not be written.
+pub(crate) fn log_to_file(path: &Path) -> anyhow::Result<()> {
     let file = File::options().create(true).append(true).open(path);
     let file = file.with_context(|| format!("{}: can not write the console's log", path.display()))?;
     let filter = EnvFilter::try_from_env("BYZTOP_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
@@ -112,7 +147,12 @@ fn log_to_file(path: &Path) -> anyhow::Result<()> {
 pub(crate) struct Background(Option<Runtime>);
 
 impl Background {
-    fn start() -> anyhow::Result<Background> {
+    /// Starts them.
+    ///
+    /// # Errors
+    ///
+    /// If the system gives no threads.
+    pub(crate) fn start() -> anyhow::Result<Background> {
         let runtime = byztop_node::runtime(byztop_node::WORKER_THREADS).context("can not start background threads")?;
         Ok(Background(Some(runtime)))
     }

@@ -40,14 +40,14 @@ pub(crate) struct Summary {
 }
 
 /// End-to-end latencies in milliseconds; all 0 if nothing was committed.
-#[derive(Clone, PartialEq, Debug, Serialize)]
-struct Latency {
-    mean: f64,
-    p50: f64,
-    p95: f64,
-    p99: f64,
-    p999: f64,
-    max: f64,
+#[derive(Clone, Copy, PartialEq, Debug, Serialize)]
+pub(crate) struct Latency {
+    pub(crate) mean: f64,
+    pub(crate) p50: f64,
+    pub(crate) p95: f64,
+    pub(crate) p99: f64,
+    pub(crate) p999: f64,
+    pub(crate) max: f64,
 }
 
 /// Where a replica stood at the end; what it did not say is null.
@@ -181,7 +181,13 @@ impl Summary {
 }
 
 impl Latency {
-    fn of(micros: &Histogram<u64>) -> Latency {
+    /// Of nothing.
+    pub(crate) fn none() -> Latency {
+        Latency { mean: 0.0, p50: 0.0, p95: 0.0, p99: 0.0, p999: 0.0, max: 0.0 }
+    }
+
+    /// Of a histogram in microseconds.
+    pub(crate) fn of(micros: &Histogram<u64>) -> Latency {
         let at = |quantile| micros.value_at_quantile(quantile) as f64 / 1000.0;
         Latency {
             mean: if micros.is_empty() { 0.0 } else { micros.mean() / 1000.0 },

@@ -6,6 +6,7 @@
 //! - [`control::watch`] follows a replica for a console and carries its attacks there;
 //! - [`client::Client`] submits operations and counts the answers;
 //! - [`load::Load`] offers a SmallBank load at a rate, or as fast as it is served;
+//! - [`bare`] is the links alone, to measure what they could carry;
 //! - [`store::Store`] keeps what a replica must not forget.
 //!
 //! Within: `transport` moves frames over QUIC and knows neither protocol nor application; `core_loop` owns the one task
@@ -20,6 +21,7 @@ mod core_loop;
 mod replica;
 mod transport;
 
+pub mod bare;
 pub mod client;
 pub mod control;
 pub mod load;

@@ -85,7 +85,8 @@ const TESTS_ONLY_IN_CORE: &[&str] = &["proptest"];
 const NEVER_IN: &[(&str, &[&str])] = &[("certs", &["byztop_node", "byztop"]), ("node", &["byztop"])];
 
 /// The files and folders of the console that may name byztop_node: they launch processes and hold links.
-const CONSOLE_KNOWS_NODE: &[&str] = &["main", "cli", "node", "launch", "session", "headless", "summary", "inspect"];
+const CONSOLE_KNOWS_NODE: &[&str] =
+    &["main", "cli", "node", "launch", "session", "watch", "headless", "summary", "inspect", "bench"];
 
 #[test]
 fn modules_of_the_core_import_only_what_they_may() {

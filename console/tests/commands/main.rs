@@ -1,5 +1,6 @@
 //! The real binary as people and scripts run it: exit status, output, and what it leaves behind.
 
+mod bench;
 mod local_cluster;
 mod on_screen;
 mod process;

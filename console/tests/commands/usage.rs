@@ -21,6 +21,9 @@ fn bad_values_say_what_is_expected() {
     refused(&["up", "--durability", "disk"], &["unknown durability `disk`", "`memory`, `os` and `sync`"]);
     refused(&["up", "--headless", "--duration", "10"], &["a number and a unit", "10s"]);
     refused(&["up", "--json"], &["--headless"]);
+    refused(&["bench", "--replicas", "4,0"], &["--replicas", "1..=100"]);
+    refused(&["bench", "--attack", "n1 crash"], &["column 9", "@10s..20s"]);
+    refused(&["bench", "--attack", "n9 crash @1s"], &["n9 is not in the smallest cluster"]);
     refused(&["dance"], &["dance", "--help"]);
     refused(&["init"], &["<DIR>"]);
 }
@@ -38,6 +41,7 @@ fn help_and_version_are_no_errors() {
         (&["up", "--help"], "--headless"),
         (&["init", "--help"], "--hosts"),
         (&["node", "--help"], "cluster.toml"),
+        (&["bench", "--help"], "--ceiling"),
         (&["--version"], "byztop 0."),
     ] {
         let (status, out, _) = run(scratch.path(), arguments);

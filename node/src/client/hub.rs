@@ -138,7 +138,7 @@ impl Hub {
         match news {
             FromLink::Up(replica, outbox) => {
                 // What it has missed; where it knows a submission already, it says so by its answer or not at all.
-                if !self.pending.values().all(|pending| outbox.offer(pending.frame.clone())) {
+                if !self.pending.values().all(|pending| self.offer(&outbox, &pending.frame)) {
                     tracing::debug!("{replica} gets the rest of the outstanding submissions later");
                 }
                 self.links[replica.index()] = Some(outbox);
@@ -148,7 +148,10 @@ impl Hub {
                 self.links[replica.index()] = None;
                 self.count_links();
             }
-            FromLink::Reply(replica, reply) => self.on_reply(replica, reply),
+            FromLink::Reply(replica, reply, bytes) => {
+                self.counts.received(bytes);
+                self.on_reply(replica, reply);
+            }
         }
     }
 
@@ -202,10 +205,18 @@ impl Hub {
 
     /// To every replica that is linked. One without room gets it when it is sent again.
     fn broadcast(&self, frame: &Bytes) {
-        let full = self.links.iter().flatten().filter(|outbox| !outbox.offer(frame.clone())).count();
+        let full = self.links.iter().flatten().filter(|outbox| !self.offer(outbox, frame)).count();
         if full > 0 {
             tracing::debug!("{full} replicas have no room for a submission");
         }
+    }
+
+    fn offer(&self, outbox: &Outbox, frame: &Bytes) -> bool {
+        let has_room = outbox.offer(frame.clone());
+        if has_room {
+            self.counts.sent(frame.len());
+        }
+        has_room
     }
 
     fn count_links(&self) {

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::transport::close;
 use crate::transport::dial::{self, Backoff, DialError};
-use crate::transport::frame::FrameReader;
+use crate::transport::frame::{self, FrameReader};
 use crate::transport::link::LinkEnd;
 use crate::transport::outbox::{self, Limits, Outbox};
 
@@ -26,8 +26,8 @@ pub(super) enum FromLink {
     Up(ReplicaId, Outbox),
     /// It is gone.
     Down(ReplicaId),
-    /// The replica says something.
-    Reply(ReplicaId, Reply),
+    /// The replica says something, in so many bytes.
+    Reply(ReplicaId, Reply, usize),
 }
 
 /// A link that is kept up until the hub is gone.
@@ -84,7 +84,7 @@ impl Link {
         while let Some(frame) = frames.next().await? {
             match wire::decode::<Reply>(&frame, MAX_REPLY_BYTES) {
                 Ok(reply) => {
-                    let message = FromLink::Reply(self.replica, reply);
+                    let message = FromLink::Reply(self.replica, reply, frame::LENGTH_BYTES + frame.len());
                     self.hub.send(message).await.map_err(|_| LinkEnd::Stopping)?;
                 }
                 Err(why) => tracing::debug!("{} answers something that is no reply: {why}", self.replica),

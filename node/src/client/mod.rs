@@ -46,6 +46,21 @@ pub struct ClientCounts {
     pub busy: u64,
     /// How often a submission was sent again for want of answers.
     pub retransmissions: u64,
+    /// Frames and bytes to and from replicas: submissions, once for each replica, and their answers.
+    pub traffic: ClientTraffic,
+}
+
+/// What went between a client and the replicas, in both directions.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ClientTraffic {
+    /// Submissions, repetitions included.
+    pub messages_sent: u64,
+    /// What they took, framing included.
+    pub bytes_sent: u64,
+    /// Answers.
+    pub messages_received: u64,
+    /// What they took, framing included.
+    pub bytes_received: u64,
 }
 
 #[derive(Debug, Default)]
@@ -53,6 +68,22 @@ struct Counts {
     links: AtomicU64,
     busy: AtomicU64,
     retransmissions: AtomicU64,
+    messages_sent: AtomicU64,
+    bytes_sent: AtomicU64,
+    messages_received: AtomicU64,
+    bytes_received: AtomicU64,
+}
+
+impl Counts {
+    fn sent(&self, bytes: usize) {
+        self.messages_sent.fetch_add(1, Ordering::Relaxed);
+        self.bytes_sent.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    fn received(&self, bytes: usize) {
+        self.messages_received.fetch_add(1, Ordering::Relaxed);
+        self.bytes_received.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
 }
 
 /// One client key of a cluster, linked to its replicas. Clones share the links, which end with the last of the clones
@@ -113,6 +144,12 @@ impl Client {
             links: self.counts.links.load(Ordering::Relaxed),
             busy: self.counts.busy.load(Ordering::Relaxed),
             retransmissions: self.counts.retransmissions.load(Ordering::Relaxed),
+            traffic: ClientTraffic {
+                messages_sent: self.counts.messages_sent.load(Ordering::Relaxed),
+                bytes_sent: self.counts.bytes_sent.load(Ordering::Relaxed),
+                messages_received: self.counts.messages_received.load(Ordering::Relaxed),
+                bytes_received: self.counts.bytes_received.load(Ordering::Relaxed),
+            },
         }
     }
 }

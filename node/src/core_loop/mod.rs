@@ -258,8 +258,9 @@ where
         }
         let writes = self.unwritten.drain(..);
         if let Some(store) = &mut self.store {
-            // Other tasks of this thread need not wait for the disk.
-            if store.is_synced() {
+            // Other tasks need not wait for the disk where there is another thread for them. Where there is none, beginning
+            // one costs more than the disk.
+            if store.is_synced() && tokio::runtime::Handle::current().metrics().num_workers() > 1 {
                 tokio::task::block_in_place(|| store.commit(writes))?;
             } else {
                 store.commit(writes)?;

@@ -88,9 +88,9 @@ impl Load {
 
     /// Everything since the start. Cheap enough for a few calls per second.
     pub fn report(&self) -> LoadReport {
-        let ClientCounts { busy, retransmissions, links } = self.client.counts();
+        let ClientCounts { busy, retransmissions, links, traffic } = self.client.counts();
         let counted = self.report.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        LoadReport { busy, retransmissions, links, ..counted }
+        LoadReport { busy, retransmissions, links, traffic, ..counted }
     }
 
     /// Offers no more, waits for what is outstanding, at most so long, and reports.

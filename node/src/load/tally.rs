@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use byztop_core::app::smallbank::{Operation, OperationResult};
 use hdrhistogram::Histogram;
 
+use crate::client::ClientTraffic;
+
 /// Everything since a load started.
 #[derive(Clone, Debug)]
 pub struct LoadReport {
@@ -32,6 +34,8 @@ pub struct LoadReport {
     pub dropped_ops: u64,
     /// Replicas that the load is linked to now.
     pub links: u64,
+    /// What went between the load and the replicas.
+    pub traffic: ClientTraffic,
 }
 
 impl LoadReport {
@@ -68,6 +72,7 @@ impl Default for LoadReport {
             backlog: 0,
             dropped_ops: 0,
             links: 0,
+            traffic: ClientTraffic::default(),
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use thiserror::Error;
 
 /// How many bytes the length takes.
-const LENGTH_BYTES: usize = 4;
+pub(crate) const LENGTH_BYTES: usize = 4;
 
 /// What ends a connection: its frames can not be trusted to be frames.
 #[derive(Debug, Error)]
@@ -33,11 +33,15 @@ pub(crate) enum Violation {
 
 /// A value as one frame, encoded once however many get it.
 pub(crate) fn encode<T: Serialize>(value: &T) -> Bytes {
-    let body = wire::encode(value);
+    of_bytes(&wire::encode(value))
+}
+
+/// Bytes as one frame.
+pub(crate) fn of_bytes(body: &[u8]) -> Bytes {
     let length = u32::try_from(body.len()).expect("a message is far below 4 GiB");
     let mut frame = BytesMut::with_capacity(LENGTH_BYTES + body.len());
     frame.put_u32_le(length);
-    frame.put_slice(&body);
+    frame.put_slice(body);
     frame.freeze()
 }
 
