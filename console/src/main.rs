@@ -43,10 +43,6 @@ pub(crate) fn usage(message: impl Into<String>) -> anyhow::Error {
     UsageError(message.into()).into()
 }
 
-/// Replicas, client and screen all run in this binary, and all of them live on small, short-lived pieces.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let outcome = match Cli::parse().into_command() {
         Command::Up(args) => up(&args),
