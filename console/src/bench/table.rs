@@ -82,24 +82,19 @@ const COLUMNS: [Column; 17] = [
 
 /// Writes all of it.
 pub(super) fn write(document: &Document, machine: &Machine) -> String {
-    let mut text = String::new();
-    let mut line = |words: String| text.push_str(&(words + "\n"));
-    line(machine.line());
+    let mut lines = vec![machine.line()];
     if machine.build == "debug" {
-        line("This is a debug build: its figures say nothing about byztop. Use cargo run --release.".to_string());
+        lines.push("This is a debug build: its figures say nothing about byztop. Use cargo run --release.".to_string());
     }
-    line(String::new());
-    line(table(document.medians(), &COLUMNS));
-    line(String::new());
-    let spreads = document.configurations.iter().filter(|it| at(it, "runs").as_u64() > Some(1));
-    spreads.for_each(|configuration| line(spread(configuration)));
+    lines.extend([String::new(), table(document.medians(), &COLUMNS), String::new()]);
+    let repeated = document.configurations.iter().filter(|it| at(it, "runs").as_u64() > Some(1));
+    lines.extend(repeated.map(spread));
+    lines.extend(document.medians().map(phases));
     for run in document.medians() {
-        line(phases(run));
+        lines.extend(attack(run));
+        lines.extend(ceiling(run));
     }
-    for run in document.medians() {
-        attack(run).into_iter().chain(ceiling(run)).for_each(&mut line);
-    }
-    text.trim_end().to_string() + "\n"
+    lines.join("\n").trim_end().to_string() + "\n"
 }
 
 fn table<'v>(rows: impl Iterator<Item = &'v Value>, columns: &[Column]) -> String {
