@@ -40,9 +40,9 @@ impl<P: Protocol, A: Application> Replica<P, A> {
     fn execute(&mut self, seq: SeqNum, batch: Batch, outputs: &mut Outputs<P>) {
         let mut operations = 0;
         let mut ran_now = Vec::new();
+        self.pool.on_executing(seq, &batch);
         for digest in &batch.submissions {
-            // Only a body that the same or a newer clock of its session has just settled is gone: it would not run.
-            let Some(Signed { body, .. }) = self.pool.body(digest) else { continue };
+            let Signed { body, .. } = self.pool.body(digest).expect("none is missing, and all are held");
             let (session, timestamp) = (body.session, body.timestamp);
             if let Some(ran) = self.state.run(*digest, body) {
                 ran_now.push(*digest);

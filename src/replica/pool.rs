@@ -208,6 +208,12 @@ impl RequestPool {
         }
     }
 
+    /// A slot is about to be executed. Bodies that came after the decision are held by nothing else: without this they would
+    /// go as soon as they are settled, and whoever is behind, or starts again, would go without.
+    pub(super) fn on_executing(&mut self, seq: SeqNum, batch: &Batch) {
+        protocol::Pool::hold(self, batch, seq.plus(self.window_slots));
+    }
+
     /// A slot was executed.
     pub(super) fn on_executed(&mut self, seq: SeqNum, batch: &Batch) {
         self.executed = seq;
@@ -220,7 +226,6 @@ impl RequestPool {
                 self.superseded.extract_if(session..=session, |_, before| before == digest).for_each(drop);
             }
         }
-        protocol::Pool::hold(self, batch, seq.plus(self.window_slots));
     }
 
     /// What no slot above a stable checkpoint can name goes.
@@ -463,6 +468,7 @@ mod tests {
         pool.hold(&batch, SeqNum(7));
         admit(&mut pool, 2, submission(0, 0, 2));
         assert_eq!(pool.missing(&batch), [], "superseded, and needed to execute slot 7");
+        pool.on_executing(SeqNum(7), &batch);
         pool.on_executed(SeqNum(7), &batch);
         pool.collect(SeqNum(7));
         assert_eq!(pool.missing(&batch), [], "slot 8 may bring it back on a replica that only fetched the state");

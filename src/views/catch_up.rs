@@ -7,7 +7,7 @@
 use super::form::{Decision, Form};
 use super::message::{CommittedHistory, CommittedSlot, Message, StatusReport};
 use super::{Cx, Observing, Patience, Phase, Views};
-use crate::protocol::{Complaint, Event, Output, Recipients, Timer};
+use crate::protocol::{Complaint, Event, Output, Protocol as _, Recipients, Timer};
 use crate::types::{Micros, ReplicaId, ReplicaSet, SeqNum, Time};
 
 /// How many slots' messages one status report brings back at most.
@@ -252,7 +252,26 @@ impl<F: Form> Views<F> {
             let newest = claims.values().copied().max().unwrap_or_default();
             *until = Some(newest.plus(window));
             cx.note(Event::Observing { until: newest.plus(window) });
+            // The cluster may have come there while the answers were on their way, and rest there.
+            self.rejoin_if_safe(cx);
         }
+    }
+
+    /// Ends observation once a checkpoint is stable beyond all that was ever voted for (rule 29).
+    pub(super) fn rejoin_if_safe(&mut self, cx: &mut Cx<'_, F>) {
+        let stable = self.stable.seq();
+        let is_safe = |observing: &Observing| observing.until.is_some_and(|until| until <= stable);
+        if !self.observing.as_ref().is_some_and(is_safe) {
+            return;
+        }
+        self.observing = None;
+        self.touch_view();
+        self.repeat_complaint(cx);
+        self.next_seq = self.next_seq.max(self.executed.next());
+        cx.note(Event::Rejoined);
+        self.arm_request_timer(cx);
+        // What was proposed meanwhile is voted on now.
+        self.on_bodies(cx);
     }
 
     /// As primary of an idle cluster: null requests bring the checkpoint about that an observer waits for. An observer

@@ -34,7 +34,7 @@ use crate::committee::Committee;
 use crate::crypto::{Signed, Verified};
 use crate::durable::{Damaged, Image, Write};
 use crate::protocol::{
-    Batch, CheckpointCertificate, Complaint, Context, Event, LoggedSlot, PhaseVotes, Protocol, QueueLevel, Settings,
+    Batch, CheckpointCertificate, Complaint, Context, LoggedSlot, PhaseVotes, Protocol, QueueLevel, Settings,
     SlotPhase, SlotVotes, Status, Timer, Watermarks,
 };
 use crate::rejection::Rejection;
@@ -132,7 +132,7 @@ impl<F: Form> Views<F> {
         self.phase == Phase::Active && self.observing.is_none()
     }
 
-    /// Moves the low watermark up, and ends observation if the checkpoint is beyond all that was ever voted for.
+    /// Moves the low watermark up.
     fn collect(&mut self, cx: &mut Cx<'_, F>, certificate: &CheckpointCertificate) {
         self.stable = certificate.clone();
         // One checkpoint longer than §4.3 has it: whoever is a few slots behind can still be told what was decided.
@@ -142,17 +142,7 @@ impl<F: Form> Views<F> {
         self.watermarks.advance(certificate.seq());
         self.forget_batches();
         self.adopt_forced(cx);
-        let is_safe = |observing: &Observing| observing.until.is_some_and(|until| until <= certificate.seq());
-        if self.observing.as_ref().is_some_and(is_safe) {
-            self.observing = None;
-            self.touch_view();
-            self.repeat_complaint(cx);
-            self.next_seq = self.next_seq.max(self.executed.next());
-            cx.note(Event::Rejoined);
-            self.arm_request_timer(cx);
-            // What was proposed meanwhile is voted on now.
-            self.on_bodies(cx);
-        }
+        self.rejoin_if_safe(cx);
         self.propose(cx);
     }
 }
