@@ -99,7 +99,7 @@ impl<T: Check> Verified<T> {
             Err(why) => Err(why.clone()),
         };
         let all = |verifier: &Verifier| values.iter().map(|value| check(value, verifier)).collect::<Vec<_>>();
-        let (together, are_good) = verifier.together(&all);
+        let (together, are_good) = verifier.together(all);
         let verdicts = if are_good { together } else { all(verifier) };
         values.into_iter().zip(verdicts).map(|(value, verdict)| verdict.and(value).map(Verified)).collect()
     }
