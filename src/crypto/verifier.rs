@@ -77,7 +77,7 @@ impl Verifier {
         Ok(Verifier { realm, committee, keys: Arc::new(keys), seen: Arc::default(), due: None })
     }
 
-    /// A verifier of [`Signer::tags`].
+    /// A verifier of [`super::Signer::tags`].
     pub fn tags(realm: Realm, committee: Committee, clients: u16, cluster_secret: Digest) -> Verifier {
         let key = |author| TagKey::of(cluster_secret, author);
         let replicas = committee.members().map(|replica| key(Author::Replica(replica))).collect();
