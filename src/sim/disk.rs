@@ -50,6 +50,10 @@ impl Disk {
 
     /// A bit turns over: `draw` says which bit of which row. There is none on an empty disk.
     pub(super) fn rot(&mut self, draw: u64) {
+        // A second bit could be the first one, turned back.
+        if self.is_rotten {
+            return;
+        }
         let mut image = self.image();
         let rows = image.len() as u64;
         let Some((table, key, value)) =
