@@ -8,7 +8,7 @@ use std::hint::black_box;
 use byztop_core::app::smallbank::{Operation, SmallBank, encode_operations};
 use byztop_core::attack::Byzantine;
 use byztop_core::committee::Committee;
-use byztop_core::crypto::{Author, Kind, PublicKey, Realm, Signed, Signer, Statement, Verified, Verifier};
+use byztop_core::crypto::{Author, Kind, PublicKey, Realm, Signature, Signed, Signer, Statement, Verified, Verifier};
 use byztop_core::pbft::{Message, Pbft};
 use byztop_core::protocol::{Recipients, Settings};
 use byztop_core::replica::{Input, Output, PeerMessage, Replica, Submission};
@@ -16,9 +16,6 @@ use byztop_core::types::{ClientId, Digest, ProtocolName, ReplicaId, SeqNum, Sess
 use byztop_core::wire::{self, MAX_MESSAGE_BYTES};
 use byztop_core::workload::{Mix, Workload};
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
-use ed25519_zebra::{SigningKey, VerificationKeyBytes, batch};
-use rand::SeedableRng as _;
-use rand_chacha::ChaCha8Rng;
 
 type Peer = PeerMessage<Message>;
 
@@ -181,20 +178,22 @@ fn signatures(criterion: &mut Criterion) {
     let known = verifier();
     known.verify(&statement(1), &signature).expect("it is good");
     group.bench_function("verify from memory", |bencher| bencher.iter(|| known.verify(&statement(1), &signature)));
-    // What the primitive would give if several were checked together; replicas check one by one.
-    let key = SigningKey::from(secret(author));
-    let messages: Vec<[u8; 8]> = (0..64u64).map(u64::to_le_bytes).collect();
-    let signed: Vec<_> = messages.iter().map(|message| (key.sign(message), message)).collect();
-    group.throughput(Throughput::Elements(messages.len() as u64));
-    group.bench_function("verify 64 in a batch", |bencher| {
-        bencher.iter(|| {
-            let mut together = batch::Verifier::new();
-            for (signature, message) in &signed {
-                together.queue((VerificationKeyBytes::from(&key), *signature, message));
-            }
-            together.verify(ChaCha8Rng::seed_from_u64(1)).expect("all are good");
+    // As votes come: from all others at once. As submissions do: many of one client.
+    for (authors, count) in [(1, 64), (REPLICAS - 1, REPLICAS - 1)] {
+        let of = |place: u8| {
+            let author = Author::Replica(ReplicaId(place % authors));
+            let said = Statement { author, seq: SeqNum(u64::from(place)), ..statement(0) };
+            (said, self::signer(author).sign(&said))
+        };
+        let said: Vec<(Statement, Signature)> = (0..count).map(of).collect();
+        group.throughput(Throughput::Elements(u64::from(count)));
+        group.bench_function(format!("verify {count} of {authors} together"), |bencher| {
+            let all_good =
+                |verifier: &Verifier| said.iter().all(|(said, signature)| verifier.verify(said, signature).is_ok());
+            let check = |verifier: Verifier| assert_eq!(verifier.together(all_good), (true, true));
+            bencher.iter_batched(verifier, check, BatchSize::SmallInput);
         });
-    });
+    }
     group.finish();
 }
 

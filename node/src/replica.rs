@@ -27,7 +27,7 @@ use crate::core_loop::{Core, input};
 use crate::store::{Found, Label, Store, StoreError};
 use crate::transport::link::Shared;
 use crate::transport::mesh::Mesh;
-use crate::transport::{close, endpoint};
+use crate::transport::{checks, close, endpoint};
 
 /// The file in a replica's folder that says in which epoch it has run. Without its store its log is gone then.
 const STARTED: &str = "started";
@@ -90,7 +90,9 @@ where
 
     let control =
         ControlDoor { me, config: config.clone(), endpoint: control_door.clone(), core: handle.consoles.clone() };
-    let shared = Shared { verifier: Arc::new(config.verifier()), core: handle, clock };
+    let verifier = Arc::new(config.verifier());
+    let (checks, checker) = checks::checks(verifier.clone(), handle.peers.clone());
+    let shared = Shared { verifier, checks, core: handle, clock };
     let mesh = Mesh { me, config: config.clone(), identity, endpoint: protocol_door.clone(), shared };
     let (stop, stopped) = oneshot::channel();
     let core = tokio::spawn(core.run(inputs, has_lost_log, async {
@@ -100,6 +102,8 @@ where
     // Dropping the set, or this future, ends whoever serves the doors.
     let mut doors = JoinSet::new();
     doors.spawn(mesh.run());
+    let threads = tokio::runtime::Handle::current().metrics().num_workers();
+    std::iter::repeat_n(checker, threads).for_each(|checker| drop(doors.spawn(checker.run())));
     doors.spawn(control.run());
     tracing::info!("{me} is up at {} and {}", config.replicas[me.index()].address, config.replicas[me.index()].control);
 

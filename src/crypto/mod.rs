@@ -87,21 +87,20 @@ impl<T: Check> Verified<T> {
         Ok(Verified(value))
     }
 
-    /// Checks what one sender sent, in its order: with the verdicts of [`Verified::check`], in less time. What could not
-    /// even be decoded keeps its verdict.
+    /// Checks what came from several senders, in its order: with the verdicts of [`Verified::check`], in less time. What
+    /// could not even be decoded keeps its verdict.
     pub fn check_all(
-        values: Vec<Result<T, Rejection>>,
-        sender: Author,
+        values: Vec<(Author, Result<T, Rejection>)>,
         verifier: &Verifier,
     ) -> Vec<Result<Verified<T>, Rejection>> {
-        let check = |value: &Result<T, Rejection>, verifier: &Verifier| match value {
-            Ok(value) => value.check(sender, verifier),
+        let check = |(sender, value): &(Author, Result<T, Rejection>), verifier: &Verifier| match value {
+            Ok(value) => value.check(*sender, verifier),
             Err(why) => Err(why.clone()),
         };
         let all = |verifier: &Verifier| values.iter().map(|value| check(value, verifier)).collect::<Vec<_>>();
         let (together, are_good) = verifier.together(all);
         let verdicts = if are_good { together } else { all(verifier) };
-        values.into_iter().zip(verdicts).map(|(value, verdict)| verdict.and(value).map(Verified)).collect()
+        values.into_iter().zip(verdicts).map(|((_, value), verdict)| verdict.and(value).map(Verified)).collect()
     }
 }
 

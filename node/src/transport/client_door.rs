@@ -57,8 +57,8 @@ async fn read<M>(connection: &Connection, client: ClientId, shared: &Shared<M>) 
             return Ok(());
         }
         let decode = |frame: &Bytes| wire::decode::<Signed<Submission>>(frame, MAX_SUBMISSION_FRAME_BYTES);
-        let decoded = frames.iter().map(decode).collect();
-        for checked in Verified::check_all(decoded, Author::Client(client), &shared.verifier) {
+        let decoded = frames.iter().map(|frame| (Author::Client(client), decode(frame))).collect();
+        for checked in Verified::check_all(decoded, &shared.verifier) {
             let input = match checked {
                 Ok(submission) => ClientInput::Submission(Box::new(submission)),
                 Err(why) => ClientInput::Refused(why),

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use byztop_core::crypto::{Author, Verified, Verifier};
+use byztop_core::crypto::Verifier;
 use byztop_core::protocol::Message;
 use byztop_core::rejection::Rejection;
-use byztop_core::replica::PeerMessage;
 use byztop_core::types::ReplicaId;
 use byztop_core::wire::{self, MAX_MESSAGE_BYTES};
 use quinn::{Connection, ConnectionError, RecvStream, SendStream};
 use thiserror::Error;
 use tokio::task::JoinSet;
 
+use super::checks::{Checks, Stopping};
 use super::frame::{FrameReader, Violation};
 use super::outbox::{self, Limits, Outbox, Outlet};
 use super::{LinkId, close, dial};
@@ -39,8 +39,10 @@ const LANES: [Lane; 3] = [
 
 /// What the tasks of all links share.
 pub(crate) struct Shared<M> {
-    /// Everyone's keys.
+    /// Everyone's keys, for what clients send.
     pub(crate) verifier: Arc<Verifier>,
+    /// What replicas send is checked here.
+    pub(crate) checks: Checks<M>,
     /// The core task.
     pub(crate) core: CoreHandle<M>,
     /// When something arrived.
@@ -49,7 +51,12 @@ pub(crate) struct Shared<M> {
 
 impl<M> Clone for Shared<M> {
     fn clone(&self) -> Self {
-        Shared { verifier: self.verifier.clone(), core: self.core.clone(), clock: self.clock }
+        Shared {
+            verifier: self.verifier.clone(),
+            checks: self.checks.clone(),
+            core: self.core.clone(),
+            clock: self.clock,
+        }
     }
 }
 
@@ -160,7 +167,7 @@ async fn lane_of(stream: &mut RecvStream) -> Result<usize, Violation> {
     }
 }
 
-/// Decodes and verifies what comes on one stream, in order, and hands it to the core.
+/// Decodes what comes on one stream and has it checked, in order.
 async fn read<M: Message>(mut frames: FrameReader, peer: ReplicaId, shared: Shared<M>) -> Result<(), LinkEnd> {
     loop {
         let frames = frames.next_some().await?;
@@ -168,13 +175,7 @@ async fn read<M: Message>(mut frames: FrameReader, peer: ReplicaId, shared: Shar
             return Ok(());
         }
         let arrived = shared.clock.now();
-        let decoded = frames.iter().map(|frame| wire::decode::<PeerMessage<M>>(frame, MAX_MESSAGE_BYTES)).collect();
-        for checked in Verified::check_all(decoded, Author::Replica(peer), &shared.verifier) {
-            let input = match checked {
-                Ok(message) => PeerInput::Message { from: peer, arrived, message: Box::new(message) },
-                Err(why) => PeerInput::Refused(peer, why),
-            };
-            shared.core.peers.send(input).await.map_err(|_| LinkEnd::Stopping)?;
-        }
+        let decoded = frames.iter().map(|frame| wire::decode(frame, MAX_MESSAGE_BYTES)).collect();
+        shared.checks.bring(peer, arrived, decoded).await.map_err(|Stopping| LinkEnd::Stopping)?;
     }
 }

@@ -8,6 +8,7 @@
 //! What is wrong with a *frame* ends the connection. What is wrong with a *message* is counted and shown, and the link
 //! stays: an attacker must not be able to make two honest replicas hang up on each other.
 
+pub(crate) mod checks;
 pub(crate) mod client_door;
 pub(crate) mod dial;
 pub(crate) mod endpoint;
