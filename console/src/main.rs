@@ -33,6 +33,9 @@ use thiserror::Error;
 
 use cli::{Cli, Command, UpArgs};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// What was typed, or what a file says, can not be: exit status 2.
 #[derive(Debug, Error)]
 #[error("{0}")]
