@@ -71,7 +71,7 @@ fn settings(settings: &Settings) -> String {
 [settings]
 checkpoint_interval_slots = {checkpoint_interval_slots}     # K: a checkpoint every so many slots
 window_slots = {window_slots}                  # L: slots accepted beyond the last stable checkpoint; at least 2K
-depth_slots = {depth_slots}                   # slots that the primary keeps in flight
+depth_slots = {depth_slots}                   # slots that the primary keeps in flight; more for slow links
 batch_submissions = {batch_submissions}             # the most submissions in a slot
 request_timeout_ms = {request_timeout_ms}           # a request that waits longer makes its primary suspect
 ask_timeout_ms = {ask_timeout_ms}                # how long a replica asks around before it complains

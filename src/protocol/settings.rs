@@ -14,7 +14,8 @@ pub struct Settings {
     pub checkpoint_interval_slots: u64,
     /// L: how far beyond the last stable checkpoint slots are accepted; at least 2K.
     pub window_slots: u64,
-    /// How many slots the primary keeps in flight.
+    /// How many slots the primary keeps in flight. With one, all that comes meanwhile goes into the next batch: where
+    /// processors are the bottleneck nothing is faster. Where messages travel for long, more slots fill the wait.
     pub depth_slots: u64,
     /// The most submissions in one slot.
     pub batch_submissions: usize,
@@ -48,7 +49,7 @@ impl Default for Settings {
         Settings {
             checkpoint_interval_slots: 128,
             window_slots: 256,
-            depth_slots: 4,
+            depth_slots: 1,
             batch_submissions: 256,
             request_timeout_ms: 1500,
             ask_timeout_ms: 100,

@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::document::{Document, at};
 
 /// The columns: where each figure is in a run's document. A column is called as its path, with `_` for each dot.
-const COLUMNS: [&str; 62] = [
+const COLUMNS: [&str; 66] = [
     "protocol",
     "replicas",
     "f",
@@ -62,6 +62,10 @@ const COLUMNS: [&str; 62] = [
     "ceiling.crypto.share",
     "ceiling.transport.ops_s",
     "ceiling.transport.share",
+    "ceiling.parts_us_per_op.crypto",
+    "ceiling.parts_us_per_op.execution",
+    "ceiling.parts_us_per_op.transport",
+    "ceiling.parts_us_per_op.rest",
     "machine.cpu",
     "machine.cores",
     "machine.build",

@@ -47,13 +47,18 @@ pub(super) const ATTACKED: [Column; 8] = [
     ("recovered after s", |run| digits(run, "attack.time_to_recover_s", 2)),
 ];
 
-/// What it tells of ceilings.
-pub(super) const CEILINGS: [Column; 5] = [
+/// What it tells of ceilings, and where an operation's processor time goes.
+pub(super) const CEILINGS: [Column; 10] = [
     ("op/s", |run| digits(run, "throughput_ops_s", 0)),
     ("crypto op/s", |run| digits(run, "ceiling.crypto.ops_s", 0)),
     ("reached", |run| share(run, "ceiling.crypto.share")),
     ("transport op/s", |run| digits(run, "ceiling.transport.ops_s", 0)),
     ("reached", |run| share(run, "ceiling.transport.share")),
+    ("CPU µs/op", |run| digits(run, "cpu_us_per_op", 1)),
+    ("signatures", |run| digits(run, "ceiling.parts_us_per_op.crypto", 1)),
+    ("execution", |run| digits(run, "ceiling.parts_us_per_op.execution", 1)),
+    ("links", |run| digits(run, "ceiling.parts_us_per_op.transport", 1)),
+    ("the rest", |run| digits(run, "ceiling.parts_us_per_op.rest", 1)),
 ];
 
 /// What is told of every run.
@@ -181,7 +186,17 @@ fn ceiling(run: &Value) -> Option<String> {
         let share = number(run, &format!("ceiling.{which}.share"))?;
         Some(format!("{which} {} op/s, reached to {:.0} %", grouped(ops.round() as u64), 100.0 * share))
     };
-    let parts: Vec<String> = ["crypto", "transport"].into_iter().filter_map(of).collect();
+    let mut parts: Vec<String> = ["crypto", "transport"].into_iter().filter_map(of).collect();
+    if !at(run, "ceiling.parts_us_per_op").is_null() {
+        let part = |name: &str| digits(run, &format!("ceiling.parts_us_per_op.{name}"), 1);
+        parts.push(format!(
+            "CPU µs/op: signatures {}, execution {}, links {}, the rest {}",
+            part("crypto"),
+            part("execution"),
+            part("transport"),
+            part("rest")
+        ));
+    }
     (!parts.is_empty()).then(|| format!("{}: ceilings: {}", word(run, "about"), parts.join("; ")))
 }
 

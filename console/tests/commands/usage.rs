@@ -73,11 +73,13 @@ fn a_faulty_cluster_file_is_named_with_line_and_column() {
     let file = scratch.path().join("c/cluster.toml");
     let text = std::fs::read_to_string(&file).unwrap();
     assert!(text.contains("attacks_allowed = true"));
-    let line = text.lines().position(|line| line.starts_with("depth_slots")).unwrap() + 1;
-    std::fs::write(&file, text.replace("depth_slots = 4", "depth_slots = 0")).unwrap();
+    let mut lines: Vec<&str> = text.lines().collect();
+    let place = lines.iter().position(|line| line.starts_with("depth_slots")).unwrap();
+    lines[place] = "depth_slots = 0";
+    std::fs::write(&file, lines.join("\n")).unwrap();
     for arguments in [&["node", "c/n1"][..], &["up", "--headless", "--dir", "c"]] {
         let (status, _, err) = run(scratch.path(), arguments);
-        assert!(status == 2 && err.contains(&format!("c/cluster.toml:{line}:1: depth_slots is 0")), "{err}");
+        assert!(status == 2 && err.contains(&format!("c/cluster.toml:{}:1: depth_slots is 0", place + 1)), "{err}");
     }
 }
 

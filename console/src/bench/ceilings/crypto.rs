@@ -67,10 +67,15 @@ impl Crypto {
 
     /// Operations per second at most.
     fn ops_s(&self, configuration: &Configuration, mean_batch_ops: f64) -> f64 {
+        self.cores as f64 * 1e6 / self.us_per_op(configuration, mean_batch_ops)
+    }
+
+    /// What signatures take of an operation, of all processes together, in microseconds.
+    pub(super) fn us_per_op(&self, configuration: &Configuration, mean_batch_ops: f64) -> f64 {
         let seconds = |work: Work| work.signed * self.sign.as_secs_f64() + work.verified * self.verify.as_secs_f64();
         let submission = seconds(Work::of_submission(configuration.replicas)) / f64::from(configuration.bundle);
         let slot = seconds(Work::of_slot(configuration.protocol, configuration.replicas)) / mean_batch_ops.max(1.0);
-        self.cores as f64 / (submission + slot)
+        1e6 * (submission + slot)
     }
 }
 

@@ -1,11 +1,14 @@
-//! What the machine would allow at most, measured right after the runs.
+//! What the machine would allow at most, measured right after the runs, and what of an operation's processor time
+//! follows from that.
 
 mod crypto;
+mod execution;
 mod transport;
 
 use serde_json::{Value, json};
 
 use self::crypto::Crypto;
+use self::execution::Execution;
 use self::transport::Transport;
 use super::figures::Figures;
 use super::plan::{Configuration, Plan};
@@ -17,6 +20,7 @@ use crate::stop::Stop;
 /// The ceilings of one configuration.
 pub(super) struct Ceiling {
     crypto: Crypto,
+    execution: Execution,
     /// Nothing, if it could not be measured.
     transport: Option<Transport>,
 }
@@ -25,7 +29,22 @@ impl Ceiling {
     /// What each is for a run, and which share of it the run has reached; null where the run tells too little.
     pub(super) fn beside(&self, configuration: &Configuration, figures: &Figures) -> Value {
         let transport = self.transport.as_ref().map(|transport| transport.beside(figures));
-        json!({ "crypto": self.crypto.beside(configuration, figures), "transport": transport })
+        json!({
+            "crypto": self.crypto.beside(configuration, figures),
+            "transport": transport,
+            "parts_us_per_op": self.parts(configuration, figures),
+        })
+    }
+
+    /// Where the processor time of an operation goes, of all processes together: what signatures, links and the
+    /// application alone would take, and the rest. That is the protocol and everything around it, and whatever signatures
+    /// and links cost more when less comes together.
+    fn parts(&self, configuration: &Configuration, figures: &Figures) -> Option<Value> {
+        let crypto = self.crypto.us_per_op(configuration, figures.mean_batch_ops?);
+        let transport = self.transport.as_ref()?.us_per_op(self.crypto.cores)?;
+        let execution = self.execution.us_per_op(configuration.replicas);
+        let rest = (figures.cpu_us_per_op? - crypto - transport - execution).max(0.0);
+        Some(json!({ "crypto": crypto, "transport": transport, "execution": execution, "rest": rest }))
     }
 }
 
@@ -41,7 +60,7 @@ impl Ceilings {
     ///
     /// # Errors
     ///
-    /// If signatures can not be measured.
+    /// If signatures or the application can not be measured.
     pub(super) fn measure(plan: &Plan, runs: &[Run], stop: &Stop, progress: Progress) -> anyhow::Result<Ceilings> {
         progress.show("measuring signatures");
         let crypto = Crypto::measure()?;
@@ -58,7 +77,8 @@ impl Ceilings {
             if let Err(error) = &measured {
                 ceilings.broken.push(format!("{}: what links carry: {error:#}", configuration.label()));
             }
-            ceilings.by_configuration.push(Some(Ceiling { crypto, transport: measured.ok().flatten() }));
+            let execution = Execution::measure(configuration)?;
+            ceilings.by_configuration.push(Some(Ceiling { crypto, execution, transport: measured.ok().flatten() }));
         }
         Ok(ceilings)
     }

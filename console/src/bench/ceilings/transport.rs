@@ -58,6 +58,12 @@ impl Transport {
         Ok(carried.map(|carried| Transport { traffic, ops_s: ops_s(carried) }))
     }
 
+    /// What links take of an operation if they keep all of so many processors busy, of all processes together, in
+    /// microseconds.
+    pub(super) fn us_per_op(&self, cores: usize) -> Option<f64> {
+        (self.ops_s > 0.0).then(|| cores as f64 * 1e6 / self.ops_s)
+    }
+
     /// For a run, with the share that it has reached.
     pub(super) fn beside(&self, figures: &Figures) -> Value {
         let Traffic { submission_bytes, reply_bytes, messages, message_bytes } = self.traffic;

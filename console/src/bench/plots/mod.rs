@@ -85,6 +85,7 @@ pub(super) fn all(document: &Document) -> anyhow::Result<Vec<Plot>> {
         ("latency", latency(&runs)),
         ("over-time", over_time(&runs)),
         ("cost", cost(&runs)),
+        ("parts", parts(&runs)),
         ("growth", growth(&runs)),
     ];
     let conditions = page::conditions(&runs, &document.machine);
@@ -194,24 +195,41 @@ fn over_time(runs: &[&Value]) -> Option<Page> {
 
 /// What one operation costs, by who pays.
 fn cost(runs: &[&Value]) -> Option<Page> {
-    let groups = grouped(runs, &[]);
-    let bars = |parts: [&str; 2]| -> Option<Vec<Bar>> {
-        let of = |(label, members): &Group<'_>| {
-            let parts = parts.map(|path| members.first().and_then(|run| number(run, path)).unwrap_or(0.0));
-            Bar { label: label.clone(), parts: parts.to_vec() }
-        };
-        let bars: Vec<Bar> = groups.iter().take(MOST).map(of).collect();
-        bars.iter().any(|bar| bar.parts.iter().sum::<f64>() > 0.0).then_some(bars)
-    };
-    let cpu = bars(["cpu_replicas_us_per_op", "cpu_client_us_per_op"])?;
+    let cpu = bars(runs, &["cpu_replicas_us_per_op", "cpu_client_us_per_op"])?;
     let mut drawings = vec![Drawing::Bars(Bars { title: "processor time, µs per operation".to_string(), bars: cpu })];
-    if let Some(bytes) = bars(["replica_bytes_per_op", "client_bytes_per_op"]) {
+    if let Some(bytes) = bars(runs, &["replica_bytes_per_op", "client_bytes_per_op"]) {
         drawings.push(Drawing::Bars(Bars { title: "on the wire, bytes per operation".to_string(), bars: bytes }));
     }
-    let parts =
-        vec![("replicas, and between them".to_string(), 0), ("client, and between it and the replicas".to_string(), 1)];
+    let payers = ["replicas, and between them", "client, and between it and the replicas"];
     let caption = "What one operation costs: processor time as the operating system counts it, and bytes in frames.";
-    Some(Page::new("Cost of an operation", caption, parts, drawings))
+    Some(Page::new("Cost of an operation", caption, named(&payers), drawings))
+}
+
+/// What one operation costs, by what for.
+fn parts(runs: &[&Value]) -> Option<Page> {
+    let paths = ["crypto", "execution", "transport", "rest"].map(|part| format!("ceiling.parts_us_per_op.{part}"));
+    let bars = bars(runs, &paths.each_ref().map(String::as_str))?;
+    let drawings = vec![Drawing::Bars(Bars { title: "processor time, µs per operation".to_string(), bars })];
+    let purposes = ["signatures", "execution", "links", "the rest"];
+    let caption = "Where the processor time of an operation goes. Signatures, execution and links were measured by \
+                   themselves, each at its best; the rest is ordering, bookkeeping, storage and telemetry, and what the \
+                   others cost more when less comes together.";
+    Some(Page::new("Where the time goes", caption, named(&purposes), drawings))
+}
+
+/// A bar for each configuration; nothing if there is nothing in any.
+fn bars(runs: &[&Value], paths: &[&str]) -> Option<Vec<Bar>> {
+    let of = |(label, members): &Group<'_>| {
+        let part = |path: &&str| members.first().and_then(|run| number(run, path)).unwrap_or(0.0);
+        Bar { label: label.clone(), parts: paths.iter().map(part).collect() }
+    };
+    let bars: Vec<Bar> = grouped(runs, &[]).iter().take(MOST).map(of).collect();
+    bars.iter().any(|bar| bar.parts.iter().sum::<f64>() > 0.0).then_some(bars)
+}
+
+/// Names in the order of the colours.
+fn named(names: &[&str]) -> Vec<(String, usize)> {
+    names.iter().enumerate().map(|(place, name)| (name.to_string(), place)).collect()
 }
 
 /// How throughput and messages change with the number of replicas.
