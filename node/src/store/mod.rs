@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 
 use byztop_certs::Durability;
 use byztop_core::durable::{Image, Table, Write};
+use byztop_core::types::ReplicaId;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 
 pub use self::error::StoreError;
@@ -31,8 +32,11 @@ const COMMITS: &[u8] = &[ABOUT, 0];
 
 /// Rows are served from memory after a restart only: a small cache will do.
 const CACHE_BYTES: u64 = 1 << 20;
-/// What is kept in memory until it is sorted into tables on the disk.
-const MEMTABLE_BYTES: u64 = 8 << 20;
+/// What is kept in memory until it is sorted into tables on the disk, which takes processor time: the less of it the
+/// shorter, and not for all replicas of a machine at once, or everyone waits for a quorum.
+const MEMTABLE_BYTES: u64 = 2 << 20;
+/// How much more the next replica keeps.
+const MEMTABLE_STEP_BYTES: u64 = 128 << 10;
 /// What the journal may take, the least that fjall allows.
 const JOURNAL_BYTES: u64 = 64 << 20;
 
@@ -73,7 +77,8 @@ impl Store {
         if path.exists() && label::read(path)?.is_some_and(|found| found.is_superseded_by(label)) {
             std::fs::remove_dir_all(path).map_err(|why| StoreError::io(path, why))?;
         }
-        let mut store = Store::open_any(path)?;
+        let replica = ReplicaId::parse(&label.replica).map_or(0, |replica| replica.index() as u64);
+        let mut store = Store::open_any(path, MEMTABLE_BYTES + replica * MEMTABLE_STEP_BYTES)?;
         let found = label::read(path)?;
         match &found {
             Some(found) => found.check(label, path)?,
@@ -95,7 +100,7 @@ impl Store {
     }
 
     /// Opens whatever lies there, in no mode to be written to.
-    fn open_any(path: &Path) -> Result<Store, StoreError> {
+    fn open_any(path: &Path, memtable_bytes: u64) -> Result<Store, StoreError> {
         std::fs::create_dir_all(path).map_err(|why| StoreError::io(path, why))?;
         let failed = |error| StoreError::of(path, error);
         let open = || {
@@ -106,7 +111,7 @@ impl Store {
         let opened = std::panic::catch_unwind(open);
         let opened = opened.map_err(|_| StoreError::damaged(path, "its journal does not read as what was written"))?;
         let database = opened.map_err(failed)?;
-        let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
+        let options = || KeyspaceCreateOptions::default().max_memtable_size(memtable_bytes);
         let rows = database.keyspace("rows", options).map_err(failed)?;
         let witness = File::options().read(true).write(true).create(true).truncate(false).open(path.join("commits"));
         let mut store = Store {
@@ -136,7 +141,7 @@ impl Store {
         let label = label::read(path)?.ok_or_else(|| StoreError::missing(path))?;
         let copy = scratch.join("store");
         copy_folder(path, &copy).map_err(|why| StoreError::io(path, why))?;
-        let mut store = Store::open_any(&copy)?;
+        let mut store = Store::open_any(&copy, MEMTABLE_BYTES)?;
         store.found = if store.lacks_commits()? { Found::AllButTheEnd } else { Found::Everything };
         Ok((label, store))
     }
