@@ -4,6 +4,7 @@
 //! certificate; what was executed since is executed again, since the protocol remembers what was decided.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 
 use super::{Output, Outputs, Replica, Submission};
 use crate::app::Application;
@@ -17,16 +18,46 @@ use crate::types::{Digest, ReplicaId, SeqNum};
 /// What is on the disk, as far as that is not the protocol's business.
 pub(super) struct Memory {
     /// The bodies.
-    bodies: BTreeSet<Digest>,
+    bodies: Bodies,
     /// The digests of the state's leaves.
     leaves: MerkleTree,
+}
+
+/// Which bodies are on the disk. Those that nobody needs any more go a few at a time: all at once, when a checkpoint is
+/// stable, would take so long that everyone waits.
+#[derive(Default)]
+struct Bodies {
+    written: BTreeSet<Digest>,
+    /// Up to which of them was looked whether somebody needs it.
+    swept: Digest,
+}
+
+impl Bodies {
+    /// For each that is written, so many are looked at: those that nobody needs are about half as many as those that
+    /// somebody does.
+    const SWEPT_PER_BODY: usize = 3;
+
+    /// Takes out some that nobody needs, after so many were written.
+    fn sweep(&mut self, written: usize, is_needed: impl Fn(&Digest) -> bool) -> Vec<Digest> {
+        let count = Self::SWEPT_PER_BODY * written;
+        let next = self.written.range((Bound::Excluded(self.swept), Bound::Unbounded)).take(count);
+        let looked_at: Vec<Digest> = next.copied().collect();
+        if let Some(last) = looked_at.last() {
+            self.swept = *last;
+        }
+        if looked_at.len() < count {
+            // At the end it begins anew.
+            self.swept = Digest::ZERO;
+        }
+        looked_at.into_iter().filter(|digest| !is_needed(digest) && self.written.remove(digest)).collect()
+    }
 }
 
 impl<P: Protocol, A: Application> Replica<P, A> {
     /// From now on it says what is to be written before anything about it leaves.
     pub fn keep_memory(&mut self) {
         let leaves = self.state.tree().clone();
-        self.memory = Some(Memory { bodies: BTreeSet::new(), leaves });
+        self.memory = Some(Memory { bodies: Bodies::default(), leaves });
     }
 
     /// A replica as its disk remembers it, which goes on to say what is to be written. `app` is the application at the
@@ -84,7 +115,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
             }
             self.pool.remember(digest, body);
             if let Some(memory) = &mut self.memory {
-                memory.bodies.insert(digest);
+                memory.bodies.written.insert(digest);
             }
         }
         Ok(())
@@ -114,20 +145,24 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         }
     }
 
-    /// The bodies of a batch that are here and not on the disk.
+    /// The bodies of a batch that are here and not on the disk; some that are there and not here any more make room.
     fn write_bodies(&mut self, batch: &Batch, writes: &mut Vec<Write>) {
         let Some(memory) = &mut self.memory else { return };
+        let before = writes.len();
         for digest in &batch.submissions {
-            if !memory.bodies.contains(digest)
+            if !memory.bodies.written.contains(digest)
                 && let Some(body) = self.pool.body(digest)
             {
-                memory.bodies.insert(*digest);
+                memory.bodies.written.insert(*digest);
                 writes.push(Write::put(Table::Bodies, &digest.0, body));
             }
         }
+        let written = writes.len() - before;
+        let unneeded = memory.bodies.sweep(written, |digest| self.pool.body(digest).is_some());
+        writes.extend(unneeded.iter().map(|digest| Write::delete(Table::Bodies, &digest.0)));
     }
 
-    /// The state at a stable checkpoint takes the place of the one before, and bodies that nobody needs go.
+    /// The state at a stable checkpoint takes the place of the one before.
     pub(super) fn remember_state(&mut self, stable: &CheckpointCertificate, outputs: &mut Outputs<P>) {
         let Some(memory) = &mut self.memory else { return };
         let mut writes = vec![Write::put(Table::Checkpoint, &[], stable)];
@@ -137,10 +172,27 @@ impl<P: Protocol, A: Application> Replica<P, A> {
             }
             memory.leaves = state.snapshot_tree().clone();
         }
-        let pool = &self.pool;
-        for digest in memory.bodies.extract_if(.., |digest| pool.body(digest).is_none()) {
-            writes.push(Write::delete(Table::Bodies, &digest.0));
-        }
         outputs.push(Output::Persist(writes));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_that_nobody_needs_go_a_few_at_a_time_and_no_others() {
+        let digest = |number: u32| Digest::of("body", &[&number.to_le_bytes()]);
+        let mut bodies = Bodies::default();
+        // The newest hundred are needed, and each turn writes ten.
+        for turn in 10..500 {
+            let newest = (turn * 10 - 100..turn * 10).map(digest).collect::<BTreeSet<_>>();
+            let written = if turn == 10 { 0 } else { turn * 10 - 10 };
+            bodies.written.extend((written..turn * 10).map(digest));
+            let gone = bodies.sweep(10, |digest| newest.contains(digest));
+            assert!(gone.len() <= 10 * Bodies::SWEPT_PER_BODY && gone.iter().all(|digest| !newest.contains(digest)));
+            assert!(newest.is_subset(&bodies.written), "turn {turn}");
+            assert!(bodies.written.len() <= 200, "turn {turn}: {} on the disk", bodies.written.len());
+        }
     }
 }
