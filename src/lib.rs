@@ -29,7 +29,7 @@
 //!    the two folders.
 //! 4. [`replica`]: what is the same under every protocol.
 //! 5. [`attack`] and [`evidence`]: how a replica lies, and how signed bytes convict it.
-//! 6. [`scenario`]: test cases as files say them, and what should come of them.
+//! 6. [`scenario`]: test cases as files say them, and whether what came of them is as it should be.
 //!
 //! # Who may import whom
 //!

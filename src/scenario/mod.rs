@@ -1,5 +1,5 @@
 //! Test cases: what clients ask for, who runs, who lies and how, and what should come of it. **No I/O here**: a file's
-//! bytes go in, sets come out, and whoever runs them holds what was found against what was expected.
+//! bytes go in, sets come out; whoever runs them brings what was found back to be judged.
 //!
 //! ```text
 //! Set Number,Transactions,Live,Byzantine,Attack,Expect,Note
@@ -31,7 +31,7 @@
 //! | `cells`, `header`, `file` | bytes to rows to sets |
 //! | `cursor`, `transaction`, `nodes`, `expect` | what stands in the cells |
 //! | `derive` | what should come of a set that does not say so |
-//! | `found` | what came of it |
+//! | `found`, `judge` | what came of it, and whether that is as it should be |
 
 mod cells;
 mod cursor;
@@ -40,6 +40,7 @@ mod expect;
 mod file;
 mod found;
 mod header;
+mod judge;
 mod nodes;
 mod transaction;
 
@@ -48,6 +49,7 @@ use thiserror::Error;
 pub use derive::{Expectation, Origin};
 pub use expect::{BalanceIs, Clause, Comparison, Demand, Holding, Table};
 pub use found::{Accusation, Answer, Balances, Certainty, Found, Outcome, Standing};
+pub use judge::{Ruling, Verdict, judge};
 pub use transaction::Transaction;
 
 use self::cells::{Fault, Position};
