@@ -22,6 +22,13 @@ impl Committee {
         (1..=Self::MAX_REPLICAS).contains(&replicas).then_some(Committee { replicas: replicas as u8 })
     }
 
+    /// The smallest committee of n = 3f+1 ≥ 4 replicas, the sizes that the paper states PBFT for, that has this member;
+    /// `None` if it would have more than [`Committee::MAX_REPLICAS`].
+    pub fn smallest_with(member: ReplicaId) -> Option<Committee> {
+        let faulty = member.index().div_ceil(3).max(1);
+        Committee::new(3 * faulty + 1)
+    }
+
     /// n, the number of replicas.
     pub fn size(self) -> usize {
         usize::from(self.replicas)
@@ -87,6 +94,19 @@ mod tests {
         for (n, f, q) in [(1, 0, 1), (4, 1, 3), (7, 2, 5), (10, 3, 7), (16, 5, 11), (100, 33, 67)] {
             let committee = Committee::new(n).unwrap();
             assert_eq!((committee.faulty(), committee.quorum(), committee.weak_quorum()), (f, q, f + 1));
+        }
+    }
+
+    #[test]
+    fn the_smallest_committee_with_a_member_is_of_the_papers_sizes() {
+        for (name, size) in [("n1", 4), ("n4", 4), ("n5", 7), ("n7", 7), ("n8", 10), ("n98", 100), ("n100", 100)] {
+            let member = ReplicaId::parse(name).unwrap();
+            assert_eq!(Committee::smallest_with(member).map(Committee::size), Some(size), "{name}");
+        }
+        for member in (0..=u8::MAX).map(ReplicaId) {
+            let sizes = (1..).map(|f| 3 * f + 1).take_while(|n| *n <= Committee::MAX_REPLICAS);
+            let naive = sizes.filter_map(Committee::new).find(|committee| committee.contains(member));
+            assert_eq!(Committee::smallest_with(member), naive, "{member}");
         }
     }
 

@@ -29,6 +29,7 @@
 //!    the two folders.
 //! 4. [`replica`]: what is the same under every protocol.
 //! 5. [`attack`] and [`evidence`]: how a replica lies, and how signed bytes convict it.
+//! 6. [`scenario`]: test cases as files say them, and whether what came of them is as it should be.
 //!
 //! # Who may import whom
 //!
@@ -75,6 +76,7 @@ pub mod pbft;
 pub mod protocol;
 pub mod rejection;
 pub mod replica;
+pub mod scenario;
 pub mod sim;
 pub mod telemetry;
 pub mod types;

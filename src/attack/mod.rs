@@ -34,7 +34,7 @@ use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
 pub use forge::{Forge, Shift, message_names, message_names_of};
-pub use language::{Attack, Directive, EquivocationForm, ParseError, Trigger, Usage, parse};
+pub use language::{Attack, Directive, EquivocationForm, ParseError, Trigger, Usage, parse, parse_replica};
 
 use self::active::Active;
 use self::censorship::Hidden;

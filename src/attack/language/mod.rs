@@ -16,7 +16,7 @@ mod parser;
 mod suggestion;
 mod units;
 
-pub use parser::{ParseError, parse};
+pub use parser::{ParseError, parse, parse_replica};
 
 use std::collections::BTreeSet;
 use std::fmt;

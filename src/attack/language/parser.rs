@@ -220,8 +220,8 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// `n3`, and as test cases have it `N3`, `S3`, `s3` or `3`.
-pub(super) fn parse_replica(text: &str) -> Option<ReplicaId> {
+/// Reads `n3`, and as test cases have it `N3`, `S3`, `s3` or `3`; `None` if it is none of these, or not from 1 to 128.
+pub fn parse_replica(text: &str) -> Option<ReplicaId> {
     let number = text.strip_prefix(['n', 'N', 's', 'S']).unwrap_or(text);
     let is_plain = number.bytes().all(|byte| byte.is_ascii_digit()) && !number.starts_with('0');
     if is_plain { ReplicaId::parse(&format!("n{number}")) } else { None }
