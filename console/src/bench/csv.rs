@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::document::{Document, at};
 
 /// The columns: where each figure is in a run's document. A column is called as its path, with `_` for each dot.
-const COLUMNS: [&str; 66] = [
+const COLUMNS: [&str; 67] = [
     "protocol",
     "replicas",
     "f",
@@ -49,6 +49,7 @@ const COLUMNS: [&str; 66] = [
     "messages_per_op",
     "replica_bytes_per_op",
     "messages_per_slot",
+    "cpu_us_per_slot",
     "mean_batch_ops",
     "slots",
     "view_changes",

@@ -47,6 +47,8 @@ pub(super) struct Figures {
     /// Between replicas.
     pub(super) messages_per_slot: Option<f64>,
     pub(super) mean_batch_ops: Option<f64>,
+    /// Of all replicas.
+    pub(super) cpu_us_per_slot: Option<f64>,
     pub(super) slots: u64,
     /// Views that whoever entered most has entered.
     pub(super) view_changes: u64,
@@ -114,6 +116,7 @@ impl Span<'_> {
             ),
             messages_per_slot: (slots > 0).then(|| messages as f64 / slots as f64),
             mean_batch_ops: (slots > 0).then(|| operations as f64 / slots as f64),
+            cpu_us_per_slot: (slots > 0).then(|| replicas_cpu / slots as f64),
             slots,
             view_changes: self
                 .replicas()

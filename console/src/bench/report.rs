@@ -50,7 +50,8 @@ pub(super) fn write(document: &Document, plots: &[Plot]) -> String {
             "<p class=\"soft\">Crypto: operations per second if nothing but the necessary signing and verifying took \
              time, on all cores. Transport: the same bytes and messages per operation through the same QUIC links, \
              without protocol and signatures. Execution: the same operations, executed once by each replica. All were \
-             measured right after the runs, each at its best: 64 signatures of one sender at a time, buffers full. What \
+             measured right after the runs, each at its best: 64 submissions of one client and the votes of all \
+             others checked at a time, buffers full. What \
              that leaves of the processor time is the rest: ordering, bookkeeping, storage, telemetry, and what \
              signatures and links cost more when less comes together.</p>\n",
         );

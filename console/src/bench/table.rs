@@ -13,7 +13,7 @@ use crate::summary::grouped;
 pub(super) type Column = (&'static str, fn(&Value) -> String);
 
 /// What the report tells of every run; its configuration stands in front of it.
-pub(super) const FIGURES: [Column; 19] = [
+pub(super) const FIGURES: [Column; 20] = [
     ("f", |run| digits(run, "f", 0)),
     ("op bytes", |run| digits(run, "op_bytes", 1)),
     ("mean batch", |run| digits(run, "mean_batch_ops", 0)),
@@ -30,6 +30,7 @@ pub(super) const FIGURES: [Column; 19] = [
     ("bytes/op", |run| digits(run, "bytes_per_op", 0)),
     ("messages/op", |run| digits(run, "messages_per_op", 2)),
     ("messages/slot", |run| digits(run, "messages_per_slot", 1)),
+    ("CPU µs/slot", |run| digits(run, "cpu_us_per_slot", 0)),
     ("slots", |run| digits(run, "slots", 0)),
     ("MB/replica", |run| digits(run, "rss_mb_per_replica", 0)),
     ("view changes", |run| digits(run, "view_changes", 0)),
@@ -62,7 +63,7 @@ pub(super) const CEILINGS: [Column; 10] = [
 ];
 
 /// What is told of every run.
-const COLUMNS: [Column; 17] = [
+const COLUMNS: [Column; 18] = [
     ("protocol", |run| word(run, "protocol")),
     ("n", |run| digits(run, "replicas", 0)),
     ("f", |run| digits(run, "f", 0)),
@@ -78,9 +79,10 @@ const COLUMNS: [Column; 17] = [
     ("p95", |run| digits(run, "latency_ms.p95", 1)),
     ("p99", |run| digits(run, "latency_ms.p99", 1)),
     ("p99.9", |run| digits(run, "latency_ms.p999", 1)),
-    ("CPU µs/op", |run| digits(run, "cpu_us_per_op", 0)),
+    ("CPU µs/op", |run| digits(run, "cpu_us_per_op", 1)),
     ("B/op", |run| digits(run, "bytes_per_op", 0)),
     ("msg/slot", |run| digits(run, "messages_per_slot", 1)),
+    ("µs/slot", |run| digits(run, "cpu_us_per_slot", 0)),
     ("MB/replica", |run| digits(run, "rss_mb_per_replica", 0)),
     ("views", |run| digits(run, "view_changes", 0)),
 ];

@@ -1,8 +1,8 @@
 //! Operations per second if all processors did nothing but sign and verify what the protocol's normal case needs.
 //!
 //! What is needed follows from its message pattern: every message is signed once and checked by everyone who gets it,
-//! [`TOGETHER`] of one sender at once, which is the most that replicas ever do. How long a signature takes is measured with
-//! the crypto that replicas use.
+//! [`TOGETHER`] submissions of one client at once and the votes of all other replicas at once, which is the most that
+//! replicas do. How long a signature takes is measured with the crypto that replicas use.
 
 use std::thread;
 use std::time::Duration;
@@ -20,14 +20,17 @@ use crate::bench::plan::Configuration;
 /// How many statements each processor signs and verifies.
 const STATEMENTS: u64 = 1024;
 
-/// How many of them are verified together.
+/// How many of one client are verified together.
 const TOGETHER: usize = 64;
 
 /// What one signature takes, on each of so many processors at once.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(in crate::bench) struct Crypto {
     pub(in crate::bench) sign: Duration,
-    pub(in crate::bench) verify: Duration,
+    /// One of [`TOGETHER`] of one client.
+    pub(in crate::bench) verify_submission: Duration,
+    /// One of as many votes as there are other replicas.
+    pub(in crate::bench) verify_vote: Duration,
     pub(in crate::bench) cores: usize,
 }
 
@@ -37,10 +40,15 @@ impl Crypto {
     /// # Errors
     ///
     /// If the system gives no threads.
-    pub(in crate::bench) fn measure() -> anyhow::Result<Crypto> {
+    pub(in crate::bench) fn measure(replicas: u8) -> anyhow::Result<Crypto> {
         let cores = thread::available_parallelism().map_or(1, usize::from);
-        let measured: Vec<(Duration, Duration)> = thread::scope(|scope| {
-            let start = |_| thread::Builder::new().name("crypto".to_string()).spawn_scoped(scope, sign_and_verify);
+        let work = move || -> anyhow::Result<[Duration; 3]> {
+            let (sign, verify_submission) = sign_and_verify(1, TOGETHER)?;
+            let others = replicas.saturating_sub(1).max(1);
+            Ok([sign, verify_submission, sign_and_verify(others, usize::from(others))?.1])
+        };
+        let measured: Vec<[Duration; 3]> = thread::scope(|scope| {
+            let start = |_| thread::Builder::new().name("crypto".to_string()).spawn_scoped(scope, work);
             let threads: Vec<_> = (0..cores).map(start).collect();
             let joined = threads.into_iter().map(|thread| {
                 let ended = thread.context("can not start a thread")?.join();
@@ -48,9 +56,8 @@ impl Crypto {
             });
             joined.collect::<anyhow::Result<_>>()
         })?;
-        let each = cores as u32 * STATEMENTS as u32;
-        let sum = |pick: fn(&(Duration, Duration)) -> Duration| measured.iter().map(pick).sum::<Duration>() / each;
-        Ok(Crypto { sign: sum(|one| one.0), verify: sum(|one| one.1), cores })
+        let mean = |place: usize| measured.iter().map(|one| one[place]).sum::<Duration>() / cores as u32;
+        Ok(Crypto { sign: mean(0), verify_submission: mean(1), verify_vote: mean(2), cores })
     }
 
     /// What it is for a run, and which share of it the run has reached; `None` if the run tells too little.
@@ -60,7 +67,8 @@ impl Crypto {
             "ops_s": ops_s,
             "share": figures.throughput_ops_s / ops_s,
             "sign_us": self.sign.as_secs_f64() * 1e6,
-            "verify_us": self.verify.as_secs_f64() * 1e6,
+            "verify_submission_us": self.verify_submission.as_secs_f64() * 1e6,
+            "verify_vote_us": self.verify_vote.as_secs_f64() * 1e6,
             "cores": self.cores,
         }))
     }
@@ -72,33 +80,45 @@ impl Crypto {
 
     /// What signatures take of an operation, of all processes together, in microseconds.
     pub(super) fn us_per_op(&self, configuration: &Configuration, mean_batch_ops: f64) -> f64 {
-        let seconds = |work: Work| work.signed * self.sign.as_secs_f64() + work.verified * self.verify.as_secs_f64();
-        let submission = seconds(Work::of_submission(configuration.replicas)) / f64::from(configuration.bundle);
-        let slot = seconds(Work::of_slot(configuration.protocol, configuration.replicas)) / mean_batch_ops.max(1.0);
+        let seconds =
+            |work: Work, verify: Duration| work.signed * self.sign.as_secs_f64() + work.verified * verify.as_secs_f64();
+        let submission = seconds(Work::of_submission(configuration.replicas), self.verify_submission);
+        let slot = seconds(Work::of_slot(configuration.protocol, configuration.replicas), self.verify_vote);
+        let (submission, slot) = (submission / f64::from(configuration.bundle), slot / mean_batch_ops.max(1.0));
         1e6 * (submission + slot)
     }
 }
 
-/// Processor time of this thread for all signatures, and for checking them.
-fn sign_and_verify() -> anyhow::Result<(Duration, Duration)> {
-    let secret = [7; 32];
-    let author = Author::Replica(ReplicaId(0));
+/// Processor time of this thread for a signature, and for checking one of `together` by so many authors.
+fn sign_and_verify(authors: u8, together: usize) -> anyhow::Result<(Duration, Duration)> {
     let realm = || Realm { cluster: Digest::of("bench", &[]), epoch: 0, protocol: ProtocolName::Pbft };
-    let signer = Signer::ed25519(author, realm(), secret);
-    let verifier = Verifier::ed25519(realm(), &[Signer::public_key(secret)], &[] as &[PublicKey])
+    let author = |place: u64| Author::Replica(ReplicaId((place % u64::from(authors)) as u8));
+    let signers: Vec<Signer> =
+        (0..authors).map(|id| Signer::ed25519(Author::Replica(ReplicaId(id)), realm(), [id + 1; 32])).collect();
+    let mut keys: Vec<PublicKey> = (0..authors).map(|id| Signer::public_key([id + 1; 32])).collect();
+    // No committee has two or three members.
+    keys.resize(keys.len().max(4), Signer::public_key([1; 32]));
+    let verifier = Verifier::ed25519(realm(), &keys, &[] as &[PublicKey])
         .map_err(|why| anyhow!("a key made here is refused: {why}"))?;
-    let statement =
-        |seq| Statement { kind: Kind::Prepare, view: View(0), seq: SeqNum(seq), digest: Digest::ZERO, author };
+    let statement = |place| Statement {
+        kind: Kind::Prepare,
+        view: View(0),
+        seq: SeqNum(place),
+        digest: Digest::ZERO,
+        author: author(place),
+    };
     let now = || ClockId::CLOCK_THREAD_CPUTIME_ID.now().map(Duration::from).context("no clock of a thread's time");
     let began = now()?;
-    let signatures: Vec<Signature> = (0..STATEMENTS).map(|seq| signer.sign(&statement(seq))).collect();
+    let sign = |place| signers[(place % u64::from(authors)) as usize].sign(&statement(place));
+    let signatures: Vec<Signature> = (0..STATEMENTS).map(sign).collect();
     let signed = now()?;
     let statements: Vec<(Statement, Signature)> = (0..).map(statement).zip(signatures).collect();
-    for some in statements.chunks(TOGETHER) {
+    for some in statements.chunks(together) {
         let check = |verifier: &Verifier| some.iter().all(|(said, signature)| verifier.verify(said, signature).is_ok());
         ensure!(verifier.together(check) == (true, true), "a signature made here is refused");
     }
-    Ok((signed - began, now()? - signed))
+    let each = STATEMENTS as u32;
+    Ok(((signed - began) / each, (now()? - signed) / each))
 }
 
 /// Signatures that are made and checked, by all together.
@@ -156,7 +176,7 @@ mod tests {
     #[test]
     fn larger_bundles_and_batches_raise_the_ceiling() {
         let micros = Duration::from_micros;
-        let crypto = Crypto { sign: micros(20), verify: micros(50), cores: 2 };
+        let crypto = Crypto { sign: micros(20), verify_submission: micros(40), verify_vote: micros(50), cores: 2 };
         let configuration = |bundle| Configuration {
             protocol: ProtocolName::Pbft,
             replicas: 4,
@@ -166,15 +186,18 @@ mod tests {
             clients: 1,
             accounts: None,
         };
-        // A submission: 20 + 4·50 = 220 µs; a slot: 8·20 + 24·50 = 1360 µs, and 0.5 % for its share of a checkpoint.
+        // A submission: 20 + 4·40 = 180 µs; a slot: 8·20 + 24·50 = 1360 µs, and 0.5 % for its share of a checkpoint.
         let one = crypto.ops_s(&configuration(1), 1.0);
-        assert!((one - 2.0 / 1585e-6).abs() < 2.0, "{one}");
+        assert!((one - 2.0 / 1545e-6).abs() < 2.0, "{one}");
         assert!(crypto.ops_s(&configuration(8), 64.0) > 10.0 * one);
     }
 
     #[test]
     fn signatures_take_time() {
-        let crypto = Crypto::measure().unwrap();
-        assert!(crypto.sign > Duration::ZERO && crypto.verify > Duration::ZERO && crypto.cores >= 1);
+        for replicas in [1, 4, 7] {
+            let Crypto { sign, verify_submission, verify_vote, cores } = Crypto::measure(replicas).unwrap();
+            assert!(sign > Duration::ZERO && verify_submission > Duration::ZERO && verify_vote > Duration::ZERO);
+            assert!(cores >= 1);
+        }
     }
 }

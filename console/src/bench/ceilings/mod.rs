@@ -62,8 +62,6 @@ impl Ceilings {
     ///
     /// If signatures or the application can not be measured.
     pub(super) fn measure(plan: &Plan, runs: &[Run], stop: &Stop, progress: Progress) -> anyhow::Result<Ceilings> {
-        progress.show("measuring signatures");
-        let crypto = Crypto::measure()?;
         let mut ceilings = Ceilings::default();
         for (place, configuration) in plan.configurations.iter().enumerate() {
             let figures = if stop.is_asked() { None } else { median(place, runs) };
@@ -71,13 +69,15 @@ impl Ceilings {
                 ceilings.by_configuration.push(None);
                 continue;
             };
+            progress.show(&format!("measuring signatures and execution: {}", configuration.label()));
+            let crypto = Crypto::measure(configuration.replicas)?;
+            let execution = Execution::measure(configuration)?;
             progress.show(&format!("measuring what links carry: {}", configuration.label()));
             let measured = Transport::measure(configuration, figures, stop);
             progress.clear();
             if let Err(error) = &measured {
                 ceilings.broken.push(format!("{}: what links carry: {error:#}", configuration.label()));
             }
-            let execution = Execution::measure(configuration)?;
             ceilings.by_configuration.push(Some(Ceiling { crypto, execution, transport: measured.ok().flatten() }));
         }
         Ok(ceilings)

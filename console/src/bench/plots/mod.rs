@@ -232,7 +232,7 @@ fn named(names: &[&str]) -> Vec<(String, usize)> {
     names.iter().enumerate().map(|(place, name)| (name.to_string(), place)).collect()
 }
 
-/// How throughput and messages change with the number of replicas.
+/// How throughput and the cost of a slot change with the number of replicas.
 fn growth(runs: &[&Value]) -> Option<Page> {
     let groups = grouped(runs, &["replicas", "f"]);
     let sizes: std::collections::BTreeSet<u64> = runs.iter().filter_map(|run| run["replicas"].as_u64()).collect();
@@ -260,8 +260,9 @@ fn growth(runs: &[&Value]) -> Option<Page> {
     let drawings = [
         panel("throughput_ops_s", "throughput, operations per second"),
         panel("messages_per_slot", "messages between replicas per slot"),
+        panel("cpu_us_per_slot", "processor time of all replicas per slot, µs"),
     ];
-    let caption = "Throughput and messages per slot as the cluster grows.";
+    let caption = "Throughput, messages per slot and processor time per slot as the cluster grows.";
     Some(Page::new("Growth with n", caption, legend(&groups), drawings.into_iter().flatten().collect()))
 }
 
