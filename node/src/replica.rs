@@ -91,7 +91,8 @@ where
     let control =
         ControlDoor { me, config: config.clone(), endpoint: control_door.clone(), core: handle.consoles.clone() };
     let verifier = Arc::new(config.verifier());
-    let (checks, checker) = checks::checks(verifier.clone(), handle.peers.clone());
+    let threads = tokio::runtime::Handle::current().metrics().num_workers();
+    let (checks, checkers) = checks::checks(threads, &verifier, &handle.peers);
     let shared = Shared { verifier, checks, core: handle, clock };
     let mesh = Mesh { me, config: config.clone(), identity, endpoint: protocol_door.clone(), shared };
     let (stop, stopped) = oneshot::channel();
@@ -102,8 +103,7 @@ where
     // Dropping the set, or this future, ends whoever serves the doors.
     let mut doors = JoinSet::new();
     doors.spawn(mesh.run());
-    let threads = tokio::runtime::Handle::current().metrics().num_workers();
-    std::iter::repeat_n(checker, threads).for_each(|checker| drop(doors.spawn(checker.run())));
+    checkers.into_iter().for_each(|checker| drop(doors.spawn(checker.run())));
     doors.spawn(control.run());
     tracing::info!("{me} is up at {} and {}", config.replicas[me.index()].address, config.replicas[me.index()].control);
 

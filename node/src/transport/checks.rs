@@ -11,11 +11,11 @@ use byztop_core::protocol::Message;
 use byztop_core::rejection::Rejection;
 use byztop_core::replica::PeerMessage;
 use byztop_core::types::{ReplicaId, Time};
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::core_loop::input::PeerInput;
 
-/// How many pieces wait. Each stream has one under way at most, so none is kept out by the others.
+/// How many pieces wait for a checker. Each stream has one under way at most, so none is kept out by the others.
 const QUEUE: usize = 64;
 /// How many messages are checked together; more would cost as much each.
 const TOGETHER: usize = 64;
@@ -33,8 +33,8 @@ struct Piece<M> {
 #[derive(Debug)]
 pub(crate) struct Stopping;
 
-/// The way to the checks.
-pub(crate) struct Checks<M>(mpsc::Sender<Piece<M>>);
+/// The way to the checks: a queue for each checker. What one peer brings goes to the same one always.
+pub(crate) struct Checks<M>(Arc<[mpsc::Sender<Piece<M>>]>);
 
 impl<M> Clone for Checks<M> {
     fn clone(&self) -> Self {
@@ -52,33 +52,34 @@ impl<M> Checks<M> {
         decoded: Vec<Result<PeerMessage<M>, Rejection>>,
     ) -> Result<(), Stopping> {
         let (handed_over, is_handed_over) = oneshot::channel();
-        self.0.send(Piece { from, arrived, decoded, handed_over }).await.map_err(|_| Stopping)?;
+        let queue = &self.0[from.index() % self.0.len()];
+        queue.send(Piece { from, arrived, decoded, handed_over }).await.map_err(|_| Stopping)?;
         is_handed_over.await.map_err(|_| Stopping)
     }
 }
 
-/// Whoever checks. On several threads there are several, who take turns at the queue.
+/// Whoever checks.
 pub(crate) struct Checker<M> {
-    queue: Arc<Mutex<mpsc::Receiver<Piece<M>>>>,
+    queue: mpsc::Receiver<Piece<M>>,
     verifier: Arc<Verifier>,
     core: mpsc::Sender<PeerInput<M>>,
 }
 
-impl<M> Clone for Checker<M> {
-    fn clone(&self) -> Self {
-        Checker { queue: self.queue.clone(), verifier: self.verifier.clone(), core: self.core.clone() }
-    }
-}
-
-/// A way to the checks and whoever checks, for the core behind `core`.
-pub(crate) fn checks<M>(verifier: Arc<Verifier>, core: mpsc::Sender<PeerInput<M>>) -> (Checks<M>, Checker<M>) {
-    let (sender, queue) = mpsc::channel(QUEUE);
-    (Checks(sender), Checker { queue: Arc::new(Mutex::new(queue)), verifier, core })
+/// So many checkers, at least one, and the way to them, for the core behind `core`.
+pub(crate) fn checks<M>(
+    count: usize,
+    verifier: &Arc<Verifier>,
+    core: &mpsc::Sender<PeerInput<M>>,
+) -> (Checks<M>, Vec<Checker<M>>) {
+    let queues = (0..count.max(1)).map(|_| mpsc::channel(QUEUE));
+    let of = |(sender, queue)| (sender, Checker { queue, verifier: verifier.clone(), core: core.clone() });
+    let (senders, checkers): (Vec<_>, Vec<_>) = queues.map(of).unzip();
+    (Checks(senders.into()), checkers)
 }
 
 impl<M: Message> Checker<M> {
     /// Checks until nobody brings anything or the core has ended.
-    pub(crate) async fn run(self) {
+    pub(crate) async fn run(mut self) {
         let mut pieces = Vec::new();
         // Who sent something bad last: what it sends is checked by itself, so that it costs the others nothing.
         let mut doubtful = BTreeSet::new();
@@ -98,14 +99,13 @@ impl<M: Message> Checker<M> {
     }
 
     /// Takes what is there, at least one piece; none if nobody brings anything any more.
-    async fn take(&self, pieces: &mut Vec<Piece<M>>) {
-        let mut queue = self.queue.lock().await;
-        pieces.extend(queue.recv().await);
+    async fn take(&mut self, pieces: &mut Vec<Piece<M>>) {
+        pieces.extend(self.queue.recv().await);
         // Whoever else has something to bring and can run now does so first.
         tokio::task::yield_now().await;
         let mut count: usize = pieces.iter().map(|piece| piece.decoded.len()).sum();
         while count < TOGETHER
-            && let Ok(piece) = queue.try_recv()
+            && let Ok(piece) = self.queue.try_recv()
         {
             count += piece.decoded.len();
             pieces.push(piece);
@@ -170,12 +170,19 @@ mod tests {
 
     #[tokio::test]
     async fn what_comes_from_all_links_gets_the_verdicts_and_the_order_that_each_would_get_alone() {
+        for count in [1, 2] {
+            check(count).await;
+        }
+    }
+
+    /// Three links and so many checkers.
+    async fn check(count: usize) {
         let [one, two, three] = [1, 2, 3].map(ReplicaId);
         let keys: Vec<PublicKey> = (0..4).map(|id| Signer::public_key(secret(ReplicaId(id)))).collect();
         let verifier = Arc::new(Verifier::ed25519(realm(), &keys, &[]).unwrap());
         let (core, mut inputs) = mpsc::channel(64);
-        let (checks, checker) = checks::<Votes>(verifier, core);
-        tokio::spawn(checker.run());
+        let (checks, checkers) = checks::<Votes>(count, &verifier, &core);
+        checkers.into_iter().for_each(|checker| drop(tokio::spawn(checker.run())));
         // The second link is doubted from the second round on, and trusted again after the third.
         let piece = |from, are_good: [bool; 2], round: u64| {
             let said = [(round * 2, are_good[0]), (round * 2 + 1, are_good[1])];
@@ -226,8 +233,8 @@ mod tests {
     async fn who_brings_something_when_nothing_is_checked_any_more_is_told() {
         let (core, _inputs) = mpsc::channel(1);
         let verifier = Verifier::tags(realm(), Committee::new(4).unwrap(), 0, Digest::ZERO);
-        let (checks, checker) = checks::<Votes>(Arc::new(verifier), core);
-        drop(checker);
+        let (checks, checkers) = checks::<Votes>(1, &Arc::new(verifier), &core);
+        drop(checkers);
         assert!(checks.bring(ReplicaId(1), Time(0), Vec::new()).await.is_err());
     }
 }
