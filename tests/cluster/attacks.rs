@@ -4,7 +4,7 @@
 use byztop_core::attack::{Forge, parse};
 use byztop_core::linear::LinearPbft;
 use byztop_core::pbft::Pbft;
-use byztop_core::protocol::{Event, Protocol, QueueLevel};
+use byztop_core::protocol::{Event, Protocol, QueueLevel, Settings};
 use byztop_core::rejection::Rejection;
 use byztop_core::telemetry::Counters;
 use byztop_core::types::{ReplicaId, View};
@@ -236,7 +236,7 @@ fn every_message_that_is_sent_can_be_withheld_by_name() {
 fn rule_12_a_forged_new_view_is_proved_or_refused_and_its_maker_replaced() {
     let (mut proved, mut refused) = (0, 0);
     for seed in 100..130 {
-        let mut cluster = Cluster::new(7, short_window(), seed);
+        let mut cluster = Cluster::new(7, Settings { depth_slots: 4, ..short_window() }, seed);
         cluster.attack(id(2), "forge-new-view");
         let mut asked = load(&mut cluster, 20, 5);
         // What is prepared and not committed, the new view has to force.
