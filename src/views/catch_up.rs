@@ -274,28 +274,38 @@ impl<F: Form> Views<F> {
         self.on_bodies(cx);
     }
 
-    /// As primary of an idle cluster: null requests bring the checkpoint about that an observer waits for. An observer
-    /// that asks for more than two windows is not believed.
+    /// Who lost its log waits for a checkpoint: this replica waits with it and, as primary, sees to it.
     ///
-    /// A primary that is itself an observer can not propose them and is complained about on its own word.
+    /// A primary that is itself an observer can not propose and is complained about on its own word.
     fn help_observers(&mut self, cx: &mut Cx<'_, F>) {
         let leader = self.peers.get(&self.committee.primary(self.view)).and_then(|peer| peer.report);
         if leader.is_some_and(|report| report.observing_until.is_some()) && !self.is_changing_view() {
             self.ask_for(cx, self.view.next(), Complaint::LostLog);
         }
-        let reach = self.executed.plus(2 * self.settings.window_slots);
-        let awaited = self.peers.values().filter_map(|peer| peer.report.and_then(|report| report.observing_until));
-        let target = awaited.filter(|until| *until <= reach).max();
-        if target.is_none_or(|target| target <= self.watermarks.low()) {
+        if !self.is_checkpoint_awaited() {
             self.awaited_since = None;
             return;
         }
         self.awaited_since.get_or_insert(cx.now);
         self.arm_request_timer(cx);
-        if !cx.pool.has_unproposed() {
+        self.propose_for_observers(cx);
+    }
+
+    /// As primary of an idle cluster: null requests bring the checkpoint about that an observer waits for, each as soon as
+    /// the one before is executed.
+    pub(super) fn propose_for_observers(&mut self, cx: &mut Cx<'_, F>) {
+        if self.is_checkpoint_awaited() && !cx.pool.has_unproposed() {
             for _ in 0..self.settings.depth_slots {
                 self.propose_null(cx);
             }
         }
+    }
+
+    /// Whether an observer waits for a checkpoint that is not stable yet. One that asks for more than two windows is not
+    /// believed.
+    fn is_checkpoint_awaited(&self) -> bool {
+        let reach = self.executed.plus(2 * self.settings.window_slots);
+        let awaited = self.peers.values().filter_map(|peer| peer.report.and_then(|report| report.observing_until));
+        awaited.filter(|until| *until <= reach).any(|until| until > self.watermarks.low())
     }
 }

@@ -275,6 +275,7 @@ impl<F: Form> Protocol for Views<F> {
             self.failed_views = 0;
         }
         self.propose(cx);
+        self.propose_for_observers(cx);
     }
 
     fn on_stable_checkpoint(&mut self, cx: &mut Cx<'_, F>, certificate: &CheckpointCertificate) {
