@@ -114,6 +114,7 @@ where
             window_slots: 8,
             accounts: 32,
             status_interval_ms: 60_000,
+            depth_slots: 4,
             ..Settings::default()
         };
         let (mut size, mut live) = (4, Vec::new());
