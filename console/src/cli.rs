@@ -1,6 +1,7 @@
 //! The command line: what may be typed, and how it is read. Nothing is done here.
 
 mod bench;
+mod run;
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -13,6 +14,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser as _};
 use clap::{Args, Parser, Subcommand};
 
 pub(crate) use self::bench::BenchArgs;
+pub(crate) use self::run::{Addressing, RunArgs, TransactionOrder};
 
 /// The whole command line. Without a command it is `byztop up`.
 #[derive(Parser, Debug)]
@@ -44,6 +46,7 @@ Examples:
   byztop inspect ./bank/n3 accounts --csv     what its store holds
   byztop sim --seeds 0..1000                  a thousand simulated clusters, each with faults of its own
   byztop sim --seed 7 --watch                 one of them on screen, event by event
+  byztop run scenarios/basic.csv              test cases: who runs, who lies, what comes of it
   byztop bench --replicas 4,7 --out figures   how fast it is with four and with seven replicas, with plots
 
 Exit status: 0 if all held, 1 if replicas disagree or an invariant or something else broke, 2 for bad usage or input.";
@@ -68,6 +71,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Simulate clusters under faults that a seed draws, and check every invariant after every event.
     Sim(SimArgs),
+    /// Run test cases from a CSV file, each set on a fresh cluster, and judge what comes of them.
+    Run(RunArgs),
     /// Measure clusters on this machine, one configuration after the other: figures, plots, report.
     Bench(BenchArgs),
 }

@@ -34,8 +34,7 @@ pub(crate) fn run(up: &UpArgs) -> anyhow::Result<bool> {
     }
     // Named in this order, the cluster is dropped last, whatever happens on the way.
     let Session { cluster, runtime, links, lives, load_settings } = session;
-    let replicas = cluster.directory().config().replicas.len();
-    let watch = Watch::new(links, lives, replicas, progress, String::new());
+    let watch = Watch::new(links, lives, cluster.live(), progress, String::new());
     let start_load = || Load::start(cluster.directory().clone(), load_settings);
     let ran = runtime.get().block_on(go(watch, start_load, up.duration.unwrap_or(DURATION), stop))?;
     // Everything that was started has ended before anything is said about it.

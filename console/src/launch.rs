@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use byztop_certs::{ClusterDirectory, Durability, InitOptions, Role};
 use byztop_core::protocol::Settings;
-use byztop_core::types::{ProtocolName, ReplicaId};
+use byztop_core::types::{ProtocolName, ReplicaId, ReplicaSet};
 use byztop_node::bare::Traffic;
 use tempfile::TempDir;
 use tokio::sync::mpsc;
@@ -36,8 +36,10 @@ pub(crate) struct LaunchOptions {
     pub(crate) durability: Option<Durability>,
     /// Where, instead of a temporary folder.
     pub(crate) dir: Option<PathBuf>,
-    /// How many accounts a cluster that is made has, if that was said.
-    pub(crate) accounts: Option<u32>,
+    /// How a cluster that is made is tuned. One that is there already keeps its own settings.
+    pub(crate) settings: Settings,
+    /// Which members run; all of them unless this names some. The others are in the roster and silent.
+    pub(crate) live: Option<ReplicaSet>,
     /// No replicas, but their links with so much traffic on them.
     pub(crate) bare: Option<Traffic>,
 }
@@ -81,6 +83,7 @@ const TAIL_LINES: usize = 5;
 /// A running local cluster. Dropping it ends every replica, then removes what is temporary.
 pub(crate) struct LocalCluster {
     directory: Arc<ClusterDirectory>,
+    live: ReplicaSet,
     notes: Vec<String>,
     // Dropped in this order: the keeper ends the replicas before their ports and folder go.
     keeper: Keeper,
@@ -89,7 +92,7 @@ pub(crate) struct LocalCluster {
 }
 
 impl LocalCluster {
-    /// Makes or opens the directory and starts its replicas. What happens to them is reported to `lives`; reports that
+    /// Makes or opens the directory and starts its replicas, or those of them that are to run. What happens to them is reported to `lives`; reports that
     /// do not fit are lost, so the channel should hold a few per replica.
     ///
     /// # Errors
@@ -105,19 +108,26 @@ impl LocalCluster {
         let directory = Arc::new(directory);
         let bare = options.bare;
         let mut ward = Ward { program, directory: directory.clone(), bare, processes: Vec::new(), lives };
-        for replica in directory.config().committee().members() {
+        let to_run = |replica: &ReplicaId| options.live.is_none_or(|live| live.contains(*replica));
+        let live: ReplicaSet = directory.config().committee().members().filter(to_run).collect();
+        for replica in live.iter() {
             ward.processes.push(Process::start(&ward.program, &directory, replica, bare)?);
         }
         for process in &ward.processes {
             ward.report(process.replica, Life::Started { pid: process.child.id() });
         }
         let keeper = Keeper::of(ward)?;
-        Ok(LocalCluster { directory, notes, keeper, _ports: ports, _scratch: scratch })
+        Ok(LocalCluster { directory, live, notes, keeper, _ports: ports, _scratch: scratch })
     }
 
     /// The cluster's directory.
     pub(crate) fn directory(&self) -> &Arc<ClusterDirectory> {
         &self.directory
+    }
+
+    /// The members that were started.
+    pub(crate) fn live(&self) -> ReplicaSet {
+        self.live
     }
 
     /// A way to kill replicas and to start them again.
@@ -177,7 +187,7 @@ fn make(dir: &Path, options: &LaunchOptions) -> anyhow::Result<(ClusterDirectory
         // Thrown away in the end: it must survive what is done to its processes, not a power cut.
         durability: options.durability.unwrap_or(Durability::Os),
         attacks_allowed: true,
-        settings: Settings { accounts: options.accounts.unwrap_or(defaults.settings.accounts), ..defaults.settings },
+        settings: options.settings.clone(),
         ..defaults
     };
     Ok((ClusterDirectory::create(dir, &init)?, ports))
@@ -357,7 +367,7 @@ struct Ward {
     program: PathBuf,
     directory: Arc<ClusterDirectory>,
     bare: Option<Traffic>,
-    /// One per replica, in roster order.
+    /// One per replica that was started, in roster order.
     processes: Vec<Process>,
     lives: mpsc::Sender<(ReplicaId, Life)>,
 }
@@ -366,7 +376,7 @@ impl Ward {
     fn keep(mut self, orders: &Receiver<Order>) {
         loop {
             match orders.recv_timeout(LOOK) {
-                Ok(Order::Kill(replica)) => self.processes[replica.index()].kill(),
+                Ok(Order::Kill(replica)) => self.process(replica).into_iter().for_each(Process::kill),
                 Ok(Order::Restart(replica)) => self.restart(replica),
                 Ok(Order::End) | Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {}
@@ -382,16 +392,23 @@ impl Ward {
         lives.into_iter().for_each(|(replica, life)| self.report(replica, life));
     }
 
+    /// A replica's process; `None` if it was never to run.
+    fn process(&mut self, replica: ReplicaId) -> Option<&mut Process> {
+        self.processes.iter_mut().find(|process| process.replica == replica)
+    }
+
     fn restart(&mut self, replica: ReplicaId) {
         // Whoever is found dead only now is reported first.
         self.look();
-        if !self.processes[replica.index()].has_ended {
-            return tracing::info!("{replica} runs already");
+        if !self.process(replica).is_some_and(|process| process.has_ended) {
+            return tracing::info!("{replica} runs already, or is not to run");
         }
         match Process::start(&self.program, &self.directory, replica, self.bare) {
             Ok(process) => {
                 let pid = process.child.id();
-                self.processes[replica.index()] = process;
+                if let Some(dead) = self.process(replica) {
+                    *dead = process;
+                }
                 self.report(replica, Life::Started { pid });
             }
             Err(error) => self.report(replica, Life::NotStarted { why: format!("{error:#}") }),

@@ -2,12 +2,15 @@
 //!
 //! One program: the console, every command, and the replica itself (`byztop node`). [`cli`] says what may be typed;
 //! [`launch`] runs a cluster on this machine; [`session`] connects it to the screen in [`tui`]; [`headless`] runs it
-//! without one; [`mod@bench`] runs many, one after the other, and measures them; [`sim`] simulates clusters in this
+//! without one; [`mod@run`] runs test cases, each on a cluster of its own; [`mod@bench`] runs many clusters, one after the
+//! other, and measures them; [`sim`] simulates clusters in this
 //! process, many at once or one on the screen.
 //!
-//! *Architecture invariant:* only `launch`, `session`, `watch`, `headless` and `bench` know `byztop-node`; the screen does not.
+//! *Architecture invariant:* only `launch`, `session`, `watch`, `headless`, `run` and `bench` know `byztop-node`; the screen does
+//! not.
 
 mod bench;
+mod books;
 mod cli;
 mod headless;
 mod init;
@@ -16,6 +19,7 @@ mod launch;
 mod node;
 mod ports;
 mod progress;
+mod run;
 mod session;
 mod sim;
 mod stop;
@@ -53,6 +57,7 @@ fn main() -> ExitCode {
         Command::Node(args) => node::run(&args).map(|()| true),
         Command::Inspect(args) => inspect::run(&args).map(|()| true),
         Command::Sim(args) => sim::run(&args),
+        Command::Run(args) => run::run(&args),
         Command::Bench(args) => bench::run(&args),
     };
     match outcome {

@@ -14,6 +14,11 @@ impl Progress {
         Progress { is_terminal: io::stderr().is_terminal() }
     }
 
+    /// For nobody.
+    pub(crate) fn silent() -> Progress {
+        Progress { is_terminal: false }
+    }
+
     /// Replaces the line.
     pub(crate) fn show(self, text: &str) {
         if self.is_terminal {

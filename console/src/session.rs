@@ -4,7 +4,7 @@
 //! come in, commands go out. It is never waited for: an event that does not fit is counted and lost, unless it tells
 //! that a link or a process changed, which is kept until it fits.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -74,8 +74,7 @@ impl Session {
             protocol: up.protocol,
             durability: up.durability,
             dir: up.dir.clone(),
-            accounts: None,
-            bare: None,
+            ..LaunchOptions::default()
         };
         let session = Session::open(&options, load_settings(up), role, frame_ms)?;
         log_to_file(&session.cluster.directory().path().join("console.log"))?;
@@ -95,7 +94,7 @@ impl Session {
     ) -> anyhow::Result<Session> {
         let (cluster, lives) = launch(options)?;
         let runtime = Background::start()?;
-        let links = Links::open(&runtime, cluster.directory(), role, frame_ms);
+        let links = Links::open(&runtime, &cluster, role, frame_ms);
         Ok(Session { links, lives, load_settings, runtime, cluster })
     }
 }
@@ -170,22 +169,22 @@ impl Drop for Background {
     }
 }
 
-/// One link to each replica.
+/// One link to each replica that was started.
 pub(crate) struct Links {
-    requests: Vec<mpsc::Sender<ConsoleRequest>>,
+    requests: BTreeMap<ReplicaId, mpsc::Sender<ConsoleRequest>>,
     events: mpsc::Receiver<(ReplicaId, LinkEvent)>,
     frame_ms: u32,
 }
 
 impl Links {
-    fn open(runtime: &Background, directory: &Arc<ClusterDirectory>, role: Role, frame_ms: u32) -> Links {
+    fn open(runtime: &Background, cluster: &LocalCluster, role: Role, frame_ms: u32) -> Links {
         let (sender, events) = mpsc::channel(LINK_EVENTS);
         let open = |replica| {
             let (requests, receiver) = mpsc::channel(LINK_REQUESTS);
-            runtime.get().spawn(control::watch(directory.clone(), role, replica, receiver, sender.clone()));
-            requests
+            runtime.get().spawn(control::watch(cluster.directory().clone(), role, replica, receiver, sender.clone()));
+            (replica, requests)
         };
-        let requests = directory.config().committee().members().map(open).collect();
+        let requests = cluster.live().iter().map(open).collect();
         Links { requests, events, frame_ms }
     }
 
@@ -200,7 +199,7 @@ impl Links {
 
     /// Sends a request if the link has room for it.
     pub(crate) fn ask(&self, replica: ReplicaId, request: ConsoleRequest) {
-        let Some(link) = self.requests.get(replica.index()) else { return };
+        let Some(link) = self.requests.get(&replica) else { return };
         if let Err(error) = link.try_send(request) {
             tracing::warn!("a request to {replica} is lost: {error}");
         }
@@ -227,7 +226,7 @@ pub(crate) fn show(up: &UpArgs) -> anyhow::Result<()> {
     let (events, feed_events) = sync_channel(LINK_EVENTS);
     let (commands, command_queue) = mpsc::channel(COMMANDS);
     let dropped = Arc::new(AtomicU64::new(0));
-    let outbox = Outbox { events, kept: VecDeque::new(), dropped: dropped.clone() };
+    let outbox = Outbox::new(events, dropped.clone());
     let feed = Feed { roster, events: feed_events, commands, dropped };
 
     // Named in this order, the cluster is dropped last, whatever happens on the way.
@@ -287,8 +286,8 @@ impl Driver {
                     Some(Command::Kill(replica)) => self.processes.kill(replica),
                     Some(Command::Restart(replica)) => self.processes.restart(replica),
                     Some(Command::SetRate(wanted)) => self.set_rate(wanted),
-                    // Real time passes by itself.
-                    Some(Command::Simulate(_)) => {}
+                    // Real time passes by itself, and there are no test cases.
+                    Some(Command::Simulate(_) | Command::Case(_)) => {}
                 },
                 Some((replica, life)) = self.lives.recv() => {
                     self.outbox.must_arrive(FeedEvent::Process(replica, process_event(life)));
@@ -321,7 +320,8 @@ impl Driver {
     fn on_tick(&mut self) {
         self.outbox.flush();
         if let LoadState::Running { load, rate, bundle } = &self.load {
-            let report = load_report(load.report(), *rate, *bundle);
+            let accounts = self.directory.config().settings.accounts;
+            let report = load_report(load.report(), *rate, *bundle, accounts);
             self.outbox.may_be_lost(FeedEvent::Load(Box::new(report)));
         }
     }
@@ -347,7 +347,7 @@ impl Driver {
 }
 
 /// The screen's end of the feed.
-struct Outbox {
+pub(crate) struct Outbox {
     events: SyncSender<FeedEvent>,
     kept: VecDeque<FeedEvent>,
     dropped: Arc<AtomicU64>,
@@ -357,6 +357,11 @@ impl Outbox {
     /// Past so many events that must arrive, the oldest are lost all the same: the screen is not reading.
     const MOST_KEPT: usize = 4096;
 
+    /// Into a feed that counts what is lost.
+    pub(crate) fn new(events: SyncSender<FeedEvent>, dropped: Arc<AtomicU64>) -> Outbox {
+        Outbox { events, kept: VecDeque::new(), dropped }
+    }
+
     fn may_be_lost(&mut self, event: FeedEvent) {
         self.flush();
         // What is kept is older, so nothing may overtake it.
@@ -365,7 +370,8 @@ impl Outbox {
         }
     }
 
-    fn must_arrive(&mut self, event: FeedEvent) {
+    /// An event that is kept until there is room for it.
+    pub(crate) fn must_arrive(&mut self, event: FeedEvent) {
         self.kept.push_back(event);
         if self.kept.len() > Self::MOST_KEPT {
             self.kept.pop_front();
@@ -385,7 +391,8 @@ impl Outbox {
     }
 }
 
-fn link_event(event: LinkEvent) -> tui::LinkEvent {
+/// A link's event as the screen knows it.
+pub(crate) fn link_event(event: LinkEvent) -> tui::LinkEvent {
     match event {
         LinkEvent::Connecting => tui::LinkEvent::Connecting,
         LinkEvent::Up(welcome) => tui::LinkEvent::Up(welcome),
@@ -395,7 +402,8 @@ fn link_event(event: LinkEvent) -> tui::LinkEvent {
     }
 }
 
-fn process_event(life: Life) -> ProcessEvent {
+/// What happened to a process as the screen knows it.
+pub(crate) fn process_event(life: Life) -> ProcessEvent {
     match life {
         Life::Started { pid } => ProcessEvent::Started { pid },
         Life::Killed => ProcessEvent::Killed,
@@ -407,9 +415,10 @@ fn process_event(life: Life) -> ProcessEvent {
     }
 }
 
-fn load_report(report: LoadReport, rate: Option<f64>, bundle: u32) -> tui::LoadReport {
-    let LoadReport { committed_ops, success, failed, latency, in_flight, busy, offered_ops, .. } = report;
-    tui::LoadReport { committed_ops, success, failed, offered_ops, in_flight, busy, latency, rate, bundle }
+fn load_report(report: LoadReport, rate: Option<f64>, bundle: u32, accounts: u32) -> tui::LoadReport {
+    let LoadReport { committed_ops, success, failed, latency, in_flight, busy, offered_ops, busiest, .. } = report;
+    let busiest = busiest.into_iter().map(|(account, count)| (account.name(accounts).to_string(), count)).collect();
+    tui::LoadReport { committed_ops, success, failed, offered_ops, in_flight, busy, busiest, latency, rate, bundle }
 }
 
 #[cfg(test)]
@@ -419,7 +428,7 @@ mod tests {
     #[test]
     fn frames_are_lost_when_the_screen_lags_but_changes_arrive_in_order() {
         let (events, screen) = sync_channel(1);
-        let mut outbox = Outbox { events, kept: VecDeque::new(), dropped: Arc::default() };
+        let mut outbox = Outbox::new(events, Arc::default());
         let started = |pid| FeedEvent::Process(ReplicaId(0), ProcessEvent::Started { pid });
         let rtt = || FeedEvent::Link(ReplicaId(0), tui::LinkEvent::Connecting);
         outbox.may_be_lost(rtt());
@@ -441,7 +450,7 @@ mod tests {
     #[test]
     fn changes_are_bounded_too() {
         let (events, _screen) = sync_channel(1);
-        let mut outbox = Outbox { events, kept: VecDeque::new(), dropped: Arc::default() };
+        let mut outbox = Outbox::new(events, Arc::default());
         for pid in 0..=Outbox::MOST_KEPT as u32 + 5 {
             outbox.must_arrive(FeedEvent::Process(ReplicaId(0), ProcessEvent::Started { pid }));
         }

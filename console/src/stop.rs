@@ -10,6 +10,7 @@ use tokio::sync::watch;
 /// Says when the user or the system wants the process to end.
 #[derive(Clone, Debug)]
 pub(crate) struct Stop {
+    sender: watch::Sender<u32>,
     signals: watch::Receiver<u32>,
 }
 
@@ -25,6 +26,7 @@ impl Stop {
     pub(crate) fn install() -> io::Result<Stop> {
         let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
         let (sender, receiver) = watch::channel(0);
+        let asked = sender.clone();
         let listen = move || {
             for signal in signals.forever() {
                 sender.send_modify(|count| *count += 1);
@@ -35,7 +37,12 @@ impl Stop {
             }
         };
         thread::Builder::new().name("signals".to_string()).spawn(listen)?;
-        Ok(Stop { signals: receiver })
+        Ok(Stop { sender: asked, signals: receiver })
+    }
+
+    /// Asks for the end as a signal does, because somebody has left.
+    pub(crate) fn ask(&self) {
+        self.sender.send_modify(|count| *count = 1.max(*count));
     }
 
     /// Whether a signal has come.

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest, Frame};
-use byztop_core::types::{Digest, ReplicaId, SeqNum, View};
+use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest, Frame, Ledger};
+use byztop_core::types::{Digest, ReplicaId, ReplicaSet, SeqNum, View};
 use byztop_node::control::LinkEvent;
 use byztop_node::load::{Load, LoadReport};
 use tokio::sync::mpsc;
@@ -54,8 +54,12 @@ pub(crate) enum News {
     Life(ReplicaId, Life),
     /// A replica has sent a frame; [`Watch::frame`] has it.
     Frame(ReplicaId),
+    /// A replica has set or ended attacks; says what now holds, in the attack language.
+    Done(ReplicaId, String),
     /// A replica refuses what it was asked for, and why.
     Refused(ReplicaId, String),
+    /// A replica tells its state.
+    Ledger(Box<Ledger>),
     /// A link changed.
     Link,
 }
@@ -64,33 +68,47 @@ pub(crate) enum News {
 pub(crate) struct Watch {
     links: Links,
     lives: mpsc::Receiver<(ReplicaId, Life)>,
-    replicas: Vec<Seen>,
+    /// The replicas that were started.
+    replicas: BTreeMap<ReplicaId, Seen>,
     view_changes: u64,
+    /// What links have told since it was last taken, if somebody wants to have it.
+    news: Option<Vec<(ReplicaId, LinkEvent)>>,
     progress: Progress,
     /// What stands before every line of progress.
     prefix: String,
 }
 
 impl Watch {
-    /// Nothing was heard yet of so many replicas.
+    /// Nothing was heard yet of the replicas that were started.
     pub(crate) fn new(
         links: Links,
         lives: mpsc::Receiver<(ReplicaId, Life)>,
-        replicas: usize,
+        started: ReplicaSet,
         progress: Progress,
         prefix: String,
     ) -> Watch {
-        Watch { links, lives, replicas: vec![Seen::default(); replicas], view_changes: 0, progress, prefix }
+        let replicas = started.iter().map(|replica| (replica, Seen::default())).collect();
+        Watch { links, lives, replicas, view_changes: 0, news: None, progress, prefix }
+    }
+
+    /// Keeps what links tell from now on, for [`Watch::take_news`].
+    pub(crate) fn keep_news(&mut self) {
+        self.news.get_or_insert_default();
+    }
+
+    /// What links have told since the last time.
+    pub(crate) fn take_news(&mut self) -> Vec<(ReplicaId, LinkEvent)> {
+        self.news.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// What a replica last sent, if its link is up.
     pub(crate) fn frame(&self, replica: ReplicaId) -> Option<&Frame> {
-        self.replicas.get(replica.index())?.frame.as_deref()
+        self.replicas.get(&replica)?.frame.as_deref()
     }
 
     /// A replica's process, if its link is up.
     pub(crate) fn pid(&self, replica: ReplicaId) -> Option<u32> {
-        self.replicas.get(replica.index())?.pid
+        self.replicas.get(&replica)?.pid
     }
 
     /// Asks a replica for something.
@@ -115,7 +133,7 @@ impl Watch {
 
     /// The highest view that a replica is in.
     pub(crate) fn view(&self) -> View {
-        let frames = self.replicas.iter().filter_map(|seen| seen.frame.as_ref());
+        let frames = self.replicas.values().filter_map(|seen| seen.frame.as_ref());
         frames.map(|frame| frame.status.view).max().unwrap_or_default()
     }
 
@@ -124,11 +142,11 @@ impl Watch {
         InTheEnd { view_changes: self.view_changes, states: self.states(), messages: self.messages() }
     }
 
-    /// Waits until every replica answers.
+    /// Waits until every replica that was started answers.
     pub(crate) async fn connect(&mut self) -> anyhow::Result<()> {
         let deadline = Instant::now() + CONNECT;
-        while self.replicas.iter().any(|seen| !seen.is_up) {
-            let up = self.replicas.iter().filter(|seen| seen.is_up).count();
+        while self.replicas.values().any(|seen| !seen.is_up) {
+            let up = self.replicas.values().filter(|seen| seen.is_up).count();
             self.show(&format!("{up} of {} replicas answer", self.replicas.len()));
             match timeout_at(deadline, self.step()).await {
                 Ok(News::Life(replica, Life::Ended { how, .. })) => anyhow::bail!("{replica} {how} before it answered"),
@@ -141,17 +159,17 @@ impl Watch {
 
     /// Who does not answer, and why not.
     fn silent(&self) -> String {
-        let silent = self.replicas.iter().enumerate().filter(|(_, seen)| !seen.is_up);
-        let of = |(place, seen): (usize, &Seen)| {
+        let silent = self.replicas.iter().filter(|(_, seen)| !seen.is_up);
+        let of = |(replica, seen): (&ReplicaId, &Seen)| {
             let why = seen.why_down.as_deref().unwrap_or("no word yet");
-            format!("{} ({why})", ReplicaId(place as u8))
+            format!("{replica} ({why})")
         };
         silent.map(of).collect::<Vec<_>>().join(", ")
     }
 
     /// Who is not back in step, and how far each has come; nothing if everyone is.
     pub(crate) fn recovering(&self) -> String {
-        let frames = self.replicas.iter().filter_map(|seen| seen.frame.as_deref());
+        let frames = self.replicas.values().filter_map(|seen| seen.frame.as_deref());
         let of = |frame: &Frame| match (frame.status.transfer, frame.status.observing_until) {
             (Some(transfer), _) => Some(format!("  {} transfer {transfer}", frame.replica)),
             (None, Some(SeqNum(0))) => Some(format!("  {} watches", frame.replica)),
@@ -175,7 +193,7 @@ impl Watch {
 
     /// Waits until what all replicas say from now on is the same.
     pub(crate) async fn settle(&mut self) {
-        for seen in &mut self.replicas {
+        for seen in self.replicas.values_mut() {
             seen.frame = None;
         }
         let deadline = Instant::now() + SETTLE;
@@ -193,13 +211,13 @@ impl Watch {
     }
 
     fn agree(&self) -> bool {
-        let first = self.replicas.first().and_then(Seen::at_rest);
-        first.is_some() && self.replicas.iter().all(|seen| seen.at_rest() == first)
+        let first = self.replicas.values().next().and_then(Seen::at_rest);
+        first.is_some() && self.replicas.values().all(|seen| seen.at_rest() == first)
     }
 
     fn states(&self) -> Vec<ReplicaState> {
-        let of = |(place, seen): (usize, &Seen)| {
-            let replica = ReplicaId(place as u8);
+        let of = |(replica, seen): (&ReplicaId, &Seen)| {
+            let replica = *replica;
             match seen.frame.as_ref().filter(|_| seen.is_up) {
                 None => ReplicaState::unknown(replica),
                 Some(frame) => {
@@ -209,14 +227,14 @@ impl Watch {
                 }
             }
         };
-        self.replicas.iter().enumerate().map(of).collect()
+        self.replicas.iter().map(of).collect()
     }
 
     /// What all of them have sent each other, by name.
-    fn messages(&self) -> BTreeMap<String, u64> {
+    pub(crate) fn messages(&self) -> BTreeMap<String, u64> {
         let mut messages: BTreeMap<String, u64> = BTreeMap::new();
         for (name, count) in
-            self.replicas.iter().filter_map(|seen| seen.frame.as_ref()).flat_map(|frame| &frame.messages)
+            self.replicas.values().filter_map(|seen| seen.frame.as_ref()).flat_map(|frame| &frame.messages)
         {
             *messages.entry(name.clone()).or_default() += count;
         }
@@ -237,7 +255,10 @@ impl Watch {
     }
 
     fn on_link(&mut self, replica: ReplicaId, event: LinkEvent) -> News {
-        let Some(seen) = self.replicas.get_mut(replica.index()) else { return News::Link };
+        if let Some(news) = &mut self.news {
+            news.push((replica, event.clone()));
+        }
+        let Some(seen) = self.replicas.get_mut(&replica) else { return News::Link };
         match event {
             LinkEvent::Up(welcome) => (seen.is_up, seen.pid) = (true, Some(welcome.pid)),
             LinkEvent::Down(why) => {
@@ -250,6 +271,10 @@ impl Watch {
                 return News::Frame(replica);
             }
             LinkEvent::Message(ConsoleMessage::Refused(why)) => return News::Refused(replica, why),
+            LinkEvent::Message(ConsoleMessage::Done(active)) => return News::Done(replica, active),
+            LinkEvent::Message(ConsoleMessage::Ledger(ledger)) if ledger.replica == replica => {
+                return News::Ledger(ledger);
+            }
             LinkEvent::Message(_) | LinkEvent::Connecting | LinkEvent::Rtt(_) => {}
         }
         News::Link

@@ -3,8 +3,11 @@
 mod support;
 
 use byztop_certs::Role;
-use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest};
-use byztop_core::types::{ClientId, ReplicaId};
+use byztop_core::app::Application as _;
+use byztop_core::app::smallbank::{Account, Operation, SmallBank, encode_operations};
+use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest, MAX_LEDGER_LEAVES};
+use byztop_core::types::{ClientId, ReplicaId, SeqNum};
+use byztop_node::client::Client;
 use byztop_node::control::LinkEvent;
 use byztop_node::run_replica;
 use support::Cluster;
@@ -38,6 +41,28 @@ async fn observers_watch_but_do_not_attack() {
         _ => None,
     });
     assert_eq!(attack.await, "");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn observers_may_ask_for_the_state() {
+    let cluster = Cluster::start(1, false);
+    let client = Client::start(&cluster.directory, ClientId(0)).expect("a client");
+    let deposit = encode_operations(&[Operation::DepositChecking { account: Account(1), amount: 5 }]);
+    client.session(0).expect("a session").submit(deposit).await.expect("it is answered");
+    let mut console = cluster.watch(Role::Observer, N1);
+    console.expect("a welcome", |event| matches!(event, LinkEvent::Up(_)).then_some(())).await;
+    console.ask(ConsoleRequest::Ledger).await;
+    let ledger = console.expect_message("the state", |message| match message {
+        ConsoleMessage::Ledger(ledger) => Some(ledger),
+        _ => None,
+    });
+    let ledger = ledger.await;
+    assert_eq!((ledger.replica, ledger.status.executed), (N1, SeqNum(1)));
+    let settings = &cluster.directory.config().settings;
+    let mut bank = SmallBank::new(settings.accounts, settings.initial_checking, settings.initial_savings);
+    assert_eq!((ledger.leaf_count as usize, ledger.leaves.len()), (bank.leaf_count(), MAX_LEDGER_LEAVES));
+    assert!(ledger.leaves.iter().all(|leaf| bank.install_leaf(leaf.index as usize, &leaf.bytes)));
+    assert_eq!(bank.balances(Account(1)), Some((settings.initial_checking + 5, settings.initial_savings)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -24,6 +24,11 @@ pub trait Application: Clone + Send + 'static {
     /// The leaves written since the last call, in ascending order: the cost of a checkpoint follows what changed.
     fn take_dirty(&mut self) -> Vec<usize>;
 
+    /// Numbers that sum up the whole state, for people, with their names: a handful. May look at all of it.
+    fn figures(&self) -> Vec<(&'static str, i128)> {
+        Vec::new()
+    }
+
     /// Replaces a leaf by verified bytes of another replica; false, and nothing changed, if they are no such leaf.
     fn install_leaf(&mut self, index: usize, bytes: &[u8]) -> bool;
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::rejection::Rejection;
 use crate::types::{Digest, ReplicaId, SeqNum, View};
+use crate::wire;
 
 /// Something happened that an observer may want to know.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -64,6 +65,9 @@ pub enum Event {
         forced: u32,
         /// How many of those are null requests.
         nulls: u32,
+        /// The view changes that the primary has shown for it.
+        #[serde(deserialize_with = "wire::at_most::<_, _, 128>")]
+        view_changes: Vec<ViewChangeShown>,
     },
     /// A checkpoint is stable.
     CheckpointStable {
@@ -132,6 +136,17 @@ pub enum Event {
     Healed,
 }
 
+/// What a replica has said by its view change, in short.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct ViewChangeShown {
+    /// Who.
+    pub replica: ReplicaId,
+    /// Its stable checkpoint.
+    pub stable: SeqNum,
+    /// Of how many slots above that it has something to show: prepared, or voted for.
+    pub slots: u32,
+}
+
 /// Why a replica asks for another view.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum Complaint {
@@ -174,7 +189,7 @@ impl std::fmt::Display for Event {
             Event::Executed { seq, submissions, .. } => write!(f, "executed s{seq}, ran {submissions}"),
             Event::Asked { from } => write!(f, "asks for s{from} and on"),
             Event::ViewChangeAsked { view, why } => write!(f, "asks for v{view}: {why}"),
-            Event::ViewEntered { view, primary, forced, nulls } => {
+            Event::ViewEntered { view, primary, forced, nulls, .. } => {
                 write!(f, "enters v{view} of {primary}, {forced} slots repeated, {nulls} of them null")
             }
             Event::CheckpointStable { seq, digest } => write!(f, "stable s{seq} {}", digest.short()),

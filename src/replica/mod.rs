@@ -39,7 +39,7 @@ use crate::protocol::{
     SlotVotes, Status, Timer,
 };
 use crate::rejection::Rejection;
-use crate::telemetry::Counters;
+use crate::telemetry::{Counters, Ledger, LogEntry};
 use crate::types::{Digest, Micros, ReplicaId, SeqNum, Session, Time, Timestamp, View};
 
 /// What happens to a replica.
@@ -425,6 +425,22 @@ impl<P: Protocol, A: Application> Replica<P, A> {
     /// The last executed slot and the state's digest after it; brings the Merkle tree up to date.
     pub fn state_digest(&mut self) -> (SeqNum, Digest) {
         (self.state.executed, self.state.digest())
+    }
+
+    /// The books of this replica, for whoever wants to see more than digests: its state as of the last executed slot, with
+    /// the digest and the log that the driver has of it.
+    pub fn ledger(&self, state_digest: Digest, log: Vec<LogEntry>) -> Ledger {
+        let app = self.application();
+        Ledger {
+            replica: self.me,
+            status: self.status(),
+            state_digest,
+            slots: self.slots(),
+            log,
+            figures: app.figures().into_iter().map(|(name, number)| (name.to_string(), number)).collect(),
+            leaf_count: u32::try_from(app.leaf_count()).unwrap_or(u32::MAX),
+            leaves: Ledger::first_leaves(app.leaf_count(), |index| app.leaf(index)),
+        }
     }
 
     /// The application as of the last executed slot.

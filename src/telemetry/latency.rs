@@ -1,29 +1,33 @@
-//! How long each phase of a slot takes on this replica, from what the protocol notes.
+//! How long each phase of a slot takes on this replica, and how the last slots went, from what the protocol notes.
 //!
 //! The first phase (pre-prepare) is counted from the moment that the proposal's last byte was here until it was accepted:
 //! the check of its signatures, the queue in front of the replica, and the wait for bodies are in it. The primary gets no
 //! proposal from anybody and has no first phase. Each later phase is counted from the end of the one before; execution
 //! from the commit until the slot was executed, waiting for its turn included.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use hdrhistogram::Histogram;
 
-use super::PhaseLatencies;
+use super::{LogEntry, MAX_LEDGER_SLOTS, PhaseLatencies};
 use crate::protocol::Event;
-use crate::types::{Micros, SeqNum, Time, View};
+use crate::types::{Digest, Micros, SeqNum, Time, View};
 
-/// Where each unexecuted slot was when. Holds the newest slots of a window, older ones are forgotten.
+/// Where each unexecuted slot was when. Holds the newest slots of a window, older ones are forgotten, and a few of those
+/// that were executed last.
 #[derive(Debug)]
 pub(super) struct SlotTimes {
     phases: usize,
     slots: BTreeMap<SeqNum, Slot>,
+    executed: VecDeque<LogEntry>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Slot {
     /// The newest view of which a proposal arrived, and when.
     arrived: Option<(View, Time)>,
+    /// The newest proposal that was accepted.
+    proposal: Option<(View, Digest)>,
     /// When each phase ended, of the newest view.
     accepted: Option<Time>,
     prepared: Option<Time>,
@@ -35,10 +39,11 @@ pub(super) type Sample = (usize, Micros);
 
 impl SlotTimes {
     const MAX_SLOTS: usize = 4096;
+    const MAX_EXECUTED: usize = MAX_LEDGER_SLOTS / 2;
 
     /// For a protocol with so many phases.
     pub(super) fn new(phases: usize) -> SlotTimes {
-        SlotTimes { phases, slots: BTreeMap::new() }
+        SlotTimes { phases, slots: BTreeMap::new(), executed: VecDeque::new() }
     }
 
     /// How many latencies there are: one per phase, and execution.
@@ -62,10 +67,11 @@ impl SlotTimes {
     pub(super) fn on_event(&mut self, now: Time, event: &Event) -> Option<Sample> {
         let commit = self.phases.checked_sub(1)?;
         let sample = match *event {
-            Event::PrePrepared { view, seq, .. } => {
+            Event::PrePrepared { view, seq, digest } => {
                 let slot = self.slots.entry(seq).or_default();
                 let arrived = slot.arrived.filter(|(seen, _)| *seen == view).map(|(_, at)| at);
-                *slot = Slot { arrived: slot.arrived, accepted: Some(now), ..Slot::default() };
+                let proposal = Some((view, digest));
+                *slot = Slot { arrived: slot.arrived, proposal, accepted: Some(now), ..Slot::default() };
                 (0, arrived)
             }
             Event::Prepared { seq, .. } => {
@@ -78,8 +84,13 @@ impl SlotTimes {
                 slot.committed = Some(now);
                 (commit, slot.prepared.or(slot.accepted))
             }
-            Event::Executed { seq, .. } => {
-                let committed = self.slots.remove(&seq).and_then(|slot| slot.committed);
+            Event::Executed { seq, submissions, .. } => {
+                let slot = self.slots.remove(&seq).unwrap_or_default();
+                if self.executed.len() == Self::MAX_EXECUTED {
+                    self.executed.pop_front();
+                }
+                self.executed.push_back(LogEntry { executed: Some(now), submissions, ..slot.entry(seq) });
+                let committed = slot.committed;
                 // Whatever lies below is executed or was skipped by a state transfer.
                 self.slots = self.slots.split_off(&seq);
                 (self.phases, committed)
@@ -91,6 +102,36 @@ impl SlotTimes {
         }
         let (kind, since) = sample;
         since.map(|since| (kind, now.since(since)))
+    }
+
+    /// How the last slots went, ascending, with their times by another clock; at most [`MAX_LEDGER_SLOTS`].
+    pub(super) fn log(&self, by_clock: impl Fn(Time) -> Time) -> Vec<LogEntry> {
+        let is_begun = |(_, slot): &(&SeqNum, &Slot)| slot.accepted.or(slot.committed).is_some();
+        let under_way = self.slots.iter().filter(is_begun).map(|(seq, slot)| slot.entry(*seq));
+        let log = self.executed.iter().copied().chain(under_way).take(MAX_LEDGER_SLOTS);
+        let read = |time: Option<Time>| time.map(&by_clock);
+        log.map(|entry| LogEntry {
+            pre_prepared: read(entry.pre_prepared),
+            prepared: read(entry.prepared),
+            committed: read(entry.committed),
+            executed: read(entry.executed),
+            ..entry
+        })
+        .collect()
+    }
+}
+
+impl Slot {
+    fn entry(&self, seq: SeqNum) -> LogEntry {
+        LogEntry {
+            seq,
+            proposal: self.proposal,
+            pre_prepared: self.accepted,
+            prepared: self.prepared,
+            committed: self.committed,
+            executed: None,
+            submissions: 0,
+        }
     }
 }
 
@@ -142,7 +183,6 @@ impl Latencies {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::types::Digest;
 
     const SEQ: SeqNum = SeqNum(7);
 
@@ -180,6 +220,25 @@ mod tests {
         assert_eq!(times.on_event(Time(30), &pre_prepared(1)), Some((0, Micros(10))), "the first of view 1");
         let committed = Event::Committed { view: View(1), seq: SEQ, is_fast: false };
         assert_eq!(times.on_event(Time(90), &committed), Some((2, Micros(60))), "certified without our own prepare");
+    }
+
+    #[test]
+    fn the_log_has_what_was_executed_last_and_what_is_under_way() {
+        let mut times = SlotTimes::new(3);
+        let count = SlotTimes::MAX_EXECUTED as u64;
+        for seq in 1..=count + 1 {
+            let (view, digest) = (View(2), Digest([seq as u8; 32]));
+            times.on_event(Time(10 * seq), &Event::PrePrepared { view, seq: SeqNum(seq), digest });
+            times.on_event(Time(10 * seq + 5), &executed(SeqNum(seq)));
+        }
+        times.on_event(Time(9000), &Event::PrePrepared { view: View(3), seq: SeqNum(900), digest: Digest::ZERO });
+        times.on_arrival(Time(9001), View(3), SeqNum(901));
+        let log = times.log(|at| Time(at.0 + 1));
+        assert_eq!(log.len(), SlotTimes::MAX_EXECUTED + 1, "what has only arrived is not begun");
+        let LogEntry { seq, proposal, pre_prepared, prepared, executed, submissions, .. } = log[0];
+        assert_eq!((seq, proposal), (SeqNum(2), Some((View(2), Digest([2; 32])))));
+        assert_eq!((pre_prepared, prepared, executed, submissions), (Some(Time(21)), None, Some(Time(26)), 1));
+        assert_eq!(log.last().map(|entry| (entry.seq, entry.executed)), Some((SeqNum(900), None)));
     }
 
     #[test]

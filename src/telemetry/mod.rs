@@ -4,14 +4,19 @@
 //! batched into one [`Frame`]. Frames carry the state as it is rather than each step to it, so that a full load does
 //! not drown a console and a lost frame loses only detail; what was dropped is counted.
 //!
-//! This file has what is said; `recorder` makes frames of what a replica notes, whoever drives it: a node under the wall
-//! clock, or a simulator under virtual time. Times are arguments, and nothing here asks who may see a frame.
+//! This file has what is said, and `ledger` what is said of the state; `recorder` makes frames of what a replica notes,
+//! whoever drives it: a node under the wall clock, or a simulator under virtual time. Times are arguments, and nothing here
+//! asks who may see a frame.
 
 mod latency;
+mod ledger;
 mod recorder;
 mod rejections;
 mod traffic;
 
+pub use ledger::{
+    Ledger, LedgerLeaf, LogEntry, MAX_LEDGER_BYTES, MAX_LEDGER_FIGURES, MAX_LEDGER_LEAVES, MAX_LEDGER_SLOTS,
+};
 pub use recorder::{Glimpse, Notebook, Recorder};
 use serde::{Deserialize, Serialize};
 pub use traffic::Traffic;
@@ -39,6 +44,8 @@ pub enum ConsoleRequest {
     },
     /// Send the votes of this slot with each frame, or of the newest if none is named.
     WatchSlot(Option<SeqNum>),
+    /// Tell the state after the last executed slot: answered by one [`ConsoleMessage::Ledger`].
+    Ledger,
     /// Set attacks on this replica, in the attack language. Operators only.
     Attack(String),
     /// End the attack of this name on this replica. Operators only.
@@ -52,7 +59,7 @@ impl ConsoleRequest {
     pub fn is_for_operators(&self) -> bool {
         match self {
             ConsoleRequest::Attack(_) | ConsoleRequest::End(_) | ConsoleRequest::Heal => true,
-            ConsoleRequest::Subscribe { .. } | ConsoleRequest::WatchSlot(_) => false,
+            ConsoleRequest::Subscribe { .. } | ConsoleRequest::WatchSlot(_) | ConsoleRequest::Ledger => false,
         }
     }
 }
@@ -64,6 +71,8 @@ pub enum ConsoleMessage {
     Welcome(Welcome),
     /// What happened since the last frame.
     Frame(Box<Frame>),
+    /// The state, as it was asked for.
+    Ledger(Box<Ledger>),
     /// An attack or heal was carried out; says what now holds, in the attack language.
     Done(String),
     /// A request was refused, and why.
@@ -192,6 +201,7 @@ mod tests {
         for request in [
             ConsoleRequest::Subscribe { interval_ms: 50 },
             ConsoleRequest::WatchSlot(Some(SeqNum(7))),
+            ConsoleRequest::Ledger,
             ConsoleRequest::Attack("dark(n2)".into()),
             ConsoleRequest::End("dark".into()),
             ConsoleRequest::Heal,

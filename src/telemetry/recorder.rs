@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use super::latency::{Latencies, Sample, SlotTimes};
 use super::rejections::RejectionLimiter;
-use super::{Counters, Frame, MAX_FRAME_EVENTS, MAX_FRAME_FAST};
+use super::{Counters, Frame, LogEntry, MAX_FRAME_EVENTS, MAX_FRAME_FAST};
 use crate::protocol::{Event, Message as _, Protocol, SlotPhase, SlotVotes, Status};
 use crate::rejection::Rejection;
 use crate::types::{Digest, Micros, ReplicaId, SeqNum, Time};
@@ -127,6 +127,12 @@ impl Recorder {
     pub fn refused(&mut self, why: &Rejection) {
         self.rejected += 1;
         self.bad_signatures += u64::from(*why == Rejection::BadSignature);
+    }
+
+    /// How the last slots went, ascending, with their times by the clock that frames go by: its `at` is the other one's
+    /// `now`.
+    pub fn log(&self, now: Time, at: Time) -> Vec<LogEntry> {
+        self.slots.log(|time| Time(at.0.saturating_sub(now.since(time).0)))
     }
 
     /// Fills in the counters that are kept here.

@@ -6,7 +6,7 @@ use super::message::{ForcedProposal, Message, NewView, Origin, ViewChange};
 use super::new_view::{forced, is_justified};
 use super::{Cx, Phase, Views};
 use crate::crypto::{Signature, Signed, Verified};
-use crate::protocol::{Batch, Complaint, Event, Output, Recipients, Timer};
+use crate::protocol::{Batch, Complaint, Event, Output, Recipients, Timer, ViewChangeShown};
 use crate::rejection::Rejection;
 use crate::types::{Digest, Micros, SeqNum, View};
 
@@ -164,7 +164,13 @@ impl<F: Form> Views<F> {
         self.view_changes.retain(|_, signed| signed.body.view > view);
         cx.emit(Output::CancelTimer(Timer::ViewChange));
         let nulls = entries.iter().filter(|entry| entry.digest == Digest::ZERO).count() as u32;
-        cx.note(Event::ViewEntered { view, primary, forced: entries.len() as u32, nulls });
+        let shown = view_changes.iter().map(|signed| &signed.body).map(|asked| ViewChangeShown {
+            replica: asked.replica,
+            stable: asked.stable.seq(),
+            slots: asked.shown.len() as u32,
+        });
+        let view_changes = shown.collect();
+        cx.note(Event::ViewEntered { view, primary, forced: entries.len() as u32, nulls, view_changes });
         let min_s = stable.seq();
         if min_s > self.watermarks.low() {
             cx.emit(Output::LearnedCheckpoint(stable));

@@ -86,7 +86,7 @@ const NEVER_IN: &[(&str, &[&str])] = &[("certs", &["byztop_node", "byztop"]), ("
 
 /// The files and folders of the console that may name byztop_node: they launch processes and hold links.
 const CONSOLE_KNOWS_NODE: &[&str] =
-    &["main", "cli", "node", "launch", "session", "watch", "headless", "summary", "inspect", "bench"];
+    &["main", "cli", "node", "launch", "session", "watch", "headless", "summary", "inspect", "bench", "run"];
 
 #[test]
 fn modules_of_the_core_import_only_what_they_may() {

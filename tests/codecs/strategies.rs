@@ -7,11 +7,13 @@ use byztop_core::linear::{Count, Decision, Linear, Shown, Vote};
 use byztop_core::pbft::{Classic, Nothing};
 use byztop_core::protocol::{
     Batch, Certificate, Checkpoint, CheckpointCertificate, Claim, Complaint, Event, PhaseVotes, SlotPhase, SlotVotes,
-    Status, TransferProgress,
+    Status, TransferProgress, ViewChangeShown,
 };
 use byztop_core::rejection::{CertificateFault, Rejection};
 use byztop_core::replica::{Leaf, PeerMessage, Reply, ReplyOutcome, StatePart, StateRequest, Submission};
-use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest, Counters, Frame, PhaseLatencies, Welcome};
+use byztop_core::telemetry::{
+    ConsoleMessage, ConsoleRequest, Counters, Frame, Ledger, LedgerLeaf, LogEntry, PhaseLatencies, Welcome,
+};
 use byztop_core::types::{
     ClientId, Digest, Micros, ProtocolName, ReplicaId, ReplicaSet, SeqNum, Session, Time, Timestamp, View,
 };
@@ -338,6 +340,7 @@ pub(super) fn console_request() -> impl Strategy<Value = ConsoleRequest> {
     prop_oneof![
         any::<u32>().prop_map(|interval_ms| ConsoleRequest::Subscribe { interval_ms }),
         option::of(seq()).prop_map(ConsoleRequest::WatchSlot),
+        Just(ConsoleRequest::Ledger),
         text().prop_map(ConsoleRequest::Attack),
         text().prop_map(ConsoleRequest::End),
         Just(ConsoleRequest::Heal),
@@ -376,6 +379,10 @@ fn rejection() -> impl Strategy<Value = Rejection> {
     ]
 }
 
+fn view_change_shown() -> impl Strategy<Value = ViewChangeShown> {
+    (replica(), seq(), any::<u32>()).prop_map(|(replica, stable, slots)| ViewChangeShown { replica, stable, slots })
+}
+
 fn complaint() -> impl Strategy<Value = Complaint> {
     let plain = prop::sample::select(vec![
         Complaint::RequestTimeout,
@@ -399,12 +406,15 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         }),
         seq().prop_map(|from| Event::Asked { from }),
         (view(), complaint()).prop_map(|(view, why)| Event::ViewChangeAsked { view, why }),
-        (view(), replica(), any::<u32>(), any::<u32>()).prop_map(|(view, primary, forced, nulls)| Event::ViewEntered {
-            view,
-            primary,
-            forced,
-            nulls
-        }),
+        (view(), replica(), any::<u32>(), any::<u32>(), vec(view_change_shown(), 0..4)).prop_map(
+            |(view, primary, forced, nulls, view_changes)| Event::ViewEntered {
+                view,
+                primary,
+                forced,
+                nulls,
+                view_changes
+            }
+        ),
         (seq(), digest()).prop_map(|(seq, digest)| Event::CheckpointStable { seq, digest }),
         (seq(), digest(), digest()).prop_map(|(seq, mine, certified)| Event::Diverged { seq, mine, certified }),
         seq().prop_map(|target| Event::TransferBegan { target }),
@@ -497,7 +507,7 @@ fn counters() -> impl Strategy<Value = Counters> {
     })
 }
 
-fn frame() -> impl Strategy<Value = Frame> {
+fn slots() -> impl Strategy<Value = Vec<(SeqNum, SlotPhase)>> {
     let phase = prop::sample::select(vec![
         SlotPhase::Empty,
         SlotPhase::PrePrepared,
@@ -505,11 +515,47 @@ fn frame() -> impl Strategy<Value = Frame> {
         SlotPhase::Committed,
         SlotPhase::Executed,
     ]);
+    vec((seq(), phase), 0..4)
+}
+
+fn log_entry() -> impl Strategy<Value = LogEntry> {
+    let at = || option::of(time());
+    (seq(), option::of((view(), digest())), at(), at(), at(), at(), any::<u32>()).prop_map(
+        |(seq, proposal, pre_prepared, prepared, committed, executed, submissions)| LogEntry {
+            seq,
+            proposal,
+            pre_prepared,
+            prepared,
+            committed,
+            executed,
+            submissions,
+        },
+    )
+}
+
+fn ledger() -> impl Strategy<Value = Ledger> {
+    let leaf = (any::<u32>(), bytes(50)).prop_map(|(index, bytes)| LedgerLeaf { index, bytes });
+    let figures = vec((text(), any::<i128>()), 0..4);
+    (replica(), status(), digest(), slots(), vec(log_entry(), 0..4), figures, any::<u32>(), vec(leaf, 0..4)).prop_map(
+        |(replica, status, state_digest, slots, log, figures, leaf_count, leaves)| Ledger {
+            replica,
+            status,
+            state_digest,
+            slots,
+            log,
+            figures,
+            leaf_count,
+            leaves,
+        },
+    )
+}
+
+fn frame() -> impl Strategy<Value = Frame> {
     let latencies = vec((micros(), any::<u32>()), 0..4).prop_map(|buckets| PhaseLatencies { buckets });
     let who = (replica(), time(), status(), digest(), option::of((seq(), digest())), counters(), text());
     let sent = vec((text(), number()), 0..4);
     let what = (
-        (sent, vec((seq(), phase), 0..4), vec(seq(), 0..4)),
+        (sent, slots(), vec(seq(), 0..4)),
         option::of(slot_votes()),
         vec(latencies, 0..4),
         vec((time(), event()), 0..6),
@@ -542,6 +588,7 @@ pub(super) fn console_message() -> impl Strategy<Value = ConsoleMessage> {
     prop_oneof![
         1 => welcome().prop_map(ConsoleMessage::Welcome),
         3 => frame().prop_map(|frame| ConsoleMessage::Frame(Box::new(frame))),
+        1 => ledger().prop_map(|ledger| ConsoleMessage::Ledger(Box::new(ledger))),
         1 => text().prop_map(ConsoleMessage::Done),
         1 => text().prop_map(ConsoleMessage::Refused),
     ]

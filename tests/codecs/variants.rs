@@ -89,18 +89,20 @@ fn every_message_of_and_to_consoles_is_made() {
     let request = |request: &ConsoleRequest| match request {
         ConsoleRequest::Subscribe { .. } => 0,
         ConsoleRequest::WatchSlot(_) => 1,
-        ConsoleRequest::Attack(_) => 2,
-        ConsoleRequest::End(_) => 3,
-        ConsoleRequest::Heal => 4,
+        ConsoleRequest::Ledger => 2,
+        ConsoleRequest::Attack(_) => 3,
+        ConsoleRequest::End(_) => 4,
+        ConsoleRequest::Heal => 5,
     };
-    expect_all(seen(strategies::console_request(), request), 5);
+    expect_all(seen(strategies::console_request(), request), 6);
     let answer = |message: &ConsoleMessage| match message {
         ConsoleMessage::Welcome(_) => 0,
         ConsoleMessage::Frame(_) => 1,
-        ConsoleMessage::Done(_) => 2,
-        ConsoleMessage::Refused(_) => 3,
+        ConsoleMessage::Ledger(_) => 2,
+        ConsoleMessage::Done(_) => 3,
+        ConsoleMessage::Refused(_) => 4,
     };
-    expect_all(seen(strategies::console_message(), answer), 4);
+    expect_all(seen(strategies::console_message(), answer), 5);
     let outcome = |outcome: &ReplyOutcome| match outcome {
         ReplyOutcome::Executed(_) => 0,
         ReplyOutcome::Busy => 1,

@@ -231,7 +231,7 @@ fn event(names: &Names, event: &Event) -> String {
         }
         Event::Asked { from } => format!("asked for s{from} on"),
         Event::ViewChangeAsked { view, why } => format!("asks for v{view}: {why}"),
-        Event::ViewEntered { view, primary, forced, nulls } => {
+        Event::ViewEntered { view, primary, forced, nulls, .. } => {
             format!("entered v{view} of {primary}, {forced} forced, {nulls} of them null")
         }
         Event::CheckpointStable { seq, digest } => format!("stable s{seq} {}", names.name(*digest)),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use byztop_certs::Role;
-use byztop_core::protocol::Protocol as _;
+use byztop_core::protocol::{Protocol as _, Settings};
 use byztop_core::telemetry::ConsoleRequest;
 use byztop_core::types::{ReplicaId, Time};
 use byztop_node::load::{Load, LoadSettings};
@@ -84,9 +84,10 @@ fn try_run(
         replicas: Some(configuration.replicas),
         protocol: Some(configuration.protocol),
         durability: Some(configuration.durability),
-        dir: None,
-        accounts: configuration.accounts,
-        bare: None,
+        settings: configuration
+            .accounts
+            .map_or_else(Settings::default, |accounts| Settings { accounts, ..Settings::default() }),
+        ..LaunchOptions::default()
     };
     let load_settings = LoadSettings {
         rate: configuration.rate.per_second(),
@@ -102,7 +103,7 @@ fn try_run(
     let directory = cluster.directory().clone();
     let phases: &[&str] = byztop_core::with_protocol!(configuration.protocol, P => P::PHASES);
     let replicas = usize::from(configuration.replicas);
-    let watch = Watch::new(links, lives, replicas, progress, prefix.to_string());
+    let watch = Watch::new(links, lives, cluster.live(), progress, prefix.to_string());
     let bench = Bench { plan, phases, watch, meter: Meter::new(replicas, phases.len()), broken: Vec::new() };
     let start_load = || Load::start(directory.clone(), load_settings);
     let (ended, summary) = runtime.get().block_on(bench.go(start_load, stop, directory.config()))?;
@@ -227,7 +228,7 @@ impl Bench<'_> {
             }
             News::Refused(replica, why) => self.broken.push(format!("{replica} refuses an attack: {why}")),
             News::Life(replica, Life::Ended { how, .. }) => self.broken.push(format!("{replica} {how}")),
-            News::Life(..) | News::Link => {}
+            News::Life(..) | News::Done(..) | News::Ledger(..) | News::Link => {}
         }
     }
 

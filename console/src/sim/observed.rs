@@ -2,12 +2,14 @@
 
 use std::collections::VecDeque;
 
+use byztop_core::app::Application as _;
+use byztop_core::app::merkle::{MerkleTree, leaf_digest};
 use byztop_core::attack::Forge;
 use byztop_core::protocol::Protocol;
 use byztop_core::replica::PeerMessage;
 use byztop_core::sim::{Schedule, Simulation};
 use byztop_core::telemetry::{ConsoleMessage, Counters, Glimpse, Notebook, Recorder, Traffic, Welcome};
-use byztop_core::types::{Micros, ReplicaId, SeqNum, Time};
+use byztop_core::types::{Digest, Micros, ReplicaId, SeqNum, Time};
 
 use crate::tui::{End, FeedEvent, LinkEvent, MAX_RECENT, ProcessEvent, RecentStep};
 
@@ -223,6 +225,22 @@ where
         }
         let frame = notebook.frame(glimpse.as_ref()?, votes);
         Some(FeedEvent::Link(id, LinkEvent::Message(ConsoleMessage::Frame(Box::new(frame)))))
+    }
+
+    /// A replica tells its books, if it runs. Its state is digested on the side: bringing its own tree up to date would
+    /// change the run.
+    pub(super) fn tell_ledger(&mut self, id: ReplicaId) {
+        let now = self.simulation.now();
+        let Some(node) = self.simulation.node(id).filter(|_| self.replicas[id.index()].standing == Standing::Running)
+        else {
+            return;
+        };
+        let app = node.replica().application();
+        let leaves: Vec<Digest> = (0..app.leaf_count()).map(|index| leaf_digest(index, &app.leaf(index))).collect();
+        let log = self.replicas[id.index()].recorder.log(now, now);
+        let ledger = node.replica().ledger(MerkleTree::new(&leaves).root(), log);
+        let told = LinkEvent::Message(ConsoleMessage::Ledger(Box::new(ledger)));
+        self.untold.push(FeedEvent::Link(id, told));
     }
 
     /// Shows the votes of this slot from now on, or of the newest.

@@ -166,8 +166,12 @@ where
         match command {
             Command::Quit => return Err(Gone),
             // A simulation has no processes and no rate; the screen says so.
-            Command::Kill(_) | Command::Restart(_) | Command::SetRate(_) => {}
+            Command::Kill(_) | Command::Restart(_) | Command::SetRate(_) | Command::Case(_) => {}
             Command::Send(_, ConsoleRequest::Subscribe { .. }) => {}
+            Command::Send(replica, ConsoleRequest::Ledger) => {
+                self.observed.tell_ledger(replica);
+                self.is_news = true;
+            }
             Command::Send(_, ConsoleRequest::WatchSlot(slot)) => {
                 self.is_news |= slot != self.observed.watched();
                 self.observed.watch_slot(slot);
@@ -270,7 +274,7 @@ where
                 let again = (!rest.is_empty()).then(|| set(Directive::join(&rest)));
                 Ok(std::iter::once(Action::Heal(replica)).chain(again).collect())
             }
-            ConsoleRequest::Subscribe { .. } | ConsoleRequest::WatchSlot(_) => Ok(Vec::new()),
+            ConsoleRequest::Subscribe { .. } | ConsoleRequest::WatchSlot(_) | ConsoleRequest::Ledger => Ok(Vec::new()),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What a user may want, whatever it was that said so: a key, the palette, a test.
 
 use super::Simulate;
+use super::ui::Pane;
 
 /// Something to be done.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,6 +26,18 @@ pub(super) enum Action {
     Freeze,
     /// Let a simulation go a step further, or back, or faster, or slower.
     Simulate(Simulate),
+    /// Open a pane.
+    Open(Pane),
+    /// Open the next pane.
+    NextPane,
+    /// Open the pane before.
+    PreviousPane,
+    /// Run the selected test case.
+    RunCase,
+    /// Run the selected test case and all after it.
+    RunCases,
+    /// Run no more test cases once the one that runs is judged.
+    StopCases,
     /// Open or close the help.
     Help,
     /// Open the command line.

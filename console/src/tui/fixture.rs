@@ -5,11 +5,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use byztop_core::app::Application as _;
+use byztop_core::app::smallbank::{Account, Operation, SmallBank};
 use byztop_core::attack::{Directive, parse};
 use byztop_core::committee::Committee;
-use byztop_core::protocol::{Complaint, Event, PhaseVotes, SlotPhase, SlotVotes, Status, TransferProgress};
+use byztop_core::protocol::{
+    Complaint, Event, PhaseVotes, SlotPhase, SlotVotes, Status, TransferProgress, ViewChangeShown,
+};
 use byztop_core::rejection::Rejection;
-use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest, Counters, Frame, PhaseLatencies, Welcome};
+use byztop_core::telemetry::{
+    ConsoleMessage, ConsoleRequest, Counters, Frame, Ledger, LogEntry, PhaseLatencies, Welcome,
+};
 use byztop_core::types::{Digest, Micros, ProtocolName, ReplicaId, ReplicaSet, SeqNum, Time, View};
 
 use crate::tui::{Command, FeedEvent, LinkEvent, LoadReport, ProcessEvent, Roster};
@@ -143,8 +149,11 @@ impl Cluster {
                 self.slots_per_second = rate.unwrap_or(12_400.0) / self.ops_per_slot as f64;
                 return Vec::new();
             }
-            Command::Simulate(_) | Command::Quit => return Vec::new(),
+            Command::Simulate(_) | Command::Case(_) | Command::Quit => return Vec::new(),
         };
+        if self.dead.contains(&id) {
+            return Vec::new();
+        }
         let attack = &mut self.attacks[id.index()];
         let answer = match request {
             ConsoleRequest::Attack(text) if text.contains("nonsense") => {
@@ -172,6 +181,7 @@ impl Cluster {
                 self.watched = slot;
                 return Vec::new();
             }
+            ConsoleRequest::Ledger => ConsoleMessage::Ledger(Box::new(self.ledger(id))),
             ConsoleRequest::Subscribe { .. } => return Vec::new(),
         };
         vec![FeedEvent::Link(id, LinkEvent::Message(answer))]
@@ -246,7 +256,11 @@ impl Cluster {
             let why = if i < most { Complaint::RequestTimeout } else { Complaint::Joined };
             let at = began.after(Micros(2000 * i as u64));
             self.events[id.index()].push((at, Event::ViewChangeAsked { view, why }));
-            let entered = Event::ViewEntered { view, primary: self.committee.primary(view), forced: 4, nulls: 1 };
+            let primary = self.committee.primary(view);
+            let stable = self.status(*id).stable;
+            let shown = honest.iter().take(self.committee.quorum());
+            let view_changes = shown.map(|replica| ViewChangeShown { replica: *replica, stable, slots: 4 }).collect();
+            let entered = Event::ViewEntered { view, primary, forced: 4, nulls: 1, view_changes };
             self.events[id.index()].push((began.after(Micros(18_000 + 500 * i as u64)), entered));
         }
         (self.view, self.asking, self.stalled_since) = (view, false, None);
@@ -271,26 +285,34 @@ impl Cluster {
         sent.map(|(name, _, copies)| (name.to_string(), slots * copies)).collect()
     }
 
-    fn frame(&mut self, id: ReplicaId) -> Frame {
+    fn behind(&self, id: ReplicaId) -> u64 {
         let is_dark = self.committee.members().any(|other| self.attacks[other.index()].contains(&format!("dark({id}")));
-        let behind = if is_dark { 41 } else { 0 };
-        let executed = SeqNum((self.executed as u64).saturating_sub(behind));
-        let stable = SeqNum(executed.0 / CHECKPOINT * CHECKPOINT);
+        if is_dark { 41 } else { 0 }
+    }
+
+    fn status(&self, id: ReplicaId) -> Status {
+        let executed = SeqNum((self.executed as u64).saturating_sub(self.behind(id)));
+        Status {
+            view: self.view,
+            asking_for: None,
+            leader: self.leader(),
+            stable: SeqNum(executed.0 / CHECKPOINT * CHECKPOINT),
+            executed,
+            observing_until: self.recovering.get(&id).and_then(|(until, _)| *until),
+            transfer: self.recovering.get(&id).and_then(|(_, transfer)| *transfer),
+        }
+    }
+
+    fn frame(&mut self, id: ReplicaId) -> Frame {
+        let (status, behind) = (self.status(id), self.behind(id));
+        let Status { executed, stable, .. } = status;
         let is_stalled = self.stalled_since.is_some();
         let operations = (self.executed as u64 - 18_300).saturating_sub(behind) * self.ops_per_slot;
         let jitter = self.next() % 40;
         Frame {
             replica: id,
             at: self.now,
-            status: Status {
-                view: self.view,
-                asking_for: None,
-                leader: self.leader(),
-                stable,
-                executed,
-                observing_until: self.recovering.get(&id).and_then(|(until, _)| *until),
-                transfer: self.recovering.get(&id).and_then(|(_, transfer)| *transfer),
-            },
+            status,
             stable_digest: state(stable),
             executed_digest: None,
             counters: Counters {
@@ -309,7 +331,7 @@ impl Cluster {
             },
             messages: self.messages(id, executed),
             attack: self.attacks[id.index()].clone(),
-            slots: self.slots(executed, is_stalled, is_dark),
+            slots: self.slots(executed, is_stalled, behind > 0),
             fast: self.fast(executed),
             votes: Some(self.votes(id, executed)),
             latencies: self.latencies(is_stalled),
@@ -375,6 +397,36 @@ impl Cluster {
         all
     }
 
+    /// A bank of ten with a payment in every slot, and the log of the last twelve.
+    fn ledger(&self, id: ReplicaId) -> Ledger {
+        let status = self.status(id);
+        let mut bank = SmallBank::new(10, 10, 5);
+        bank.apply(Operation::SendPayment { from: Account(0), to: Account(1), amount: 4 });
+        bank.apply(Operation::DepositChecking { account: Account(2), amount: (status.executed.0 % 1000) as i64 });
+        let entry = |seq: u64| {
+            let after = |us: u64| Some(Time(self.now.0 - (status.executed.0 - seq) * 4000 + us + 90 * u64::from(id.0)));
+            LogEntry {
+                seq: SeqNum(seq),
+                proposal: Some((status.view, state(SeqNum(seq)))),
+                pre_prepared: after(400),
+                prepared: after(1300),
+                committed: after(2900),
+                executed: after(2900),
+                submissions: 3,
+            }
+        };
+        Ledger {
+            replica: id,
+            status,
+            state_digest: state(status.executed),
+            slots: vec![(status.executed.next(), SlotPhase::Prepared)],
+            log: (status.executed.0 - 12..=status.executed.0).map(entry).collect(),
+            figures: bank.figures().into_iter().map(|(name, number)| (name.to_string(), number)).collect(),
+            leaf_count: bank.leaf_count() as u32,
+            leaves: Ledger::first_leaves(bank.leaf_count(), |index| bank.leaf(index)),
+        }
+    }
+
     fn load(&self) -> LoadReport {
         let committed_ops = (self.executed as u64 - 18_300) * self.ops_per_slot;
         LoadReport {
@@ -384,6 +436,7 @@ impl Cluster {
             offered_ops: committed_ops + 24,
             in_flight: 24,
             busy: 0,
+            busiest: vec![("0".into(), committed_ops / 16), ("6180".into(), committed_ops / 30)],
             latency: self.latency.clone(),
             rate: self.rate,
             bundle: 8,

@@ -4,7 +4,7 @@ use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::action::{Action, Injection, Motion};
 use super::simulated::{Simulate, Stride};
-use super::ui::Context;
+use super::ui::{Context, Pane};
 
 /// A key and what it does.
 pub(super) struct Binding {
@@ -47,10 +47,10 @@ macro_rules! key {
 /// All keys. The order is that of hint line and help.
 #[rustfmt::skip]
 pub(super) const BINDINGS: &[Binding] = {
-    use Action::{Accept, Attack, Cancel, Complete, Erase, Freeze, Heal, HealAll, Help, Log, Move, Palette, Quit, SwitchForm, Toggle};
+    use Action::{Accept, Attack, Cancel, Complete, Erase, Freeze, Heal, HealAll, Help, Log, Move, NextPane, Open, Palette, PreviousPane, Quit, RunCase, RunCases, StopCases, SwitchForm, Toggle};
     use Simulate::{Back, Faster, Forward, Slower};
     use Injection::{Crash, Dark, Delay, Equivocate, Sign};
-    use KeyCode::{Backspace, Char, Down, End, Enter, Esc, Home, PageDown, PageUp, Tab, Up};
+    use KeyCode::{BackTab, Backspace, Char, Down, End, Enter, Esc, Home, PageDown, PageUp, Tab, Up};
     &[
         key!(Screen, Char(' '), Freeze, "space", "freeze", "hold the screen still, or let it live again; a simulation pauses", "freeze"),
         key!(Screen, Char(']'), Action::Simulate(Forward(Stride::Event)), "]", "step", "one event of a simulation forward", "step"),
@@ -69,6 +69,16 @@ pub(super) const BINDINGS: &[Binding] = {
         key!(Screen, Char('s'), Attack(Sign), "s", "sign", "everything it sends is badly signed; again: ends it", "sign"),
         key!(Screen, Char('H'), Heal, "H", "heal", "end every attack on the selected replica; restart it if K killed it"),
         key!(Screen, Char('A'), HealAll, "A", "heal all", "end every attack, and restart every replica that K killed"),
+        key!(Screen, Tab, NextPane, "Tab", "panes", "the next pane", "next"),
+        key!(Screen, BackTab, PreviousPane, "Shift-Tab", "", "the pane before", "previous"),
+        key!(Screen, Char('1'), Open(Pane::Overview), "1", "", "everything in brief", "overview"),
+        key!(Screen, Char('7'), Open(Pane::Ledger), "7", "", "the ledger: state, slots, log and views of each replica", "ledger"),
+        key!(Screen, Char('8'), Open(Pane::Cases), "8", "", "test cases; byztop run FILE.csv --watch brings them", "cases"),
+        key!(Cases, Enter, RunCase, "⏎", "run", "run the selected set on a fresh cluster"),
+        key!(Cases, Char('a'), RunCases, "a", "run all", "run the selected set and all after it"),
+        key!(Cases, PageUp, Move(Motion::PageUp), "PgUp PgDn", "", "scroll what is told of the selected set"),
+        key!(Cases, PageDown, Move(Motion::PageDown), "PgDn", "", ""),
+        key!(Cases, Char('x'), StopCases, "x", "stop", "run no more sets once the one that runs is judged"),
         key!(Screen, Char(':'), Palette, ":", "command", "type a command: attack, heal, kill, restart, goto, rate, …"),
         key!(Screen, Char('l'), Log, "l", "log", "make the event log larger or smaller", "log"),
         key!(Screen, Char('?'), Help, "?", "help", "this help; type to search in it", "help"),
@@ -135,7 +145,8 @@ pub(super) fn action(context: Context, event: KeyEvent) -> Option<Action> {
         KeyCode::Char('u') if ctrl && context.takes_text() => return Some(Action::EraseAll),
         _ => {}
     }
-    let bound = BINDINGS.iter().find(|b| b.context == context && b.key == event.code && b.ctrl == ctrl);
+    let find = |context| BINDINGS.iter().find(|b| b.context == context && b.key == event.code && b.ctrl == ctrl);
+    let bound = context.ladder().into_iter().find_map(find);
     match (bound, event.code) {
         (Some(binding), _) => Some(binding.action.clone()),
         (None, KeyCode::Char(c)) if is_text => Some(Action::Type(c)),

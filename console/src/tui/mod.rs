@@ -7,7 +7,9 @@
 
 mod action;
 mod attacks;
+mod cases;
 mod chooser;
+mod chronicle;
 #[cfg(test)]
 mod fixture;
 mod input;
@@ -30,6 +32,8 @@ use std::sync::atomic::AtomicU64;
 
 use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest, Welcome};
 use byztop_core::types::{Micros, ReplicaId, Time};
+pub(crate) use cases::{CaseEvent, CaseList, CaseWish, Told};
+pub(crate) use chronicle::{Chronicle, Happening};
 pub(crate) use runner::run;
 pub(crate) use simulated::{End, MAX_RECENT, RecentStep, Simulate, SimulatedTime, Speed, Stride};
 pub(crate) use text::seconds;
@@ -60,7 +64,7 @@ pub(crate) struct Roster {
 }
 
 /// Something happened outside the console.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum FeedEvent {
     /// On the link to a replica.
     Link(ReplicaId, LinkEvent),
@@ -68,6 +72,8 @@ pub(crate) enum FeedEvent {
     Load(Box<LoadReport>),
     /// To a process that this console started.
     Process(ReplicaId, ProcessEvent),
+    /// To a test case.
+    Case(CaseEvent),
     /// A simulation stands here now; what is told after this happens then.
     Simulated(Box<SimulatedTime>),
     /// A simulation's time is this now, on its way to where it will stand.
@@ -77,7 +83,7 @@ pub(crate) enum FeedEvent {
 }
 
 /// What happens on the link to a replica.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) enum LinkEvent {
     /// An attempt to connect begins.
     Connecting,
@@ -130,6 +136,8 @@ pub(crate) struct LoadReport {
     pub(crate) in_flight: u64,
     /// Operations that could not be sent because every session was busy.
     pub(crate) busy: u64,
+    /// The accounts that were asked for most, and how often, most first.
+    pub(crate) busiest: Vec<(String, u64)>,
     /// End-to-end latencies in microseconds.
     pub(crate) latency: hdrhistogram::Histogram<u64>,
     /// Operations per second that are asked for; `None` for as many as possible.
@@ -149,6 +157,8 @@ pub(crate) enum Command {
     Restart(ReplicaId),
     /// Change the load's operations per second; `None` for as many as possible.
     SetRate(Option<f64>),
+    /// Run test cases, or no more of them.
+    Case(CaseWish),
     /// Let the simulated time pass otherwise.
     Simulate(Simulate),
     /// The user has left; end everything.

@@ -17,7 +17,7 @@ use super::terminal::{Screen, background_panics};
 use super::text::clean;
 use super::theme::Theme;
 use super::ui::Ui;
-use super::update::{on_connected, update};
+use super::update::{on_connected, on_event, on_tick, update};
 use super::{Command, Feed, FeedEvent, LinkEvent, keys, view};
 
 /// How often the feed is looked at.
@@ -158,6 +158,7 @@ impl Console {
         while !is_drained && started.elapsed() < DRAIN {
             match self.feed.events.try_recv() {
                 Ok(event) => {
+                    on_event(&mut self.ui, &event);
                     let connected = match &event {
                         FeedEvent::Link(id, LinkEvent::Up(_)) => Some(*id),
                         _ => None,
@@ -187,6 +188,8 @@ impl Console {
         self.model.tick(now);
         self.news |= self.ui.frozen.is_none();
         self.urgent |= self.ui.tick(now);
+        let commands = on_tick(&self.model, &mut self.ui);
+        self.send(commands);
         for panic in background_panics() {
             let panic = clean(&panic.replace('\n', " "));
             self.model.log.push(now, Kind::Error, panic.clone());

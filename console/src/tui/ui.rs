@@ -12,6 +12,9 @@ use super::theme::Theme;
 /// How long a message to the user stays.
 const TOAST: Micros = Micros::from_millis(5000);
 
+/// How often the books are asked for while they are looked at: each time costs replicas a Merkle update.
+const LEDGER_EVERY: Micros = Micros::from_millis(1000);
+
 /// How many commands the palette remembers.
 const MAX_HISTORY: usize = 100;
 
@@ -19,6 +22,8 @@ const MAX_HISTORY: usize = 100;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Context {
     Screen,
+    /// The pane of test cases has keys of its own, besides those of the screen.
+    Cases,
     Chooser,
     Confirm,
     Palette,
@@ -26,9 +31,52 @@ pub(super) enum Context {
 }
 
 impl Context {
+    /// Where a key is looked for: here, then where it holds if it does nothing of its own here.
+    pub(super) fn ladder(self) -> Vec<Context> {
+        match self {
+            Context::Cases => vec![Context::Cases, Context::Screen],
+            other => vec![other],
+        }
+    }
+
     /// Whether letters are typed rather than pressed.
     pub(super) fn takes_text(self) -> bool {
         matches!(self, Context::Palette | Context::Help)
+    }
+}
+
+/// A tab of the screen.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum Pane {
+    /// Everything in brief.
+    #[default]
+    Overview,
+    /// The books: state, slots, log, views.
+    Ledger,
+    /// Test cases.
+    Cases,
+}
+
+impl Pane {
+    /// All of them, in the order of their numbers.
+    pub(super) const ALL: [Pane; 3] = [Pane::Overview, Pane::Ledger, Pane::Cases];
+
+    /// The key that opens it.
+    pub(super) fn key(self) -> char {
+        match self {
+            Pane::Overview => '1',
+            Pane::Ledger => '7',
+            Pane::Cases => '8',
+        }
+    }
+
+    /// Its name.
+    pub(super) fn title(self) -> &'static str {
+        match self {
+            Pane::Overview => "overview",
+            Pane::Ledger => "ledger",
+            Pane::Cases => "cases",
+        }
     }
 }
 
@@ -78,6 +126,16 @@ pub(super) struct Ui {
     /// The selected replica's row.
     pub selected: usize,
     pub overlay: Overlay,
+    pub pane: Pane,
+    /// The first line of the ledger that is shown.
+    pub ledger_scroll: usize,
+    /// When the ledger was last asked for.
+    ledger_asked: Option<Time>,
+    /// The selected test case, and whether the selection goes along with what runs.
+    pub case: usize,
+    pub follows_case: bool,
+    /// The first line of it that is shown.
+    pub case_scroll: usize,
     /// What is shown while the screen is held still.
     pub frozen: Option<Box<Model>>,
     pub is_log_large: bool,
@@ -102,6 +160,12 @@ impl Ui {
             zone,
             selected: 0,
             overlay: Overlay::None,
+            pane: Pane::Overview,
+            ledger_scroll: 0,
+            ledger_asked: None,
+            case: 0,
+            follows_case: false,
+            case_scroll: 0,
             frozen: None,
             is_log_large: false,
             watched: None,
@@ -116,6 +180,7 @@ impl Ui {
     /// What the keys act on.
     pub(super) fn context(&self) -> Context {
         match self.overlay {
+            Overlay::None if self.pane == Pane::Cases => Context::Cases,
             Overlay::None => Context::Screen,
             Overlay::Chooser(_) => Context::Chooser,
             Overlay::Confirm(_) => Context::Confirm,
@@ -127,6 +192,21 @@ impl Ui {
     /// The selected replica.
     pub(super) fn selection(&self) -> ReplicaId {
         ReplicaId(u8::try_from(self.selected).unwrap_or(u8::MAX))
+    }
+
+    /// Whether it is time to ask for the books again, as somebody looks at them; then they count as asked for.
+    pub(super) fn asks_for_ledger(&mut self) -> bool {
+        let is_due = self.ledger_asked.is_none_or(|asked| self.now.since(asked) >= LEDGER_EVERY);
+        let asks = self.pane == Pane::Ledger && self.frozen.is_none() && is_due;
+        if asks {
+            self.ledger_asked = Some(self.now);
+        }
+        asks
+    }
+
+    /// Opens a pane.
+    pub(super) fn open(&mut self, pane: Pane) {
+        (self.pane, self.ledger_asked) = (pane, None);
     }
 
     /// Tells the user something.

@@ -4,17 +4,23 @@ use byztop_core::attack::{Attack, Directive, Trigger};
 use byztop_core::telemetry::ConsoleRequest;
 use byztop_core::types::{ReplicaId, SeqNum};
 
-use super::action::{Action, Injection};
+use super::action::{Action, Injection, Motion};
 use super::attacks::{Change, Step, beyond_budget};
 use super::chooser::Chooser;
-use super::model::Model;
+use super::model::{Cases, Model};
 use super::palette::{self, Line, Order, Whom};
 use super::text::grouped;
-use super::ui::{Confirm, Overlay, Ui};
-use super::{Command, Simulate};
+use super::ui::{Confirm, Overlay, Pane, Ui};
+use super::{CaseEvent, CaseWish, Command, FeedEvent, Simulate};
 
 /// A page of the replica table.
 const PAGE: usize = 8;
+
+/// No set has more lines to scroll through.
+const MAX_CASE_SCROLL: usize = 4096;
+
+/// Why nobody else may interfere with test cases.
+const CASES_ARE_ALONE: &str = "a test case runs here: its attacks and processes are its own";
 
 /// Does what the user wants.
 pub(super) fn update(model: &mut Model, ui: &mut Ui, action: Action) -> Vec<Command> {
@@ -27,6 +33,16 @@ pub(super) fn update(model: &mut Model, ui: &mut Ui, action: Action) -> Vec<Comm
     }
 }
 
+/// Something came in that changes what the user looks at.
+pub(super) fn on_event(ui: &mut Ui, event: &FeedEvent) {
+    match event {
+        // Whoever brings test cases wants to see them.
+        FeedEvent::Case(CaseEvent::Listed(_)) => ui.open(Pane::Cases),
+        FeedEvent::Case(CaseEvent::Began { place }) if ui.follows_case => (ui.case, ui.case_scroll) = (*place, 0),
+        _ => {}
+    }
+}
+
 /// A link came up: it is told what the screen shows.
 pub(super) fn on_connected(ui: &Ui, replica: ReplicaId) -> Vec<Command> {
     ui.watched.map(|slot| Command::Send(replica, ConsoleRequest::WatchSlot(Some(slot)))).into_iter().collect()
@@ -36,7 +52,14 @@ fn on_screen(model: &mut Model, ui: &mut Ui, action: Action) -> Vec<Command> {
     match action {
         Action::Quit => return leave(ui),
         Action::Suspend => ui.wants_suspend = true,
-        Action::Move(motion) => ui.selected = motion.apply(ui.selected, model.replicas.len(), PAGE),
+        Action::Move(motion) => move_on(model, ui, motion),
+        Action::Open(pane) => open(model, ui, pane),
+        Action::NextPane => turn(model, ui, 1),
+        Action::PreviousPane => turn(model, ui, Pane::ALL.len() - 1),
+        Action::RunCase => return run_cases(model, ui, CaseWish::One),
+        Action::RunCases => return run_cases(model, ui, CaseWish::From),
+        Action::StopCases => return stop_cases(model, ui),
+        Action::Attack(_) if model.cases.is_some() => ui.complain(CASES_ARE_ALONE),
         Action::Attack(attack) => return on_attack(model, ui, attack),
         Action::Kill => return inject(model, ui, vec![Change::kill(ui.selection())]),
         Action::Restart => return inject(model, ui, vec![Change::restart(ui.selection())]),
@@ -64,6 +87,74 @@ fn on_screen(model: &mut Model, ui: &mut Ui, action: Action) -> Vec<Command> {
         | Action::EraseAll => {}
     }
     Vec::new()
+}
+
+/// The arrows move what the pane has.
+fn move_on(model: &Model, ui: &mut Ui, motion: Motion) {
+    match ui.pane {
+        Pane::Overview => ui.selected = motion.apply(ui.selected, model.replicas.len(), PAGE),
+        Pane::Ledger => {
+            let lines = super::view::ledger_lines(ui.frozen.as_deref().unwrap_or(model), ui);
+            ui.ledger_scroll = motion.apply(ui.ledger_scroll.min(lines), lines, PAGE);
+        }
+        // The arrows choose a set, pages scroll what is told of it.
+        Pane::Cases => match motion {
+            Motion::PageUp => ui.case_scroll = ui.case_scroll.saturating_sub(PAGE),
+            Motion::PageDown => ui.case_scroll += PAGE,
+            _ => {
+                let sets = model.cases.as_ref().map_or(0, |cases| cases.sets.len());
+                (ui.follows_case, ui.case_scroll) = (false, 0);
+                ui.case = motion.apply(ui.case, sets, PAGE);
+            }
+        },
+    }
+    ui.case_scroll = ui.case_scroll.min(MAX_CASE_SCROLL);
+}
+
+fn open(model: &Model, ui: &mut Ui, pane: Pane) {
+    if pane == Pane::Cases && model.cases.is_none() {
+        return ui.complain("no test cases here: byztop run FILE.csv --watch brings those of a file");
+    }
+    ui.open(pane);
+}
+
+/// Opens the pane so many further, among those that have something to show.
+fn turn(model: &Model, ui: &mut Ui, steps: usize) {
+    let panes: Vec<Pane> = Pane::ALL.into_iter().filter(|pane| *pane != Pane::Cases || model.cases.is_some()).collect();
+    let here = panes.iter().position(|pane| *pane == ui.pane).unwrap_or(0);
+    let steps = if steps == 1 { 1 } else { panes.len() - 1 };
+    ui.open(panes[(here + steps) % panes.len()]);
+}
+
+fn run_cases(model: &Model, ui: &mut Ui, wish: impl Fn(usize) -> CaseWish) -> Vec<Command> {
+    match &model.cases {
+        None => ui.complain("no test cases here: byztop run FILE.csv --watch brings those of a file"),
+        Some(cases) if cases.is_running() => ui.complain("a set runs; x stops after it"),
+        Some(_) => {
+            ui.say("a fresh cluster is starting");
+            ui.follows_case = true;
+            return vec![Command::Case(wish(ui.case))];
+        }
+    }
+    Vec::new()
+}
+
+fn stop_cases(model: &Model, ui: &mut Ui) -> Vec<Command> {
+    if !model.cases.as_ref().is_some_and(Cases::is_running) {
+        ui.complain("no set runs");
+        return Vec::new();
+    }
+    ui.say("no more sets after this one");
+    vec![Command::Case(CaseWish::Stop)]
+}
+
+/// Time has passed: the books are asked for as long as somebody looks at them.
+pub(super) fn on_tick(model: &Model, ui: &mut Ui) -> Vec<Command> {
+    if !ui.asks_for_ledger() {
+        return Vec::new();
+    }
+    let up = model.replicas.iter().filter(|replica| replica.is_up());
+    up.map(|replica| Command::Send(replica.id, ConsoleRequest::Ledger)).collect()
 }
 
 fn on_chooser(model: &mut Model, ui: &mut Ui, mut chooser: Chooser, action: Action) -> Vec<Command> {
@@ -215,6 +306,10 @@ fn inject_all(model: &mut Model, ui: &mut Ui, change: impl Fn(ReplicaId) -> Chan
 
 /// Carries changes out, after a question if they go beyond the fault budget.
 fn inject(model: &mut Model, ui: &mut Ui, changes: Vec<Change>) -> Vec<Command> {
+    if model.cases.is_some() {
+        ui.complain(CASES_ARE_ALONE);
+        return Vec::new();
+    }
     if let Some(why) = changes.iter().find_map(|change| change.obstacle(model)) {
         ui.complain(why);
         return Vec::new();

@@ -5,4 +5,5 @@ mod local_cluster;
 mod on_screen;
 mod process;
 mod simulate;
+mod test_cases;
 mod usage;

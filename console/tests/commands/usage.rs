@@ -24,6 +24,9 @@ fn bad_values_say_what_is_expected() {
     refused(&["bench", "--replicas", "4,0"], &["--replicas", "1..=100"]);
     refused(&["bench", "--attack", "n1 crash"], &["column 9", "@10s..20s"]);
     refused(&["bench", "--attack", "n9 crash @1s"], &["n9 is not in the smallest cluster"]);
+    refused(&["run"], &["<FILE>"]);
+    refused(&["run", "x.csv", "--checkpoint", "0"], &["--checkpoint", "1..=2048"]);
+    refused(&["run", "x.csv", "--order", "random"], &["possible values: file, clients"]);
     refused(&["dance"], &["dance", "--help"]);
     refused(&["init"], &["<DIR>"]);
 }
@@ -42,6 +45,7 @@ fn help_and_version_are_no_errors() {
         (&["init", "--help"], "--hosts"),
         (&["node", "--help"], "cluster.toml"),
         (&["bench", "--help"], "--ceiling"),
+        (&["run", "--help"], "primary-first"),
         (&["--version"], "byztop 0."),
     ] {
         let (status, out, _) = run(scratch.path(), arguments);

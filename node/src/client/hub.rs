@@ -2,14 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 use byztop_certs::{ClusterConfig, Identity};
 use byztop_core::client::{Tally, Verdict};
 use byztop_core::replica::Reply;
-use byztop_core::types::{ClientId, Digest, ReplicaId, Session, Timestamp};
+use byztop_core::types::{ClientId, Digest, ReplicaId, Session, Timestamp, View};
 use quinn::Endpoint;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -38,9 +38,19 @@ pub(super) struct Order {
     pub(super) answer: oneshot::Sender<Vec<u8>>,
 }
 
+/// Who gets a submission before it is sent again.
+pub(super) enum First {
+    /// Every replica.
+    All,
+    /// The primary of the view that stands here.
+    PrimaryOf(Arc<AtomicU64>),
+}
+
 /// An order that was sent.
 struct Pending {
     tally: Tally,
+    /// The one replica that has it, as long as it is not to go to all.
+    only: Option<ReplicaId>,
     frame: Bytes,
     answer: oneshot::Sender<Vec<u8>>,
     timeout: Duration,
@@ -62,6 +72,7 @@ pub(super) struct Hub {
     /// When each of them is sent again.
     due: BTreeSet<(Instant, Session)>,
     counts: Arc<Counts>,
+    first: First,
 }
 
 impl Hub {
@@ -74,6 +85,7 @@ impl Hub {
         identity: &Identity,
         client: ClientId,
         counts: Arc<Counts>,
+        first: First,
     ) -> anyhow::Result<Hub> {
         let endpoint = endpoint::dialler()?;
         let (to_hub, from_links) = mpsc::channel(Self::FROM_LINKS);
@@ -86,7 +98,7 @@ impl Hub {
         }
         let links = config.replicas.iter().map(|_| None).collect();
         let (pending, due) = (BTreeMap::new(), BTreeSet::new());
-        Ok(Hub { client, config, endpoint, links, from_links, tasks, pending, due, counts })
+        Ok(Hub { client, config, endpoint, links, from_links, tasks, pending, due, counts, first })
     }
 
     /// Serves orders until nobody can make any more.
@@ -117,10 +129,12 @@ impl Hub {
     }
 
     fn on_order(&mut self, order: Order) {
-        self.broadcast(&order.frame);
+        let only = self.only_addressee();
+        self.send(&order.frame, only);
         let due = Instant::now() + FIRST_TIMEOUT;
         let pending = Pending {
             tally: Tally::new(self.config.committee(), order.timestamp, order.digest),
+            only,
             frame: order.frame,
             answer: order.answer,
             timeout: FIRST_TIMEOUT,
@@ -138,7 +152,8 @@ impl Hub {
         match news {
             FromLink::Up(replica, outbox) => {
                 // What it has missed; where it knows a submission already, it says so by its answer or not at all.
-                if !self.pending.values().all(|pending| self.offer(&outbox, &pending.frame)) {
+                let missed = |pending: &&Pending| pending.only.is_none_or(|only| only == replica);
+                if !self.pending.values().filter(missed).all(|pending| self.offer(&outbox, &pending.frame)) {
                     tracing::debug!("{replica} gets the rest of the outstanding submissions later");
                 }
                 self.links[replica.index()] = Some(outbox);
@@ -187,10 +202,12 @@ impl Hub {
                 continue;
             }
             pending.timeout = (pending.timeout * 2).min(LAST_TIMEOUT);
+            // Whoever was believed to lead has had its time.
+            pending.only = None;
             let (frame, timeout) = (pending.frame.clone(), pending.timeout);
             tracing::debug!("{session:?} at {:?} is sent again", pending.tally.timestamp());
             self.counts.retransmissions.fetch_add(1, Ordering::Relaxed);
-            self.broadcast(&frame);
+            self.send(&frame, None);
             self.reschedule(session, now + timeout);
         }
     }
@@ -203,9 +220,19 @@ impl Hub {
         }
     }
 
-    /// To every replica that is linked. One without room gets it when it is sent again.
-    fn broadcast(&self, frame: &Bytes) {
-        let full = self.links.iter().flatten().filter(|outbox| !self.offer(outbox, frame)).count();
+    /// The one replica that gets the next submission first; `None` if all do.
+    fn only_addressee(&self) -> Option<ReplicaId> {
+        match &self.first {
+            First::All => None,
+            First::PrimaryOf(view) => Some(self.config.committee().primary(View(view.load(Ordering::Relaxed)))),
+        }
+    }
+
+    /// To every replica that is linked, or to one of them only. One without room gets it when it is sent again.
+    fn send(&self, frame: &Bytes, only: Option<ReplicaId>) {
+        let is_meant = |place: usize| only.is_none_or(|only| only.index() == place);
+        let links = self.links.iter().enumerate().filter(|(place, _)| is_meant(*place));
+        let full = links.filter_map(|(_, link)| link.as_ref()).filter(|outbox| !self.offer(outbox, frame)).count();
         if full > 0 {
             tracing::debug!("{full} replicas have no room for a submission");
         }

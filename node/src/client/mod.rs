@@ -14,12 +14,12 @@ use anyhow::{Context as _, ensure};
 use byztop_certs::{ClusterDirectory, Role};
 use byztop_core::crypto::{Author, Signed, Signer};
 use byztop_core::replica::Submission;
-use byztop_core::types::{ClientId, Session, Timestamp};
+use byztop_core::types::{ClientId, Digest, Session, Timestamp, View};
 use byztop_core::wire::MAX_SUBMISSION_BYTES;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
-use self::hub::{Hub, Order};
+use self::hub::{First, Hub, Order};
 use crate::clock;
 use crate::transport::frame;
 
@@ -63,6 +63,17 @@ pub struct ClientTraffic {
     pub bytes_received: u64,
 }
 
+/// To whom a submission goes at first. Repetitions go to every replica.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Addressees {
+    /// To every replica (rule 24).
+    #[default]
+    All,
+    /// To the primary of the view that [`Client::believe`] was told of last: as the paper has it, and blind to a primary
+    /// that leaves the submission lying until the client's patience ends.
+    Primary,
+}
+
 #[derive(Debug, Default)]
 struct Counts {
     links: AtomicU64,
@@ -94,6 +105,8 @@ pub struct Client {
     signer: Arc<Signer>,
     orders: mpsc::Sender<Order>,
     counts: Arc<Counts>,
+    /// The view whose primary gets submissions first, where only one replica does.
+    believed_view: Arc<AtomicU64>,
 }
 
 impl Client {
@@ -106,14 +119,34 @@ impl Client {
     ///
     /// If the client's keys can not be used, or the system gives no socket.
     pub fn start(directory: &ClusterDirectory, id: ClientId) -> anyhow::Result<Client> {
+        Client::start_for(directory, id, Addressees::All)
+    }
+
+    /// The same for a client that sends its submissions to these at first.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::start`].
+    pub fn start_for(directory: &ClusterDirectory, id: ClientId, addressees: Addressees) -> anyhow::Result<Client> {
         let identity = directory.identity(Role::Client(id))?;
         let signer = Arc::new(directory.signer(Author::Client(id))?);
         let (orders, incoming) = mpsc::channel(Self::ORDERS);
         let counts = Arc::new(Counts::default());
-        let hub = Hub::start(directory.config().clone(), &identity, id, counts.clone())
+        let believed_view = Arc::new(AtomicU64::new(0));
+        let first = match addressees {
+            Addressees::All => First::All,
+            Addressees::Primary => First::PrimaryOf(believed_view.clone()),
+        };
+        let hub = Hub::start(directory.config().clone(), &identity, id, counts.clone(), first)
             .with_context(|| format!("client {id} can not link up"))?;
         tokio::spawn(hub.run(incoming));
-        Ok(Client { id, signer, orders, counts })
+        Ok(Client { id, signer, orders, counts, believed_view })
+    }
+
+    /// Tells in which view the cluster is. Answers name no view, so that whoever watches the cluster has to say it; the
+    /// first view is believed until then.
+    pub fn believe(&self, view: View) {
+        self.believed_view.store(view.0, Ordering::Relaxed);
     }
 
     /// One of the key's sessions. Whoever uses an index must be alone with it: of two that do, the newer submission
@@ -128,7 +161,12 @@ impl Client {
             "a client has {} sessions, number {index} is not one",
             Session::PER_CLIENT
         );
-        Ok(ClientSession { session: Session { client: self.id, index }, client: self.clone(), last: Timestamp(0) })
+        Ok(ClientSession {
+            session: Session { client: self.id, index },
+            client: self.clone(),
+            last: Timestamp(0),
+            last_digest: None,
+        })
     }
 
     /// A session for a single errand: one of the upper half at random, which loads leave alone.
@@ -159,6 +197,7 @@ pub struct ClientSession {
     session: Session,
     client: Client,
     last: Timestamp,
+    last_digest: Option<Digest>,
 }
 
 impl ClientSession {
@@ -176,10 +215,16 @@ impl ClientSession {
         self.last = Timestamp(clock::unix_micros().max(self.last.0 + 1));
         let submission = Submission { session: self.session, timestamp: self.last, operations };
         let digest = submission.digest();
+        self.last_digest = Some(digest);
         let frame = frame::encode(&Signed::by(&self.client.signer, submission));
         let (answer, answered) = oneshot::channel();
         let order = Order { session: self.session, timestamp: self.last, digest, frame, answer };
         self.client.orders.send(order).await.map_err(|_| SubmitError::GivenUp)?;
         answered.await.map_err(|_| SubmitError::GivenUp)
+    }
+
+    /// The digest by which batches name what was submitted last.
+    pub fn last_digest(&self) -> Option<Digest> {
+        self.last_digest
     }
 }

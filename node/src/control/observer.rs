@@ -6,7 +6,7 @@ use byztop_certs::Role;
 use byztop_core::protocol::{Event, Protocol, SlotVotes};
 use byztop_core::rejection::Rejection;
 use byztop_core::replica::PeerMessage;
-use byztop_core::telemetry::{ConsoleMessage, Counters, Glimpse, Recorder, Welcome};
+use byztop_core::telemetry::{ConsoleMessage, Counters, Glimpse, LogEntry, Recorder, Welcome};
 use byztop_core::types::{Digest, Micros, ReplicaId, SeqNum, Time};
 use tokio::sync::mpsc;
 
@@ -111,12 +111,9 @@ impl Observer {
     }
 
     /// Tells a console what came of its request.
-    pub(crate) fn answer(&mut self, id: LinkId, done: Result<String, String>) {
+    pub(crate) fn answer(&mut self, id: LinkId, message: ConsoleMessage) {
         if let Some(console) = self.consoles.get_mut(&id) {
-            console.answer(match done {
-                Ok(active) => ConsoleMessage::Done(active),
-                Err(why) => ConsoleMessage::Refused(why),
-            });
+            console.answer(message);
         }
     }
 
@@ -156,6 +153,11 @@ impl Observer {
         let mut counters = Counters { cpu, memory_bytes, ..Counters::default() };
         self.recorder.count(&mut counters);
         counters
+    }
+
+    /// How the last slots went.
+    pub(crate) fn log(&self, now: Time) -> Vec<LogEntry> {
+        self.recorder.log(now, self.clock.unix(now))
     }
 
     /// The state's digest while the replica is idle.

@@ -158,7 +158,7 @@ impl Watcher {
         match request {
             ConsoleRequest::Subscribe { interval_ms } => self.subscription = Some(*interval_ms),
             ConsoleRequest::WatchSlot(seq) => self.watched = Some(*seq),
-            ConsoleRequest::Attack(_) | ConsoleRequest::End(_) | ConsoleRequest::Heal => {}
+            ConsoleRequest::Ledger | ConsoleRequest::Attack(_) | ConsoleRequest::End(_) | ConsoleRequest::Heal => {}
         }
     }
 

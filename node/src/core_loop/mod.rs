@@ -17,7 +17,7 @@ use byztop_core::attack::{Byzantine, Forge};
 use byztop_core::durable::Write;
 use byztop_core::protocol::Protocol;
 use byztop_core::replica::{Input, Output};
-use byztop_core::telemetry::{ConsoleRequest, Glimpse};
+use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest, Glimpse, Ledger};
 use byztop_core::types::{Micros, Time};
 
 use self::input::{ClientInput, ConsoleInput, CoreInputs, PeerInput};
@@ -26,6 +26,7 @@ use self::timers::Timers;
 use crate::clock::Clock;
 use crate::control::observer::{Observer, Permission};
 use crate::store::{Store, StoreError};
+use crate::transport::LinkId;
 
 /// How many inputs of each kind are handled before timers are looked at again.
 const PEER_BATCH: usize = 256;
@@ -43,6 +44,8 @@ pub(crate) struct Core<P: Protocol, A: Application> {
     peers: Peers,
     clients: Clients,
     observer: Observer,
+    /// The consoles that want to know the state; at most one batch of them, and empty between turns.
+    ledgers_wanted: Vec<LinkId>,
     /// Its disk; `None` with durability `memory`.
     store: Option<Store>,
     /// What that takes, and when it was last looked at.
@@ -74,6 +77,7 @@ where
             peers: Peers::new(replicas),
             clients: Clients::default(),
             observer,
+            ledgers_wanted: Vec::new(),
             disk: (Time(0), store.as_ref().map_or(0, Store::disk_bytes)),
             store,
             unwritten: Vec::new(),
@@ -154,10 +158,17 @@ where
                 self.observer.subscribe(now, id, interval_ms);
             }
             ConsoleInput::Request(id, ConsoleRequest::WatchSlot(seq)) => self.observer.watch_slot(id, seq),
+            ConsoleInput::Request(id, ConsoleRequest::Ledger) => self.ledgers_wanted.push(id),
             ConsoleInput::Request(id, request) => {
                 let done = self.permitted(id).and_then(|()| self.meddle(now, request));
                 self.perform(now);
-                self.observer.answer(id, done.map(|()| self.byzantine.active()));
+                self.observer.answer(
+                    id,
+                    match done {
+                        Ok(()) => ConsoleMessage::Done(self.byzantine.active()),
+                        Err(why) => ConsoleMessage::Refused(why),
+                    },
+                );
             }
         }
     }
@@ -171,13 +182,13 @@ where
             }
             ConsoleRequest::End(name) => self.byzantine.end(now, &name, &mut self.outputs),
             ConsoleRequest::Heal => self.byzantine.heal(now, &mut self.outputs),
-            ConsoleRequest::Subscribe { .. } | ConsoleRequest::WatchSlot(_) => {}
+            ConsoleRequest::Subscribe { .. } | ConsoleRequest::WatchSlot(_) | ConsoleRequest::Ledger => {}
         }
         Ok(())
     }
 
     /// Whether a console may meddle, or why not.
-    fn permitted(&self, id: crate::transport::LinkId) -> Result<(), String> {
+    fn permitted(&self, id: LinkId) -> Result<(), String> {
         match self.observer.permission(id) {
             Permission::Granted => Ok(()),
             Permission::Denied(why) => Err(why),
@@ -192,9 +203,13 @@ where
         }
     }
 
-    /// Sends the frames that are due: they tell of nothing that is not on the disk.
+    /// Sends the frames that are due and the ledgers that are wanted: they tell of nothing that is not on the disk.
     fn show(&mut self) {
         let now = self.clock.now();
+        for id in std::mem::take(&mut self.ledgers_wanted) {
+            let ledger = self.ledger();
+            self.observer.answer(id, ConsoleMessage::Ledger(Box::new(ledger)));
+        }
         if self.observer.next_frame() <= now {
             let glimpse = self.glimpse(now);
             self.observer.send_frames(now, &glimpse, |seq| self.byzantine.replica().votes(seq));
@@ -227,6 +242,13 @@ where
             attack: self.byzantine.active(),
             slots: replica.slots(),
         }
+    }
+
+    /// The replica's state as it is now.
+    fn ledger(&mut self) -> Ledger {
+        let (_, state_digest) = self.byzantine.replica_mut().state_digest();
+        let log = self.observer.log(self.clock.now());
+        self.byzantine.replica().ledger(state_digest, log)
     }
 
     fn handle(&mut self, input: Input<P::Message>) {

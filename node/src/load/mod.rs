@@ -7,6 +7,7 @@
 //! Within: `scheduler` is the one task that decides who submits when, `session` one task per session, `tally` what is
 //! reported.
 
+mod busiest;
 mod scheduler;
 mod session;
 mod tally;

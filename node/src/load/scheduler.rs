@@ -9,6 +9,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
+use super::busiest::Busiest;
 use super::session::{self, Done, Job};
 use super::{LoadReport, LoadSettings};
 use crate::client::Client;
@@ -32,6 +33,7 @@ pub(super) struct Scheduler {
     commands: watch::Receiver<Command>,
     workload: Workload,
     arrivals: Arrivals,
+    busiest: Busiest,
     /// When the next submission is meant to leave, in an open loop.
     next_arrival: Instant,
     /// When those were meant to leave that are due and have no session. At most [`Scheduler::MAX_BACKLOG`].
@@ -77,6 +79,7 @@ impl Scheduler {
             commands,
             workload: Workload::new(settings.seed, accounts, settings.mix, settings.alpha),
             arrivals: Arrivals::new(settings.seed),
+            busiest: Busiest::new(accounts),
             next_arrival: now,
             backlog: VecDeque::new(),
             idle: (0..count).collect(),
@@ -184,7 +187,10 @@ impl Scheduler {
                 let latency = at.saturating_duration_since(job.intended);
                 let latency_us = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
                 report.count(&job.operations, &results, latency_us);
+                job.operations.iter().for_each(|operation| self.busiest.count(operation));
             }
         }
+        report.busiest.clear();
+        report.busiest.extend_from_slice(self.busiest.top());
     }
 }

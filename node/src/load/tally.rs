@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use byztop_core::app::smallbank::{Operation, OperationResult};
+use byztop_core::app::smallbank::{Account, Operation, OperationResult};
 use hdrhistogram::Histogram;
 
 use crate::client::ClientTraffic;
@@ -18,6 +18,8 @@ pub struct LoadReport {
     pub failed: u64,
     /// Committed operations by name; every name is there.
     pub by_type: BTreeMap<&'static str, u64>,
+    /// The accounts that committed operations named most, and how many did, most first; a handful.
+    pub busiest: Vec<(Account, u64)>,
     /// Of each submission, from when it was meant to leave until f+1 replicas agreed, in microseconds.
     pub latency: Histogram<u64>,
     /// Submissions that wait for their results.
@@ -64,6 +66,7 @@ impl Default for LoadReport {
             success: 0,
             failed: 0,
             by_type: Operation::NAMES.iter().map(|name| (*name, 0)).collect(),
+            busiest: Vec::new(),
             latency: latency.expect("the bounds are in order"),
             in_flight: 0,
             busy: 0,
@@ -80,7 +83,7 @@ impl Default for LoadReport {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use byztop_core::app::smallbank::{Account, RejectReason};
+    use byztop_core::app::smallbank::RejectReason;
 
     #[test]
     fn rejected_operations_are_committed_and_failed() {

@@ -197,6 +197,21 @@ impl Application for SmallBank {
         self.tables.take_dirty()
     }
 
+    fn figures(&self) -> Vec<(&'static str, i128)> {
+        let (checking, savings) = self.tables.totals();
+        let (customers, money) = (i128::from(self.accounts()), checking + savings);
+        // What there was before the first operation: the same for ever, or money came out of nothing.
+        let endowment = money - self.money_delta;
+        vec![
+            ("customers", customers),
+            ("checking", checking),
+            ("savings", savings),
+            ("money", money),
+            ("paid in less out", self.money_delta),
+            ("at first", endowment),
+        ]
+    }
+
     fn install_leaf(&mut self, index: usize, bytes: &[u8]) -> bool {
         if index >= self.leaf_count() {
             return false;

@@ -92,6 +92,15 @@ impl Tables {
         (0..self.leaf_count()).map(|index| self.leaf_total(index)).sum()
     }
 
+    /// The sums of all checking and of all savings.
+    pub(super) fn totals(&self) -> (i128, i128) {
+        let rows =
+            (0..self.leaf_count()).flat_map(|index| self.rows(index).map(move |row| self.leaves[index].get(row)));
+        rows.fold((0, 0), |(checking, savings), owned| {
+            (checking + i128::from(owned.checking), savings + i128::from(owned.savings))
+        })
+    }
+
     /// The sum of all that the customers of a leaf own.
     pub(super) fn leaf_total(&self, index: usize) -> i128 {
         self.rows(index).map(|row| total_of(self.leaves[index].get(row))).sum()

@@ -1,5 +1,7 @@
 //! Each operation with its edges, and what must hold whatever is executed.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 
 use super::RejectReason::{InsufficientFunds, Malformed, NegativeAmount, Overflow, UnknownAccount};
@@ -177,6 +179,8 @@ proptest! {
             let (before, delta) = (leaves(&bank), bank.money_delta());
             let result = bank.apply(operation);
             prop_assert_eq!(bank.total(), initial + bank.money_delta());
+            let figures: BTreeMap<_, _> = bank.figures().into_iter().collect();
+            prop_assert_eq!((figures["money"], figures["at first"]), (bank.total(), initial));
             let is_transfer = matches!(
                 operation,
                 Operation::Balance { .. } | Operation::Amalgamate { .. } | Operation::SendPayment { .. }

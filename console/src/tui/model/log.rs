@@ -36,6 +36,10 @@ pub(in crate::tui) enum Kind {
     Link,
     Process,
     Exit,
+    /// A client of a test case submits or is told something.
+    Client,
+    /// A test case begins or ends.
+    Case,
     /// A simulation is over, and all was well.
     End,
     Error,
@@ -53,6 +57,8 @@ impl Kind {
             Kind::State | Kind::CatchUp => "state",
             Kind::Link => "link",
             Kind::Process | Kind::Exit => "process",
+            Kind::Client => "client",
+            Kind::Case => "case",
             Kind::End => "end",
             Kind::Error => "error",
         }

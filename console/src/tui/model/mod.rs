@@ -3,6 +3,7 @@
 //! Histories are bounded. What a lost link can no longer tell is not known any more: [`Replica::known`] is the only
 //! way to a replica's numbers, and it gives none while the link is down or silent.
 
+mod cases;
 mod latency;
 mod load;
 mod log;
@@ -15,10 +16,13 @@ use byztop_core::committee::Committee;
 use byztop_core::protocol::SlotVotes;
 use byztop_core::telemetry::{ConsoleMessage, Frame};
 use byztop_core::types::{Micros, ReplicaId, SeqNum, Time, View};
+pub(super) use cases::{Case, Cases, Progress as CaseProgress};
 pub(super) use latency::{Recent, Summary};
 pub(super) use load::Load;
 pub(super) use log::{Entry, Kind, Log};
 pub(super) use replica::{Link, Process, Replica, SlotsThen};
+
+use crate::books::{Ledgers, Views};
 
 use super::text::clean;
 use super::{End, FeedEvent, LinkEvent, Roster, SimulatedTime};
@@ -50,6 +54,11 @@ pub(super) struct Model {
     pub latencies: Vec<Recent>,
     /// What happened.
     pub log: Log,
+    /// The books of states, slots and views.
+    pub ledgers: Ledgers,
+    pub views: Views,
+    /// The test cases, if some are run here.
+    pub cases: Option<Cases>,
     /// Where the simulation stands, if it is one.
     pub simulation: Option<SimulatedTime>,
     /// The time of the last event or tick; that of the simulation if it is one.
@@ -101,6 +110,9 @@ impl Model {
             load: None,
             latencies: Vec::new(),
             log: Log::default(),
+            ledgers: Ledgers::default(),
+            views: Views::default(),
+            cases: None,
             simulation: roster.simulation.clone(),
             now,
             feed_dropped: 0,
@@ -120,6 +132,7 @@ impl Model {
         self.tick(now);
         match event {
             FeedEvent::Load(report) => self.load.get_or_insert_default().take(self.now, report),
+            FeedEvent::Case(event) => self.on_case(event),
             FeedEvent::Rewound(history) => {
                 self.forget();
                 history.into_iter().for_each(|event| self.apply(now, event));
@@ -185,6 +198,8 @@ impl Model {
             LinkEvent::Rtt(rtt) => self.replicas[id.index()].rtt = Some(rtt),
             LinkEvent::Down(why) => self.on_down(id, &clean(&why)),
             LinkEvent::Message(ConsoleMessage::Welcome(_)) => {}
+            LinkEvent::Message(ConsoleMessage::Ledger(ledger)) if ledger.replica == id => self.ledgers.insert(*ledger),
+            LinkEvent::Message(ConsoleMessage::Ledger(_)) => {}
             LinkEvent::Message(ConsoleMessage::Frame(frame)) => self.on_frame(id, frame),
             LinkEvent::Message(ConsoleMessage::Done(attack)) => {
                 self.replicas[id.index()].on_done(self.now, clean(&attack));
@@ -209,6 +224,7 @@ impl Model {
 
     fn on_frame(&mut self, id: ReplicaId, mut frame: Box<Frame>) {
         for (time, event) in std::mem::take(&mut frame.events) {
+            self.views.note(id, &event);
             self.note(id, time, event);
         }
         for (recent, latencies) in self.latencies.iter_mut().zip(std::mem::take(&mut frame.latencies)) {
@@ -354,8 +370,11 @@ impl Model {
     /// progress, what counts is the time from the first complaint.
     fn without_progress(&self, asked: Option<Time>, began: Time) -> Micros {
         let since_progress = began.since(self.progress.at);
+        // Before anything was executed, it is not known since when somebody has waited.
+        let is_unknown = self.progress.executed == SeqNum(0);
         match asked {
-            Some(asked) if since_progress < COARSE => began.since(asked),
+            Some(asked) if since_progress < COARSE || is_unknown => began.since(asked),
+            None if is_unknown => Micros(0),
             _ => since_progress,
         }
     }

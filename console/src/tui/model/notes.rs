@@ -16,7 +16,8 @@ impl Model {
     /// A replica's event becomes a line of the log, or a part of one.
     pub(super) fn note(&mut self, id: ReplicaId, at: Time, event: Event) {
         let told = |kind, text| Story::Told(kind, text);
-        let by = if self.simulation.is_some() { Injector::Scenario } else { Injector::Operator };
+        let by =
+            if self.simulation.is_some() || self.cases.is_some() { Injector::Scenario } else { Injector::Operator };
         let attacked = |attack| Story::Attacked { attack, by };
         let story = match event {
             // The progress of single slots is in the frames' slots.
@@ -27,7 +28,7 @@ impl Model {
             Event::ViewChangeAsked { view, why } => {
                 Story::Asked { view, reasons: vec![(why, ReplicaSet::from_iter([id]))] }
             }
-            Event::ViewEntered { view, primary, forced, nulls } => {
+            Event::ViewEntered { view, primary, forced, nulls, .. } => {
                 let without_progress = self.without_progress(self.log.asked_at(view), at);
                 Story::Begun { view, primary, forced, nulls, without_progress }
             }

@@ -1,6 +1,7 @@
 //! The console as its user meets it: keys in, screens out, with a made-up cluster behind it.
 
 mod actions;
+mod panes;
 mod screens;
 mod simulated;
 mod sizes;
@@ -17,7 +18,7 @@ use super::keys;
 use super::model::Model;
 use super::theme::Theme;
 use super::ui::Ui;
-use super::update::{on_connected, update};
+use super::update::{on_connected, on_event, on_tick, update};
 use super::view::view;
 use super::{Command, FeedEvent, LinkEvent};
 
@@ -56,6 +57,7 @@ impl Rig {
                 FeedEvent::Link(id, LinkEvent::Up(_)) => Some(*id),
                 _ => None,
             };
+            on_event(&mut self.ui, &event);
             self.model.apply(self.cluster.now, event);
             let commands = connected.map(|id| on_connected(&self.ui, id)).unwrap_or_default();
             self.do_all(commands);
@@ -70,6 +72,8 @@ impl Rig {
         for _ in 0..count {
             let events = self.cluster.step();
             self.take(events);
+            let commands = on_tick(&self.model, &mut self.ui);
+            self.do_all(commands);
         }
     }
 

@@ -11,7 +11,7 @@ use super::super::theme::Theme;
 use super::super::{FeedEvent, LinkEvent};
 use super::{Rig, lines};
 
-fn check(name: &str, screen: String) {
+pub(super) fn check(name: &str, screen: String) {
     insta::with_settings!({ prepend_module_to_snapshot => false, omit_expression => true }, {
         insta::assert_snapshot!(name, screen);
     });

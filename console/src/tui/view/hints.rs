@@ -5,9 +5,9 @@ use byztop_core::types::ReplicaId;
 use super::super::action::{Action, Injection};
 use super::super::attacks::Change;
 use super::super::keys::{BINDINGS, Binding};
-use super::super::model::{Model, Replica};
+use super::super::model::{Cases, Model, Replica};
 use super::super::text::cut;
-use super::super::ui::{Context, Overlay, Ui};
+use super::super::ui::{Context, Overlay, Pane, Ui};
 use super::canvas::Canvas;
 
 /// The keys at the right end of the line, which stay when others have no room.
@@ -22,8 +22,13 @@ pub(super) fn draw(model: &Model, ui: &Ui, mut canvas: Canvas) {
         return;
     }
     let context = ui.context();
-    let hints = || BINDINGS.iter().filter(|b| b.context == context && !b.hint.is_empty());
-    let is_last = |label: &str| context == Context::Screen && LAST.contains(&label);
+    // Those of the pane come first, and hide what does not act on anything there.
+    let of_pane = context.ladder();
+    let hints = || {
+        let of = |context: Context| BINDINGS.iter().filter(move |b| b.context == context && !b.hint.is_empty());
+        of_pane.iter().copied().flat_map(of).filter(|b| ui.pane == Pane::Overview || !acts_on_replica(&b.action))
+    };
+    let is_last = |label: &str| of_pane.contains(&Context::Screen) && LAST.contains(&label);
     let width = |label: &str, hint: &str| label.chars().count() + 1 + hint.chars().count();
     let last: usize = hints().filter(|b| is_last(b.label)).map(|b| width(b.label, b.hint) + 2).sum();
     let mut end = canvas.width().saturating_sub(last.saturating_sub(1));
@@ -54,9 +59,17 @@ fn hint_now(model: &Model, ui: &Ui, binding: &Binding) -> Option<&'static str> {
     }
 }
 
+/// Whether it is something that is done to the selected replica, which only the overview shows.
+fn acts_on_replica(action: &Action) -> bool {
+    matches!(action, Action::Kill | Action::Restart | Action::Attack(_) | Action::Heal | Action::HealAll)
+}
+
 /// Whether a key can do anything to the selected replica as it is.
 fn acts_on(model: &Model, selected: ReplicaId, action: &Action) -> bool {
     let Some(replica) = model.replicas.get(selected.index()) else { return true };
+    if model.cases.is_some() && acts_on_replica(action) {
+        return false;
+    }
     match action {
         Action::Simulate(_) => model.simulation.is_some(),
         Action::Kill => Change::kill(selected).obstacle(model).is_none(),
@@ -64,6 +77,8 @@ fn acts_on(model: &Model, selected: ReplicaId, action: &Action) -> bool {
         Action::Attack(_) => !replica.is_dead(),
         Action::Heal => is_ill(replica),
         Action::HealAll => model.replicas.iter().any(is_ill),
+        Action::StopCases => model.cases.as_ref().is_some_and(Cases::is_running),
+        Action::RunCase | Action::RunCases => model.cases.as_ref().is_some_and(|cases| !cases.is_running()),
         _ => true,
     }
 }

@@ -13,7 +13,7 @@ const ROOMY: usize = 30;
 
 /// A part of the overview.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Pane {
+pub(super) enum Part {
     Header,
     Simulation,
     Replicas,
@@ -25,16 +25,16 @@ pub(super) enum Pane {
     Hints,
 }
 
-impl Pane {
+impl Part {
     pub(super) fn title(self) -> Option<&'static str> {
         match self {
-            Pane::Replicas => Some("replicas"),
-            Pane::Phases => Some("phases"),
-            Pane::Votes => Some("votes"),
-            Pane::Latency => Some("latency"),
-            Pane::Log => Some("events"),
-            Pane::Steps => Some("steps"),
-            Pane::Header | Pane::Simulation | Pane::Hints => None,
+            Part::Replicas => Some("replicas"),
+            Part::Phases => Some("phases"),
+            Part::Votes => Some("votes"),
+            Part::Latency => Some("latency"),
+            Part::Log => Some("events"),
+            Part::Steps => Some("steps"),
+            Part::Header | Part::Simulation | Part::Hints => None,
         }
     }
 }
@@ -42,7 +42,7 @@ impl Pane {
 /// A pane and its place: column, row, width, height.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Placed {
-    pub pane: Pane,
+    pub part: Part,
     pub place: (usize, usize, usize, usize),
     pub is_boxed: bool,
 }
@@ -80,9 +80,9 @@ struct Stack {
 }
 
 impl Stack {
-    fn add(&mut self, pane: Pane, height: usize, is_boxed: bool) {
+    fn add(&mut self, part: Part, height: usize, is_boxed: bool) {
         if height > 0 {
-            self.panes.push(Placed { pane, place: (self.x, self.y, self.width, height), is_boxed });
+            self.panes.push(Placed { part, place: (self.x, self.y, self.width, height), is_boxed });
             self.y += height;
         }
     }
@@ -136,16 +136,16 @@ impl Plan {
         let border = if height >= ROOMY { take(2) } else { 0 };
         let log = few + take(1) + left;
         let mut stack = Stack { panes: Vec::new(), x: 0, y: 0, width };
-        stack.add(Pane::Header, 1, false);
-        stack.add(Pane::Simulation, simulated.lines, false);
-        stack.add(Pane::Replicas, table + border, border > 0);
-        stack.add(Pane::Phases, phases, false);
-        stack.add(Pane::Votes, votes_height, false);
-        stack.add(Pane::Latency, latency, false);
+        stack.add(Part::Header, 1, false);
+        stack.add(Part::Simulation, simulated.lines, false);
+        stack.add(Part::Replicas, table + border, border > 0);
+        stack.add(Part::Phases, phases, false);
+        stack.add(Part::Votes, votes_height, false);
+        stack.add(Part::Latency, latency, false);
         let steps = simulated.steps.min(log.div_ceil(2));
-        stack.add(Pane::Log, log - steps, false);
-        stack.add(Pane::Steps, steps, false);
-        stack.add(Pane::Hints, 1, false);
+        stack.add(Part::Log, log - steps, false);
+        stack.add(Part::Steps, steps, false);
+        stack.add(Part::Hints, 1, false);
         Plan { panes: stack.panes, rows }
     }
 
@@ -159,29 +159,29 @@ impl Plan {
     ) -> Plan {
         let rows = replicas.min((height / 4).max(4));
         let mut stack = Stack { panes: Vec::new(), x: 0, y: 0, width };
-        stack.add(Pane::Header, 1, false);
-        stack.add(Pane::Simulation, simulated.lines, false);
-        stack.add(Pane::Replicas, rows + 3, true);
+        stack.add(Part::Header, 1, false);
+        stack.add(Part::Simulation, simulated.lines, false);
+        stack.add(Part::Replicas, rows + 3, true);
         if !ui.is_log_large {
-            stack.add(Pane::Phases, rows + 3, true);
+            stack.add(Part::Phases, rows + 3, true);
         }
         let bottom = height.saturating_sub(stack.y + 1);
         let (y, half) = (stack.y, (width * 11 / 20).min(104).max(width / 2));
         let steps = if simulated.steps > 0 { (simulated.steps + 1).min(bottom / 2) } else { 0 };
         if ui.is_log_large {
-            stack.add(Pane::Log, bottom - steps, true);
-            stack.add(Pane::Steps, steps, true);
+            stack.add(Part::Log, bottom - steps, true);
+            stack.add(Part::Steps, steps, true);
         } else {
             stack.width = half;
             let votes = (votes + 5).min(bottom);
-            stack.add(Pane::Votes, votes, true);
-            stack.add(Pane::Latency, bottom - votes, true);
+            stack.add(Part::Votes, votes, true);
+            stack.add(Part::Latency, bottom - votes, true);
             (stack.x, stack.y, stack.width) = (half, y, width - half);
-            stack.add(Pane::Log, bottom - steps, true);
-            stack.add(Pane::Steps, steps, true);
+            stack.add(Part::Log, bottom - steps, true);
+            stack.add(Part::Steps, steps, true);
         }
         (stack.x, stack.y, stack.width) = (0, y + bottom, width);
-        stack.add(Pane::Hints, 1, false);
+        stack.add(Part::Hints, 1, false);
         Plan { panes: stack.panes, rows }
     }
 

@@ -56,6 +56,8 @@ fn looks(kind: Kind, theme: &Theme) -> (Style, Style) {
         Kind::State | Kind::Reject => (theme.warn, theme.text),
         Kind::Error => (theme.bad, theme.bad),
         Kind::Exit => (theme.bad, theme.text),
+        Kind::Client => (theme.accent, theme.text),
+        Kind::Case => (theme.title, theme.text),
         Kind::End => (theme.good, theme.text),
         Kind::Checkpoint | Kind::Link | Kind::Process | Kind::Noise | Kind::CatchUp => (theme.dim, theme.dim),
     }

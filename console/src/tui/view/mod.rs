@@ -1,6 +1,7 @@
 //! Drawing: a pure function of what is known and what the user looks at.
 
 mod canvas;
+mod cases;
 mod chooser;
 mod confirm;
 mod header;
@@ -8,11 +9,14 @@ mod help;
 mod hints;
 mod latency;
 mod layout;
+mod ledger;
 mod log;
+mod page;
 mod palette;
 mod phases;
 mod replicas;
 mod simulation;
+mod tabs;
 mod votes;
 
 use ratatui::Frame;
@@ -20,10 +24,11 @@ use ratatui::layout::Rect;
 
 use self::canvas::Canvas;
 pub(super) use self::help::lines as help_lines;
-use self::layout::{Pane, Plan};
+use self::layout::{Part, Plan};
+pub(super) use self::ledger::line_count as ledger_lines;
 use super::model::Model;
 use super::text::cut;
-use super::ui::{Overlay, Ui};
+use super::ui::{Overlay, Pane, Ui};
 
 /// The smallest screen that is of use.
 const NEED: (u16, u16) = (60, 16);
@@ -35,7 +40,12 @@ pub(super) fn view(model: &Model, ui: &Ui, frame: &mut Frame) {
     if area.width < NEED.0 || area.height < NEED.1 {
         too_small(ui, canvas, area);
     } else {
-        overview(ui.frozen.as_deref().unwrap_or(model), ui, canvas);
+        let shown = ui.frozen.as_deref().unwrap_or(model);
+        match ui.pane {
+            Pane::Overview => overview(shown, ui, canvas),
+            Pane::Ledger => within_tabs(shown, ui, canvas, ledger::draw),
+            Pane::Cases => within_tabs(shown, ui, canvas, cases::draw),
+        }
         let canvas = Canvas::new(frame.buffer_mut(), area);
         match &ui.overlay {
             Overlay::None => {}
@@ -47,26 +57,35 @@ pub(super) fn view(model: &Model, ui: &Ui, frame: &mut Frame) {
     }
 }
 
+/// A pane of its own, below header and tabs.
+fn within_tabs(model: &Model, ui: &Ui, mut canvas: Canvas, draw: impl FnOnce(&Model, &Ui, Canvas)) {
+    let (width, height) = (canvas.width(), canvas.height());
+    header::draw(model, ui, canvas.part(0, 0, width, 1));
+    tabs::draw(model, ui, canvas.part(0, 1, width, 1));
+    draw(model, ui, canvas.part(0, 2, width, height.saturating_sub(3)));
+    hints::draw(model, ui, canvas.part(0, height.saturating_sub(1), width, 1));
+}
+
 fn overview(model: &Model, ui: &Ui, mut canvas: Canvas) {
     let plan = Plan::new(canvas.width(), canvas.height(), model, ui);
     let rows = plan.visible_rows(ui.selected, model.replicas.len());
-    for pane in &plan.panes {
-        let (x, y, width, height) = pane.place;
+    for placed in &plan.panes {
+        let (x, y, width, height) = placed.place;
         let mut part = canvas.part(x, y, width, height);
-        let inner = match (pane.is_boxed, pane.pane.title()) {
+        let inner = match (placed.is_boxed, placed.part.title()) {
             (true, Some(title)) => part.boxed(title, ui.theme.title, ui.theme.faint),
             _ => part,
         };
-        match pane.pane {
-            Pane::Header => header::draw(model, ui, inner),
-            Pane::Simulation => simulation::draw(model, ui, inner),
-            Pane::Replicas => replicas::draw(model, ui, rows.clone(), inner),
-            Pane::Phases => phases::draw(model, ui, rows.clone(), pane.is_boxed, inner),
-            Pane::Votes => votes::draw(model, ui, pane.is_boxed, inner),
-            Pane::Latency => latency::draw(model, ui, pane.is_boxed, inner),
-            Pane::Steps => simulation::steps(model, ui, pane.is_boxed, inner),
-            Pane::Log => log::draw(model, ui, pane.is_boxed, inner),
-            Pane::Hints => hints::draw(model, ui, inner),
+        match placed.part {
+            Part::Header => header::draw(model, ui, inner),
+            Part::Simulation => simulation::draw(model, ui, inner),
+            Part::Replicas => replicas::draw(model, ui, rows.clone(), inner),
+            Part::Phases => phases::draw(model, ui, rows.clone(), placed.is_boxed, inner),
+            Part::Votes => votes::draw(model, ui, placed.is_boxed, inner),
+            Part::Latency => latency::draw(model, ui, placed.is_boxed, inner),
+            Part::Steps => simulation::steps(model, ui, placed.is_boxed, inner),
+            Part::Log => log::draw(model, ui, placed.is_boxed, inner),
+            Part::Hints => hints::draw(model, ui, inner),
         }
     }
 }

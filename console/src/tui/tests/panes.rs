@@ -1,0 +1,175 @@
+//! The panes behind the overview: the ledger and the test cases.
+
+use std::collections::BTreeMap;
+
+use byztop_core::scenario::{Answer, Found, Outcome, Ruling, Verdict, judge, read};
+use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest, Ledger};
+use byztop_core::types::{Digest, Micros, ReplicaId};
+
+use super::super::ui::Pane;
+use super::super::{CaseEvent, CaseList, Command, FeedEvent, LinkEvent};
+use super::Rig;
+use super::screens::check;
+
+const SIZES: [(u16, u16); 4] = [(200, 60), (120, 36), (80, 24), (40, 10)];
+
+fn check_sizes(name: &str, rig: &Rig) {
+    for (width, height) in SIZES {
+        check(&format!("{name}-{width}x{height}"), rig.screen(width, height));
+    }
+}
+
+#[test]
+fn the_ledger_is_asked_for_while_it_is_looked_at_and_no_longer() {
+    let mut rig = Rig::running(7, 24);
+    let asked = |rig: &Rig| {
+        let is_it = |command: &&Command| matches!(command, Command::Send(_, ConsoleRequest::Ledger));
+        rig.commands.iter().filter(is_it).count()
+    };
+    rig.press("7");
+    rig.frames(9);
+    assert_eq!(asked(&rig), 3 * 7, "at once, and each second from each replica");
+    rig.press("_");
+    rig.frames(8);
+    assert_eq!(asked(&rig), 3 * 7, "a frozen screen wants nothing new");
+    rig.press("_ 1");
+    rig.frames(8);
+    assert_eq!(asked(&rig), 3 * 7, "nobody looks at it");
+}
+
+#[test]
+fn the_ledger_has_state_money_status_log_and_views() {
+    let mut rig = Rig::running(7, 24);
+    rig.press("c");
+    rig.frames(16);
+    rig.press("7");
+    rig.frames(4);
+    check_sizes("ledger", &rig);
+    rig.press("End");
+    check("ledger-end-80x24", rig.screen(80, 24));
+}
+
+#[test]
+fn states_that_differ_after_one_slot_are_named() {
+    let mut rig = Rig::running(4, 24);
+    rig.press("7");
+    rig.frames(1);
+    assert!(!rig.screen(120, 36).contains("DIVERGED"));
+    let mine = rig.model.ledgers.of(ReplicaId(1)).expect("it was asked").clone();
+    let other = Box::new(Ledger { state_digest: Digest([0xab; 32]), ..mine });
+    let at = other.status.executed;
+    rig.take(vec![FeedEvent::Link(ReplicaId(1), LinkEvent::Message(ConsoleMessage::Ledger(other)))]);
+    let screen = rig.screen(120, 36);
+    assert!(screen.contains(&format!("DIVERGED after slot {at}: ")) && screen.contains("abab at n2"), "{screen}");
+}
+
+#[test]
+fn the_keys_of_the_panes_go_round() {
+    let mut rig = Rig::running(4, 8);
+    for (keys, expected) in [("Tab", Pane::Ledger), ("Tab", Pane::Overview), ("7", Pane::Ledger), ("1", Pane::Overview)]
+    {
+        rig.press(keys);
+        assert_eq!(rig.ui.pane, expected, "{keys}");
+    }
+    rig.press("8");
+    assert_eq!(rig.ui.pane, Pane::Overview, "there are no cases");
+    let toast = rig.ui.toast.as_ref().map(|toast| toast.text.as_str());
+    assert_eq!(toast, Some("no test cases here: byztop run FILE.csv --watch brings those of a file"));
+}
+
+const FILE: &str = "\
+Set Number,Transactions,Live,Byzantine,Attack,Expect,Note
+1,\"(A, B, 1)\",\"[n1, n2, n3, n4]\",[],[],A=9; B=11,nobody lies
+,(B),,,,,
+2,\"(A, B, 1)\",\"[n1, n2, n3]\",[n1],[time; dark(n3)],stalls,two of four can not agree
+3,\"(A, C, 99)\",\"[n1, n2, n3, n4]\",[n1],[equivocation(n4)],,
+";
+
+/// A console that was given three sets.
+fn with_cases() -> (Rig, CaseList) {
+    let mut rig = Rig::new(4);
+    let file = read("cases.csv", FILE.as_bytes(), None).expect("it reads");
+    let sets = file.sets.into_iter().map(|set| (set.clone(), set.expectation(file.committee))).collect();
+    let list = CaseList { file: "cases.csv".into(), sets };
+    rig.take(vec![FeedEvent::Case(CaseEvent::Listed(Box::new(list.clone())))]);
+    (rig, list)
+}
+
+fn begin(rig: &mut Rig, place: usize) {
+    rig.take(vec![FeedEvent::Case(CaseEvent::Began { place })]);
+    let events = rig.cluster.connect();
+    rig.take(events);
+    rig.frames(2);
+}
+
+fn answer(rig: &mut Rig, list: &CaseList, place: usize, of: usize, outcome: Outcome) -> Answer {
+    let transaction = list.sets[place].0.transactions[of];
+    let answer = Answer { outcome, latency: Micros(12_300) };
+    rig.take(vec![
+        FeedEvent::Case(CaseEvent::Submitted(transaction)),
+        FeedEvent::Case(CaseEvent::Answered(transaction, answer.clone())),
+    ]);
+    answer
+}
+
+#[test]
+fn cases_are_listed_run_and_judged() {
+    let (mut rig, list) = with_cases();
+    assert_eq!(rig.ui.pane, Pane::Cases, "whoever brings cases wants to see them");
+    check("cases-listed-120x36", rig.screen(120, 36));
+    assert_eq!(rig.sent("Down Enter"), ["Case(One(1))"]);
+    assert_eq!(rig.sent("Up a"), ["Case(From(0))"]);
+    begin(&mut rig, 0);
+    let first = answer(&mut rig, &list, 0, 0, Outcome::Committed("ok".into()));
+    check("cases-running-120x36", rig.screen(120, 36));
+    assert!(rig.sent("Enter").is_empty(), "one at a time");
+    assert_eq!(rig.sent("x"), ["Case(Stop)"]);
+    let second = answer(&mut rig, &list, 0, 1, Outcome::Committed("12".into()));
+    let (set, expectation) = &list.sets[0];
+    let found = Found { transactions: vec![first, second], replicas: BTreeMap::new(), ..Found::default() };
+    let verdict = judge(set, rig.model.committee, expectation, &found);
+    assert_eq!(verdict.ruling, Ruling::Fail, "nobody has reported");
+    rig.take(vec![FeedEvent::Case(CaseEvent::Judged { place: 0, found: Box::new(found), verdict })]);
+    begin(&mut rig, 1);
+    assert_eq!(rig.ui.case, 1, "the selection goes along");
+    let stalled = answer(&mut rig, &list, 1, 0, Outcome::Timeout);
+    let verdict = Verdict {
+        ruling: Ruling::Pass,
+        violations: Vec::new(),
+        missed: Vec::new(),
+        broke: Vec::new(),
+        notes: vec!["n3 lags: slot 0 of 1".into()],
+    };
+    let found = Found { transactions: vec![stalled], ..Found::default() };
+    rig.take(vec![FeedEvent::Case(CaseEvent::Judged { place: 1, found: Box::new(found), verdict })]);
+    rig.take(vec![FeedEvent::Case(CaseEvent::Began { place: 2 })]);
+    rig.take(vec![FeedEvent::Case(CaseEvent::Broken { place: 2, why: "replicas are not linked after 10 s".into() })]);
+    rig.press("Home");
+    check_sizes("cases", &rig);
+    rig.press("PageDown");
+    check("cases-scrolled-80x24", rig.screen(80, 24));
+    rig.press("Down");
+    check("cases-stalled-80x24", rig.screen(80, 24));
+    let log = rig.model.log.newest().map(|entry| entry.text(4)).collect::<Vec<_>>();
+    assert_eq!(log[0], "set 3: not run to its end: replicas are not linked after 10 s", "{log:?}");
+}
+
+#[test]
+fn what_was_known_of_one_sets_cluster_is_forgotten_when_the_next_begins() {
+    let (mut rig, _) = with_cases();
+    begin(&mut rig, 0);
+    assert!(rig.first_line().contains("LIVE 4/4"), "{}", rig.first_line());
+    rig.take(vec![FeedEvent::Case(CaseEvent::Began { place: 1 })]);
+    assert!(rig.first_line().contains("LIVE 0/4") && rig.first_line().contains("view ?"), "{}", rig.first_line());
+    assert!(rig.model.cases.as_ref().is_some_and(|cases| cases.sets.len() == 3));
+}
+
+#[test]
+fn nobody_attacks_beside_a_test_case() {
+    let (mut rig, _) = with_cases();
+    begin(&mut rig, 0);
+    assert!(rig.sent("1 c K H A").is_empty());
+    let toast = rig.ui.toast.as_ref().map(|toast| toast.text.as_str());
+    assert_eq!(toast, Some("a test case runs here: its attacks and processes are its own"));
+    assert!(rig.sent(":attack_n1_crash Enter").is_empty(), "typed neither");
+}
