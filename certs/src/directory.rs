@@ -62,6 +62,8 @@ impl Ports {
 pub struct InitOptions {
     /// How many replicas.
     pub replicas: usize,
+    /// How many clients, each with keys of its own.
+    pub clients: u16,
     /// The machines, dealt to the replicas in turn.
     pub hosts: Vec<String>,
     /// Which ports they listen on.
@@ -76,11 +78,17 @@ pub struct InitOptions {
     pub settings: Settings,
 }
 
+impl InitOptions {
+    /// The most clients that a cluster is made with.
+    pub const MAX_CLIENTS: u16 = 100;
+}
+
 impl Default for InitOptions {
     /// Seven PBFT replicas on this machine that allow no attacks.
     fn default() -> InitOptions {
         InitOptions {
             replicas: 7,
+            clients: 1,
             hosts: vec!["127.0.0.1".to_string()],
             ports: Ports::default(),
             protocol: ProtocolName::Pbft,
@@ -126,7 +134,11 @@ impl ClusterDirectory {
             let (minted, consensus_key) = (mint(role)?, mint_consensus_key(path, role)?);
             Ok(ReplicaEntry { name: role.name(), address, control, consensus_key, tls_pin: minted.pin })
         };
-        let client = Role::Client(ClientId(0));
+        let client = |id| {
+            let role = Role::Client(ClientId(id));
+            let (minted, consensus_key) = (mint(role)?, mint_consensus_key(path, role)?);
+            Ok(ClientEntry { name: role.name(), tls_pin: minted.pin, consensus_key })
+        };
         let config = ClusterConfig {
             cluster,
             epoch: 1,
@@ -137,11 +149,7 @@ impl ClusterDirectory {
             observer: OwnerEntry { tls_pin: mint(Role::Observer)?.pin },
             settings: options.settings.clone(),
             replicas: addresses.into_iter().enumerate().map(replica).collect::<Result<_, CertsError>>()?,
-            clients: vec![ClientEntry {
-                name: client.name(),
-                tls_pin: mint(client)?.pin,
-                consensus_key: mint_consensus_key(path, client)?,
-            }],
+            clients: (0..options.clients).map(client).collect::<Result<_, CertsError>>()?,
         };
         files::write_public(&file, &render::render(&config))?;
         ClusterDirectory::open(path)
@@ -298,6 +306,10 @@ fn addresses(options: &InitOptions) -> Result<Vec<(HostPort, HostPort)>, CertsEr
     if Committee::new(options.replicas).is_none() {
         let most = Committee::MAX_REPLICAS;
         return Err(CertsError::Options(format!("{} replicas; a cluster has 1 to {most}", options.replicas)));
+    }
+    if !(1..=InitOptions::MAX_CLIENTS).contains(&options.clients) {
+        let most = InitOptions::MAX_CLIENTS;
+        return Err(CertsError::Options(format!("{} clients; a cluster is made with 1 to {most}", options.clients)));
     }
     if options.hosts.is_empty() {
         return Err(CertsError::Options("no hosts; name at least one".to_string()));

@@ -38,6 +38,8 @@ pub(crate) struct LaunchOptions {
     pub(crate) dir: Option<PathBuf>,
     /// How a cluster that is made is tuned. One that is there already keeps its own settings.
     pub(crate) settings: Settings,
+    /// How many clients a cluster that is made has; one unless this says otherwise.
+    pub(crate) clients: Option<u16>,
     /// Which members run; all of them unless this names some. The others are in the roster and silent.
     pub(crate) live: Option<ReplicaSet>,
     /// No replicas, but their links with so much traffic on them.
@@ -188,6 +190,7 @@ fn make(dir: &Path, options: &LaunchOptions) -> anyhow::Result<(ClusterDirectory
         durability: options.durability.unwrap_or(Durability::Os),
         attacks_allowed: true,
         settings: options.settings.clone(),
+        clients: options.clients.unwrap_or(defaults.clients),
         ..defaults
     };
     Ok((ClusterDirectory::create(dir, &init)?, ports))

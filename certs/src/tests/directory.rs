@@ -51,6 +51,7 @@ fn what_is_written_is_read_back() {
     };
     let options = InitOptions {
         replicas: 5,
+        clients: 3,
         hosts: vec!["::1".into(), "db-2.example.org".into()],
         ports: Ports::Explicit((0..5).map(|i| (7100 + i, 17100 + i)).collect()),
         attacks_allowed: true,
@@ -119,6 +120,7 @@ fn impossible_options_are_refused_before_anything_is_written() {
     for (options, expected) in [
         (InitOptions { replicas: 0, ..InitOptions::default() }, "0 replicas; a cluster has 1 to 100"),
         (InitOptions { replicas: 101, ..InitOptions::default() }, "101 replicas"),
+        (InitOptions { clients: 0, ..InitOptions::default() }, "0 clients; a cluster is made with 1 to 100"),
         (InitOptions { hosts: vec![], ..InitOptions::default() }, "no hosts"),
         (InitOptions { hosts: vec!["a b".into()], ..InitOptions::default() }, "neither a host name nor an address"),
         (InitOptions { ports: Ports::Explicit(vec![(1, 2)]), ..InitOptions::default() }, "no ports for n2"),

@@ -121,7 +121,8 @@ impl Observations {
     }
 }
 
-/// What is held against who sent such a message; nothing for what honest replicas may send.
+/// What is held against who sent such a message; nothing for what honest replicas may send, such as slots that are far
+/// ahead of one that was cut off.
 fn fault(why: &Rejection) -> Option<&'static str> {
     match why {
         Rejection::BadSignature => Some("sent bad signatures"),
@@ -130,7 +131,6 @@ fn fault(why: &Rejection) -> Option<&'static str> {
         Rejection::BadCertificate(_) => Some("sent a certificate that certifies nothing"),
         Rejection::PrepareFromPrimary | Rejection::NotThePrimary(_) => Some("sent what its role does not allow"),
         Rejection::MalformedBatch => Some("sent a malformed batch"),
-        Rejection::OutsideWatermarks(_) => Some("sent slots outside the watermarks"),
         Rejection::UnjustifiedNewView(_) => Some("sent a new view that does not follow from its view changes"),
         Rejection::WrongStatePart => Some("sent a state part that does not match its certificate"),
         Rejection::BadProof => Some("sent a proof that does not hold"),

@@ -12,14 +12,14 @@ use byztop_core::scenario::{
     ACCOUNTS, Answer, Expectation, Found, INITIAL_CHECKING, INITIAL_SAVINGS, Outcome, Set, Verdict, judge,
 };
 use byztop_core::telemetry::ConsoleRequest;
-use byztop_core::types::{ClientId, Digest, Micros, ProtocolName, ReplicaId, ReplicaSet, SeqNum, Time, View};
-use byztop_node::client::{Addressees, Client};
+use byztop_core::types::{Digest, Micros, ProtocolName, ReplicaId, ReplicaSet, SeqNum, Time, View};
+use byztop_node::client::Addressees;
 use byztop_node::load::LoadSettings;
 use tokio::time::{Instant, timeout_at};
 
 use super::audience::Audience;
 use super::observations::Observations;
-use super::transactions::{Fate, Submitter};
+use super::transactions::{Clients, Fate, Submitter};
 use super::{bank, patience};
 use crate::books::{Ledgers, NewView};
 use crate::cli::{Addressing, RunArgs};
@@ -135,6 +135,7 @@ impl Runner<'_> {
             replicas: Some(u8::try_from(committee.size())?),
             protocol: Some(args.protocol),
             durability: Some(Durability::Os),
+            clients: Some(u16::try_from(ACCOUNTS)?),
             settings: settings.clone(),
             live: Some(set.live),
             ..LaunchOptions::default()
@@ -160,9 +161,9 @@ impl Runner<'_> {
                 Addressing::All => Addressees::All,
                 Addressing::PrimaryFirst => Addressees::Primary,
             };
-            let client = Client::start_for(cluster.directory(), ClientId(0), addressees)?;
+            let clients = Clients::start(cluster.directory(), set, addressees)?;
             tokio::select! {
-                ended = stage.play(args, client, patience) => ended.map(Some),
+                ended = stage.play(args, clients, patience) => ended.map(Some),
                 () = stop.asked() => Ok(None),
             }
         });
@@ -257,23 +258,23 @@ impl<'f, 'a> Stage<'f, 'a> {
     }
 
     /// One stage after the other.
-    async fn play(mut self, args: &RunArgs, client: Client, patience: Duration) -> anyhow::Result<Stage<'f, 'a>> {
-        self.link_up(&client).await?;
+    async fn play(mut self, args: &RunArgs, clients: Clients, patience: Duration) -> anyhow::Result<Stage<'f, 'a>> {
+        self.link_up(&clients).await?;
         self.arm().await?;
-        self.submit(args, &client, patience).await?;
+        self.submit(args, &clients, patience).await?;
         self.come_to_rest().await;
         Ok(self)
     }
 
-    /// Waits until the replicas that run and the client are linked, so that nobody is suspected for a link that is not
+    /// Waits until the replicas that run and the clients are linked, so that nobody is suspected for a link that is not
     /// up yet.
-    async fn link_up(&mut self, client: &Client) -> anyhow::Result<()> {
+    async fn link_up(&mut self, clients: &Clients) -> anyhow::Result<()> {
         let live = self.set.live.len() as u64;
         let deadline = Instant::now() + READY;
         self.watch.show("waiting until replicas are linked");
         let is_linked = |stage: &Self| {
             let links = |replica| stage.watch.frame(replica).map_or(0, |frame| frame.counters.links + 1);
-            client.counts().links >= live && stage.set.live.iter().all(|replica| links(replica) >= live)
+            clients.are_linked(live) && stage.set.live.iter().all(|replica| links(replica) >= live)
         };
         while !is_linked(self) {
             let stepped = timeout_at(deadline, self.step()).await;
@@ -302,8 +303,8 @@ impl<'f, 'a> Stage<'f, 'a> {
     }
 
     /// Submits every transaction and waits for what comes of it.
-    async fn submit(&mut self, args: &RunArgs, client: &Client, patience: Duration) -> anyhow::Result<()> {
-        let mut submitter = Submitter::start(client, self.set, args.order, patience)?;
+    async fn submit(&mut self, args: &RunArgs, clients: &Clients, patience: Duration) -> anyhow::Result<()> {
+        let mut submitter = Submitter::start(clients, self.set, args.order, patience)?;
         self.began = unix_now();
         let mut shown = None;
         loop {
@@ -312,7 +313,7 @@ impl<'f, 'a> Stage<'f, 'a> {
                 self.show_answers();
                 shown = news;
             }
-            client.believe(self.common_view());
+            clients.believe(self.common_view());
             tokio::select! {
                 fate = submitter.next() => match fate {
                     Some((place, fate)) => self.on_fate(place, fate),

@@ -1,13 +1,14 @@
-//! What clients submit, and what they are told. Each customer is a client with a session of its own.
+//! What clients submit, and what they are told. Each customer is a client.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use byztop_certs::ClusterDirectory;
 use byztop_core::app::smallbank::{Account, decode_results, encode_operations};
 use byztop_core::scenario::{Answer, Outcome, Set, Transaction};
-use byztop_core::types::{Digest, Micros};
-use byztop_node::client::{Client, ClientSession};
+use byztop_core::types::{ClientId, Digest, Micros, View};
+use byztop_node::client::{Addressees, Client, ClientSession};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
@@ -23,6 +24,35 @@ pub(super) enum Fate {
     Answered(Answer, Option<Digest>),
 }
 
+/// The clients of a set: each customer that asks for something is one, with keys and links of its own.
+pub(super) struct Clients {
+    by_customer: BTreeMap<Account, Client>,
+}
+
+impl Clients {
+    /// Starts them and begins to link them up. Must be called within a runtime.
+    ///
+    /// # Errors
+    ///
+    /// If a client's keys can not be used, or the system gives no socket.
+    pub(super) fn start(directory: &ClusterDirectory, set: &Set, addressees: Addressees) -> anyhow::Result<Clients> {
+        let customers: BTreeMap<Account, ClientId> =
+            set.transactions.iter().map(|transaction| (transaction.customer(), transaction.client())).collect();
+        let start = |(customer, id)| Ok((customer, Client::start_for(directory, id, addressees)?));
+        Ok(Clients { by_customer: customers.into_iter().map(start).collect::<anyhow::Result<_>>()? })
+    }
+
+    /// Whether each of them is linked to so many replicas.
+    pub(super) fn are_linked(&self, replicas: u64) -> bool {
+        self.by_customer.values().all(|client| client.counts().links >= replicas)
+    }
+
+    /// Tells them in which view the cluster is.
+    pub(super) fn believe(&self, view: View) {
+        self.by_customer.values().for_each(|client| client.believe(view));
+    }
+}
+
 /// The transactions of a set on their way. Dropping it gives up what is not answered.
 pub(super) struct Submitter {
     /// The place of a transaction, and what happened to it.
@@ -36,9 +66,9 @@ impl Submitter {
     ///
     /// # Errors
     ///
-    /// If the client has no session for a customer.
+    /// If a client has no session.
     pub(super) fn start(
-        client: &Client,
+        clients: &Clients,
         set: &Set,
         order: TransactionOrder,
         patience: Duration,
@@ -50,7 +80,7 @@ impl Submitter {
             let mut sessions = BTreeMap::new();
             for place in &places {
                 let customer = transactions[*place].customer();
-                sessions.insert(customer, client.session(u16::try_from(customer.0)?)?);
+                sessions.insert(customer, clients.by_customer[&customer].session(0)?);
             }
             let (transactions, sender) = (transactions.clone(), sender.clone());
             loops.spawn(one_by_one(transactions, places, sessions, patience, sender));

@@ -111,7 +111,14 @@ impl<'a> Parser<'a> {
             if let Some(key) = key {
                 return Err(self.error_at(key.at, format!("`censor` has no `{}`: write censor(c1)", key.text)));
             }
-            let Some(client) = ClientId::parse(&value.text.to_ascii_lowercase()) else {
+            // The customers of test cases are clients: A is c1.
+            let customer = match value.text.as_bytes() {
+                [letter] if letter.is_ascii_alphabetic() => {
+                    Some(ClientId(u16::from(letter.to_ascii_uppercase() - b'A')))
+                }
+                _ => None,
+            };
+            let Some(client) = customer.or_else(|| ClientId::parse(&value.text.to_ascii_lowercase())) else {
                 return Err(self.error_at(value.at, format!("`{}` is no client; write c1, c2, …", value.text)));
             };
             clients.insert(client);

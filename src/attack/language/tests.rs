@@ -50,6 +50,7 @@ fn attacks_that_name_no_victims_are_read_in_all_their_forms() {
     let clients = |numbers: &[u16]| Attack::Censor(numbers.iter().map(|number| ClientId(number - 1)).collect());
     check("censor(c1)", clients(&[1]), "censor(c1)");
     check("censor( c12,C3, c3 )", clients(&[3, 12]), "censor(c3, c12)");
+    check("censor(A, j)", clients(&[1, 10]), "censor(c1, c10)");
     let withhold = |message, victims: &[u8]| Attack::Withhold {
         message,
         victims: victims.iter().map(|id| ReplicaId(*id)).collect(),
