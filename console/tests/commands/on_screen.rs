@@ -196,3 +196,32 @@ fn a_restarted_replica_ends_with_a_console_that_is_killed() {
     console.child.wait().unwrap();
     until("no replica runs", || replicas(scratch.path()).is_empty());
 }
+
+#[test]
+fn test_cases_are_chosen_on_the_screen_run_and_judged() {
+    let scratch = tempfile::tempdir().unwrap();
+    let text = "1,\"(A, B, 1)\",\"[n1, n2, n3, n4]\",[],[]\n2,\"(A, B, 2)\",\"[n1, n2, n3, n4]\",[n1],[crash]\n";
+    std::fs::write(scratch.path().join("cases.csv"), text).unwrap();
+    let mut console = open_with(scratch.path(), &["run", "cases.csv", "--watch"]);
+    let screen = show(&console);
+    let mut keys = console.master.take_writer().unwrap();
+    let mut press = |key: &str| keys.write_all(key.as_bytes()).unwrap();
+    let shows = |text: &str| screen.lock().unwrap().screen().contents().contains(text);
+    until("the sets are listed", || shows("cases.csv  2 sets") && shows("not run yet"));
+    press("\u{1b}[B\r");
+    until("the second has passed", || shows("1 passed") && shows("set 2: pass"));
+    assert_eq!(four_replicas(scratch.path()).len(), 4, "its cluster stays up to be looked at");
+    press("7");
+    until("its books are shown", || shows("conserved: less what was paid in, 100 at n1-n4") && shows("view 1 of n2"));
+    press("8");
+    press("\u{1b}[A\r");
+    until("the first has passed, too", || shows("2 passed") && shows("set 1: pass"));
+    press("q");
+    let status = console.child.wait().unwrap();
+    assert!(status.success(), "{status:?}");
+    until("the terminal is as it was, with the sum", || {
+        !screen.lock().unwrap().screen().alternate_screen() && shows("2 sets: 2 passed, 0 failed")
+    });
+    std::fs::remove_file(scratch.path().join("cases.csv")).unwrap();
+    nothing_is_left(scratch.path());
+}

@@ -7,6 +7,7 @@ use serde_json::Value;
 use crate::process::{nothing_is_left, run};
 
 /// The test cases that ship.
+const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios");
 const BASIC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios/basic.csv");
 
 /// Runs a file with these contents, besides which nothing is in the folder before and after.
@@ -137,4 +138,100 @@ fn whoever_is_asked_and_says_nothing_runs_nothing() {
     let (status, out, err) = run_text("1,(A),\"[n1, n2, n3, n4]\"\n", &["--step"]);
     assert_eq!((status, out.as_str()), (0, "0 sets: 0 passed, 0 failed\n"), "{err}");
     assert!(err.contains("set 1: Enter runs it, s skips it, q ends"), "{err}");
+}
+
+/// Runs some sets of every file that ships: of each file those at the places from `first` on, [`SHARE`] apart.
+fn a_part_of_all_files_passes(protocol: &str, first: usize) {
+    const SHARE: usize = 5;
+    let mut files: Vec<_> = std::fs::read_dir(SCENARIOS).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    assert!(files.len() > 10, "{files:?}");
+    let mut ran = 0;
+    for (place, file) in files.iter().enumerate() {
+        let text = std::fs::read_to_string(file).unwrap();
+        let of_line = |line: &str| line.split(',').next().and_then(|number| number.parse::<u32>().ok());
+        let numbers: Vec<u32> = text.lines().filter_map(of_line).collect();
+        let chosen: Vec<String> =
+            numbers.iter().skip((first + place) % SHARE).step_by(SHARE).map(u32::to_string).collect();
+        let mut arguments = vec!["run", file.to_str().unwrap(), "--protocol", protocol, "--json"];
+        chosen.iter().for_each(|number| arguments.extend(["--set", number]));
+        let scratch = tempfile::tempdir().unwrap();
+        let (status, out, err) = run(scratch.path(), &arguments);
+        assert_eq!(status, 0, "{}: {err}\n{out}", file.display());
+        nothing_is_left(scratch.path());
+        ran += parse(&out)["sets"].as_array().unwrap().len();
+    }
+    assert!(ran >= 30, "{ran} sets");
+}
+
+#[test]
+fn sets_of_every_file_that_ships_pass_under_pbft() {
+    a_part_of_all_files_passes("pbft", 0);
+}
+
+#[test]
+fn sets_of_every_file_that_ships_pass_under_linear_pbft() {
+    a_part_of_all_files_passes("linear", 2);
+}
+
+/// Verdict, expectation, outcomes and balances of each set: what does not depend on time.
+fn essence(document: &Value) -> Vec<Value> {
+    let of = |set: &Value| {
+        let outcomes: Vec<Value> =
+            set["transactions"].as_array().unwrap().iter().map(|one| one["outcome"].clone()).collect();
+        let keys = ["set", "live", "byzantine", "attack", "expected", "verdict", "violations", "balances"];
+        let mut essence: Vec<Value> = keys.map(|key| set[key].clone()).to_vec();
+        essence.push(outcomes.into());
+        Value::from(essence)
+    };
+    document["sets"].as_array().unwrap().iter().map(of).collect()
+}
+
+#[test]
+fn files_in_the_labs_dialects_come_to_the_same_verdicts_as_their_clean_twins() {
+    let clean = "Set Number,Transactions,Live,Byzantine,Attack\n\
+        1,\"(A, B, 4)\",\"[n1, n2, n3, n4]\",[n1],[dark(n4)]\n,(B),,,\n\
+        2,\"(A, C, 11)\",\"[n1, n2, n3, n4]\",[],[]\n";
+    // BOM, CRLF, S for n, every cell quoted, no spaces, a set's number on each row, a blank line, another order.
+    let quoted = "\u{feff}\"Set Number\",\"Transactions\",\"Live\",\"Byzantine\",\"Attack\"\r\n\
+        \"2\",\"(A,C,11)\",\"[S1,S2,S3,S4]\",\"[]\",\"[]\"\r\n\r\n\
+        \"1\",\"(A,B,4)\",\"[S1,S2,S3,S4]\",\"[S1]\",\"[dark(S4)]\"\r\n\"1\",\"(B)\",\"\",\"\",\"\"\r\n";
+    // No header, numbers for nodes, rows of any length.
+    let ragged = "1,\"( A , B , 4 )\",\"[1, 2, 3, 4]\",[1],[dark(4)]\n,(B)\n2,\"(A, C, 11)\",\"[1, 2, 3, 4]\"\n";
+    let verdicts = |text: &str| {
+        let (status, out, err) = run_text(text, &["--json"]);
+        assert_eq!(status, 0, "{err}\n{out}");
+        let mut sets = essence(&parse(&out));
+        sets.sort_by_key(|set| set[0].as_u64());
+        sets
+    };
+    let expected = verdicts(clean);
+    assert_eq!(expected[1][8], Value::from(vec!["failed"]), "{expected:?}");
+    assert_eq!(verdicts(quoted), expected);
+    assert_eq!(verdicts(ragged), expected);
+}
+
+#[test]
+fn beyond_f_nothing_fails_and_what_broke_is_shown() {
+    let text = format!(
+        "{HEADER}1,\"(A, B, 1)\",\"[n1, n2, n3, n4, n5, n6, n7]\",\"[n5, n6, n7]\",[crash],beyond\n\
+         2,\"(A, B, 1)\",\"[n1, n2, n3, n4, n5, n6, n7]\",\"[n5, n6, n7]\",[crash],A=9\n"
+    );
+    let (status, out, err) = run_text(&text, &["--timeout", "600ms"]);
+    assert_eq!(status, 0, "{err}\n{out}");
+    assert!(
+        out.contains("verdict   beyond budget: not a failure\n  broke: A=9: n1 has A=10 (n2, n3, n4 too)"),
+        "{out}"
+    );
+    assert!(out.contains("2 sets: 0 passed, 0 failed, 2 beyond budget"), "{out}");
+}
+
+#[test]
+fn a_censored_customer_is_served_by_the_next_primary() {
+    let text = format!(
+        "{HEADER}1,\"(A, B, 1)\",\"[n1, n2, n3, n4]\",[n1],[censor(B)],commits; view=0\n\
+         2,\"(A, B, 1)\",\"[n1, n2, n3, n4]\",[n1],[censor(A)],commits; view>=1; attested(n1)\n"
+    );
+    let (status, out, err) = run_text(&text, &[]);
+    assert_eq!(status, 0, "{err}\n{out}");
 }
