@@ -181,6 +181,9 @@ pub trait Message:
 
     /// Who asks for which view with it.
     fn asks_for(&self) -> Option<(ReplicaId, View)>;
+
+    /// Where its sender stands, if it is a report of that: in which view, and after which executed slot.
+    fn reports(&self) -> Option<(View, SeqNum)>;
 }
 
 /// How full a queue is.

@@ -516,4 +516,11 @@ impl<F: Form> crate::protocol::Message for Message<F> {
             _ => None,
         }
     }
+
+    fn reports(&self) -> Option<(View, SeqNum)> {
+        match self {
+            Message::Status(report) => Some((report.view, report.executed)),
+            _ => None,
+        }
+    }
 }

@@ -279,6 +279,7 @@ fn lost_messages_are_made_up_for() {
         cluster.assert_equal(&replicas);
         for replica in replicas {
             assert!(!cluster.is_proved(replica), "seed {seed}: {replica} is honest");
+            assert_eq!(cluster.view(replica), View(0), "seed {seed}: lost messages depose nobody honest");
         }
     }
 }

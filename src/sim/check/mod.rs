@@ -17,6 +17,7 @@ mod once;
 mod real_time;
 mod refusals;
 mod remembering;
+mod repeating;
 mod results;
 mod statements;
 mod validity;
@@ -32,13 +33,15 @@ use crate::committee::Committee;
 use crate::protocol::{Protocol, Settings};
 use crate::rejection::Rejection;
 use crate::replica::{Output, Submission};
-use crate::types::{Digest, ReplicaId, ReplicaSet, SeqNum, Session, Timestamp};
+use crate::types::{Digest, ReplicaId, ReplicaSet, SeqNum, Session, Time, Timestamp};
 
 /// One event at one replica, and what it did.
 pub(super) struct Scene<'a, P: Protocol>
 where
     P::Message: Forge,
 {
+    /// When it happens.
+    pub(super) now: Time,
     /// Which seat: a Byzantine replica that leads two lives has two.
     pub(super) seat: usize,
     pub(super) replica: ReplicaId,
@@ -144,6 +147,7 @@ where
                 Box::new(statements::Statements::default()),
                 Box::new(complaint::Complaints::default()),
                 Box::new(watching::Watching),
+                Box::new(repeating::Repeating::new(settings)),
                 Box::new(remembering::Remembering::default()),
                 Box::new(bounds::Bounds),
                 Box::new(accusation::Accusation { byzantine }),
@@ -198,6 +202,7 @@ where
     )]
     pub(super) fn after(
         &mut self,
+        now: Time,
         seat: usize,
         replica: ReplicaId,
         is_honest: bool,
@@ -213,7 +218,7 @@ where
                 }
             }
         }
-        let scene = Scene { seat, replica, is_honest, heard, said, outputs, node, history: &self.history };
+        let scene = Scene { now, seat, replica, is_honest, heard, said, outputs, node, history: &self.history };
         self.checkers.iter_mut().try_for_each(|checker| checker.after(&scene).map_err(|what| (checker.name(), what)))
     }
 }

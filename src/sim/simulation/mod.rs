@@ -227,7 +227,7 @@ where
         if let Some(node) = &self.seats[seat].node {
             let is_honest = !self.byzantine.contains(id);
             let heard = heard.map(|parcel| &**parcel);
-            let checked = self.checks.after(seat, id, is_honest, heard, &parcels, &outputs, node);
+            let checked = self.checks.after(self.now, seat, id, is_honest, heard, &parcels, &outputs, node);
             self.judge(checked);
         }
         for output in outputs {
