@@ -60,7 +60,8 @@ async fn observers_may_ask_for_the_state() {
     assert_eq!((ledger.replica, ledger.status.executed), (N1, SeqNum(1)));
     let settings = &cluster.directory.config().settings;
     let mut bank = SmallBank::new(settings.accounts, settings.initial_checking, settings.initial_savings);
-    assert_eq!((ledger.leaf_count as usize, ledger.leaves.len()), (bank.leaf_count(), MAX_LEDGER_LEAVES));
+    let most = bank.leaf_count().min(MAX_LEDGER_LEAVES);
+    assert_eq!((ledger.leaf_count as usize, ledger.leaves.len()), (bank.leaf_count(), most));
     assert!(ledger.leaves.iter().all(|leaf| bank.install_leaf(leaf.index as usize, &leaf.bytes)));
     assert_eq!(bank.balances(Account(1)), Some((settings.initial_checking + 5, settings.initial_savings)));
 }
