@@ -46,6 +46,8 @@ Examples:
   byztop inspect ./bank/n3 accounts --csv     what its store holds
   byztop sim --seeds 0..1000                  a thousand simulated clusters, each with faults of its own
   byztop sim --seed 7 --watch                 one of them on screen, event by event
+  byztop attach ./bank --observe              watch a cluster that runs, and leave it running
+  byztop replay byztop-20260102-120000.rec    what was recorded, as often as you like
   byztop run scenarios/basic.csv              test cases: who runs, who lies, what comes of it
   byztop bench --replicas 4,7 --out figures   how fast it is with four and with seven replicas, with plots
 
@@ -69,6 +71,10 @@ pub(crate) enum Command {
     Node(NodeArgs),
     /// Print what a replica's store holds: log, checkpoint, accounts, sessions.
     Inspect(InspectArgs),
+    /// Show a cluster that runs already on the console, and leave it running.
+    Attach(AttachArgs),
+    /// Show a recording on the console: play it, stop, step back and forth.
+    Replay(ReplayArgs),
     /// Simulate clusters under faults that a seed draws, and check every invariant after every event.
     Sim(SimArgs),
     /// Run test cases from a CSV file, each set on a fresh cluster, and judge what comes of them.
@@ -100,8 +106,11 @@ pub(crate) struct UpArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
     /// Draw nothing: run the load, then print what came of it.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "record")]
     pub(crate) headless: bool,
+    /// Record what the console hears to this file, which must not be there yet; `byztop replay FILE` shows it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
     /// How long to run, such as 10s, 500ms or 2m; Ctrl-C ends it earlier [default: 10s]
     #[arg(long, value_name = "D", requires = "headless", value_parser = duration)]
     pub(crate) duration: Option<Duration>,
@@ -130,6 +139,26 @@ pub(crate) struct InitArgs {
     /// Let the operator make replicas misbehave. Not for clusters that anybody depends on.
     #[arg(long)]
     pub(crate) allow_attacks: bool,
+}
+
+/// What `byztop attach` takes.
+#[derive(Args, Debug)]
+pub(crate) struct AttachArgs {
+    /// The cluster's folder, such as ./bank, with the keys of the operator or the observer in it.
+    pub(crate) dir: PathBuf,
+    /// As observer, who sees everything and can inject nothing.
+    #[arg(long)]
+    pub(crate) observe: bool,
+    /// Record what the console hears to this file, which must not be there yet; `byztop replay FILE` shows it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
+}
+
+/// What `byztop replay` takes.
+#[derive(Args, Debug)]
+pub(crate) struct ReplayArgs {
+    /// A recording: `r` on the console writes one, or --record.
+    pub(crate) file: PathBuf,
 }
 
 /// What `byztop node` takes.

@@ -3,11 +3,11 @@
 //! One program: the console, every command, and the replica itself (`byztop node`). [`cli`] says what may be typed;
 //! [`launch`] runs a cluster on this machine; [`session`] connects it to the screen in [`tui`]; [`headless`] runs it
 //! without one; [`mod@run`] runs test cases, each on a cluster of its own; [`mod@bench`] runs many clusters, one after the
-//! other, and measures them; [`sim`] simulates clusters in this
-//! process, many at once or one on the screen.
+//! other, and measures them; [`sim`] simulates clusters in this process, many at once or one on the screen; [`books`] are
+//! kept of what replicas tell, for the screen and for reports.
 //!
-//! *Architecture invariant:* only `launch`, `session`, `watch`, `headless`, `run` and `bench` know `byztop-node`; the screen does
-//! not.
+//! *Architecture invariant:* only `launch`, `session`, `watch`, `headless`, `run` and `bench` know `byztop-node`; the
+//! screen does not.
 
 mod bench;
 mod books;
@@ -35,7 +35,9 @@ use byztop_certs::CertsError;
 use clap::Parser as _;
 use thiserror::Error;
 
-use cli::{Cli, Command, UpArgs};
+use cli::{Cli, Command, ReplayArgs, UpArgs};
+use progress::Progress;
+use tui::Recording;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -56,6 +58,8 @@ fn main() -> ExitCode {
         Command::Init(args) => init::run(&args).map(|()| true),
         Command::Node(args) => node::run(&args).map(|()| true),
         Command::Inspect(args) => inspect::run(&args).map(|()| true),
+        Command::Attach(args) => session::attach(&args).map(|()| true),
+        Command::Replay(args) => replay(&args).map(|()| true),
         Command::Sim(args) => sim::run(&args),
         Command::Run(args) => run::run(&args),
         Command::Bench(args) => bench::run(&args),
@@ -68,6 +72,18 @@ fn main() -> ExitCode {
             ExitCode::from(status_of(&error))
         }
     }
+}
+
+/// Shows a recording.
+fn replay(args: &ReplayArgs) -> anyhow::Result<()> {
+    let recording = Recording::read(&args.file).map_err(|error| usage(error.to_string()))?;
+    if recording.is_cut() {
+        eprintln!("byztop: {}: its end is missing; what stands before it is shown", args.file.display());
+    }
+    let progress = Progress::start();
+    let shown = tui::replay(&recording, |done, of| progress.show(&format!("reading: {done} of {of} parts")));
+    progress.clear();
+    shown
 }
 
 /// The error and its causes, those left out that it has told already.

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use byztop_certs::{ClusterDirectory, Role};
 use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest};
-use byztop_core::types::ReplicaId;
+use byztop_core::types::{ReplicaId, ReplicaSet};
 use byztop_node::control::{self, LinkEvent};
 use byztop_node::load::{Load, LoadReport, LoadSettings};
 use tokio::runtime::Runtime;
@@ -23,10 +23,11 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing_subscriber::EnvFilter;
 
-use crate::cli::{Rate, UpArgs};
+use crate::cli::{AttachArgs, Rate, UpArgs};
 use crate::launch::{LaunchOptions, Life, LocalCluster, Processes};
 use crate::stop::Stop;
 use crate::tui::{self, Command, Feed, FeedEvent, ProcessEvent, Roster};
+use crate::usage;
 
 /// How many link events wait for whoever folds them.
 const LINK_EVENTS: usize = 1024;
@@ -94,7 +95,7 @@ impl Session {
     ) -> anyhow::Result<Session> {
         let (cluster, lives) = launch(options)?;
         let runtime = Background::start()?;
-        let links = Links::open(&runtime, &cluster, role, frame_ms);
+        let links = Links::open(&runtime, cluster.directory(), cluster.live(), role, frame_ms);
         Ok(Session { links, lives, load_settings, runtime, cluster })
     }
 }
@@ -177,14 +178,20 @@ pub(crate) struct Links {
 }
 
 impl Links {
-    fn open(runtime: &Background, cluster: &LocalCluster, role: Role, frame_ms: u32) -> Links {
+    fn open(
+        runtime: &Background,
+        directory: &Arc<ClusterDirectory>,
+        live: ReplicaSet,
+        role: Role,
+        frame_ms: u32,
+    ) -> Links {
         let (sender, events) = mpsc::channel(LINK_EVENTS);
         let open = |replica| {
             let (requests, receiver) = mpsc::channel(LINK_REQUESTS);
-            runtime.get().spawn(control::watch(cluster.directory().clone(), role, replica, receiver, sender.clone()));
+            runtime.get().spawn(control::watch(directory.clone(), role, replica, receiver, sender.clone()));
             (replica, requests)
         };
-        let requests = cluster.live().iter().map(open).collect();
+        let requests = live.iter().map(open).collect();
         Links { requests, events, frame_ms }
     }
 
@@ -206,7 +213,7 @@ impl Links {
     }
 }
 
-/// Shows the cluster until the user leaves.
+/// Starts a cluster and shows it until the user leaves.
 ///
 /// # Errors
 ///
@@ -214,37 +221,69 @@ impl Links {
 pub(crate) fn show(up: &UpArgs) -> anyhow::Result<()> {
     let stop = Stop::install().context("can not listen for signals")?;
     let session = Session::start(up, Role::Operator, FRAME_MS)?;
-    let config = session.cluster.directory().config();
+    // They are in the scroll-back when the screen has gone.
+    session.cluster.notes().iter().for_each(|note| eprintln!("byztop: {note}"));
+    // Named in this order, the cluster is dropped last, whatever happens on the way.
+    let Session { cluster, runtime, links, lives, load_settings } = session;
+    let load = LoadState::Waiting { connected: BTreeSet::new(), settings: load_settings };
+    let (processes, directory) = (Some(cluster.processes()), cluster.directory().clone());
+    let shown = present(&runtime, Show { links, lives, processes, load, directory, record: up.record.clone() }, stop);
+    drop(runtime);
+    drop(cluster);
+    shown
+}
+
+/// Shows a cluster that somebody else has started, until the user leaves. It goes on.
+///
+/// # Errors
+///
+/// If there is no cluster in the folder, or not the keys of the role; if the terminal can not be used.
+pub(crate) fn attach(args: &AttachArgs) -> anyhow::Result<()> {
+    let directory = Arc::new(ClusterDirectory::open(&args.dir).map_err(|error| usage(error.to_string()))?);
+    let role = if args.observe { Role::Observer } else { Role::Operator };
+    // Said before the screen is taken, rather than once for each link.
+    directory.identity(role).map_err(|error| usage(error.to_string()))?;
+    let stop = Stop::install().context("can not listen for signals")?;
+    let runtime = Background::start()?;
+    let members = directory.config().committee().members().collect();
+    let links = Links::open(&runtime, &directory, members, role, FRAME_MS);
+    // No process is ours, so that none is ever heard of.
+    let (_silent, lives) = mpsc::channel(1);
+    let load = LoadState::Elsewhere;
+    let shown = Show { links, lives, processes: None, load, directory, record: args.record.clone() };
+    present(&runtime, shown, stop)
+}
+
+/// What a screen shows, and what acts on it.
+struct Show {
+    links: Links,
+    lives: mpsc::Receiver<(ReplicaId, Life)>,
+    processes: Option<Processes>,
+    load: LoadState,
+    directory: Arc<ClusterDirectory>,
+    record: Option<PathBuf>,
+}
+
+/// Shows it until the user leaves.
+fn present(runtime: &Background, show: Show, stop: Stop) -> anyhow::Result<()> {
+    let Show { links, lives, processes, load, directory, record } = show;
+    let config = directory.config();
     let roster = Roster {
         protocol: config.protocol.to_string(),
         replicas: config.replicas.len(),
         durability: config.durability.to_string(),
         simulation: None,
     };
-    // They are in the scroll-back when the screen has gone.
-    session.cluster.notes().iter().for_each(|note| eprintln!("byztop: {note}"));
     let (events, feed_events) = sync_channel(LINK_EVENTS);
     let (commands, command_queue) = mpsc::channel(COMMANDS);
     let dropped = Arc::new(AtomicU64::new(0));
     let outbox = Outbox::new(events, dropped.clone());
-    let feed = Feed { roster, events: feed_events, commands, dropped };
-
-    // Named in this order, the cluster is dropped last, whatever happens on the way.
-    let Session { cluster, runtime, links, lives, load_settings } = session;
-    let driver = Driver {
-        links,
-        lives,
-        processes: cluster.processes(),
-        outbox,
-        load: LoadState::Waiting { connected: BTreeSet::new(), settings: load_settings },
-        directory: cluster.directory().clone(),
-    };
+    let feed = Feed { roster, events: feed_events, commands, dropped, record };
+    let driver = Driver { links, lives, processes, outbox, load, directory };
     let driver = runtime.get().spawn(driver.run(command_queue, stop));
     let shown = tui::run(feed);
     // The screen has ended, so its commands have, and with them the driver.
     let driven = runtime.get().block_on(driver);
-    drop(runtime);
-    drop(cluster);
     shown?;
     driven.context("the links to the cluster have failed; this is a bug in byztop")?
 }
@@ -253,7 +292,7 @@ pub(crate) fn show(up: &UpArgs) -> anyhow::Result<()> {
 struct Driver {
     links: Links,
     lives: mpsc::Receiver<(ReplicaId, Life)>,
-    processes: Processes,
+    processes: Option<Processes>,
     outbox: Outbox,
     load: LoadState,
     directory: Arc<ClusterDirectory>,
@@ -262,6 +301,8 @@ struct Driver {
 enum LoadState {
     /// Not every replica is connected yet.
     Waiting { connected: BTreeSet<ReplicaId>, settings: LoadSettings },
+    /// Whoever started the cluster has one, or nobody.
+    Elsewhere,
     /// It runs, at this rate and bundle.
     Running { load: Load, rate: Option<f64>, bundle: u32 },
 }
@@ -283,8 +324,8 @@ impl Driver {
                 command = commands.recv() => match command {
                     None | Some(Command::Quit) => return Ok(()),
                     Some(Command::Send(replica, request)) => self.links.ask(replica, request),
-                    Some(Command::Kill(replica)) => self.processes.kill(replica),
-                    Some(Command::Restart(replica)) => self.processes.restart(replica),
+                    Some(Command::Kill(replica)) => self.processes.iter().for_each(|ours| ours.kill(replica)),
+                    Some(Command::Restart(replica)) => self.processes.iter().for_each(|ours| ours.restart(replica)),
                     Some(Command::SetRate(wanted)) => self.set_rate(wanted),
                     // Real time passes by itself, and there are no test cases.
                     Some(Command::Simulate(_) | Command::Case(_)) => {}
@@ -338,6 +379,7 @@ impl Driver {
     fn set_rate(&mut self, wanted: Option<f64>) {
         match &mut self.load {
             LoadState::Waiting { settings, .. } => settings.rate = wanted,
+            LoadState::Elsewhere => {}
             LoadState::Running { load, rate, .. } => {
                 load.set_rate(wanted);
                 *rate = wanted;

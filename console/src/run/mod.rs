@@ -65,7 +65,7 @@ pub(crate) fn run(args: &RunArgs) -> anyhow::Result<bool> {
     let mut runs: Vec<SetRun<'_>> = Vec::new();
     for (place, set) in sets.iter().enumerate() {
         if args.step {
-            match ask(set, &stop, progress)? {
+            match ask(set, runs.last(), &stop, progress)? {
                 Wish::Run => {}
                 Wish::Skip => continue,
                 Wish::End => break,
@@ -156,15 +156,23 @@ enum Wish {
     End,
 }
 
-/// Asks whether to run a set. Whoever has nothing more to say wants no more.
-fn ask(set: &Set, stop: &Stop, progress: Progress) -> anyhow::Result<Wish> {
-    progress.say(&format!("set {}: Enter runs it, s skips it, q ends", set.number));
-    let Some(line) = line_of_input(stop).context("can not read from standard input")? else { return Ok(Wish::End) };
-    Ok(match line.trim_ascii() {
-        b"q" => Wish::End,
-        b"s" => Wish::Skip,
-        _ => Wish::Run,
-    })
+/// Asks whether to run a set, and shows again what came of the last one as often as that is wanted. Whoever has nothing
+/// more to say wants no more.
+fn ask(set: &Set, last: Option<&SetRun<'_>>, stop: &Stop, progress: Progress) -> anyhow::Result<Wish> {
+    let again =
+        last.map_or(String::new(), |last| format!("; {} show set {} again", table::PARTS.join(", "), last.set.number));
+    progress.say(&format!("set {}: Enter runs it, s skips it, q ends{again}", set.number));
+    loop {
+        let Some(line) = line_of_input(stop).context("can not read from standard input")? else { return Ok(Wish::End) };
+        let word = String::from_utf8_lossy(&line).trim().to_lowercase();
+        match (word.as_str(), last) {
+            ("", _) => return Ok(Wish::Run),
+            ("s", _) => return Ok(Wish::Skip),
+            ("q", _) => return Ok(Wish::End),
+            (part, Some(last)) if table::PARTS.contains(&part) => print_out(&table::part(last, part))?,
+            (other, _) => progress.say(&format!("`{other}` is none of: Enter, s, q{again}")),
+        }
+    }
 }
 
 /// The next line of standard input; `None` at its end or at a signal. Read byte by byte and in short turns: what was

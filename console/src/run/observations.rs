@@ -61,7 +61,7 @@ impl Observations {
         match event {
             Event::ViewChangeAsked { view, why } => self.complain(by, *view, *why),
             Event::Proved { accused, summary } if self.honest.contains(by) => {
-                self.proofs.entry((*accused, summary.clone())).or_default().insert(by);
+                self.prove(by, *accused, summary);
             }
             Event::Rejected { from, why, .. } => {
                 if let Some(rule) = fault(why) {
@@ -73,6 +73,24 @@ impl Observations {
             }
             _ => {}
         }
+    }
+
+    /// Who found a proof knows who was told what, and others know only a part of that: the longest account stays.
+    fn prove(&mut self, by: ReplicaId, accused: ReplicaId, summary: &str) {
+        let subject = |summary: &str| summary.split_once(": ").map(|(subject, _)| subject.to_string());
+        let is_place = |subject: &String| subject.contains(" equivocated at ");
+        let same = subject(summary).filter(is_place);
+        let known =
+            self.proofs.keys().find(|(guilty, known)| *guilty == accused && same.is_some() && subject(known) == same);
+        let mut holders = ReplicaSet::from_iter([by]);
+        let mut account = summary.to_string();
+        if let Some(known) = known.cloned() {
+            let before = self.proofs.remove(&known).unwrap_or_default();
+            holders = before.iter().chain([by]).collect();
+            account = if known.1.len() >= account.len() { known.1 } else { account };
+        }
+        let earlier = self.proofs.entry((accused, account)).or_default();
+        *earlier = earlier.iter().chain(holders.iter()).collect();
     }
 
     /// Whoever asks for a view by itself says something of the primary of the one before.
@@ -178,6 +196,23 @@ mod tests {
         note(&mut seen, 1, &Event::Proved { accused: ReplicaId(1), summary: "n2 lies".into() });
         note(&mut seen, 2, &Event::Rejected { from: ReplicaId(1), why: Rejection::Unsolicited, count: 1 });
         assert_eq!(evidence(&seen), [""; 0]);
+    }
+
+    #[test]
+    fn of_several_accounts_of_one_proof_the_longest_stays() {
+        let mut seen = observations();
+        let proved = |summary: &str| Event::Proved { accused: ReplicaId(0), summary: summary.into() };
+        note(&mut seen, 2, &proved("n1 equivocated at (0, 6): 9fa3 to n2"));
+        note(&mut seen, 3, &proved("n1 equivocated at (0, 6): 9fa3 to n2, 77c0 to n4"));
+        note(&mut seen, 4, &proved("n1 equivocated at (0, 6): 77c0 to n4"));
+        note(&mut seen, 4, &proved("n1 equivocated at (0, 7): 1111 to n4"));
+        assert_eq!(
+            evidence(&seen),
+            [
+                "proof n1: n1 equivocated at (0, 6): 9fa3 to n2, 77c0 to n4",
+                "proof n1: n1 equivocated at (0, 7): 1111 to n4"
+            ]
+        );
     }
 
     #[test]

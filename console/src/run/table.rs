@@ -19,31 +19,39 @@ use crate::tui::Happening;
 /// How many hexadecimal digits of a digest tell it from others.
 const DIGEST_DIGITS: usize = 16;
 
+/// The parts of a report that can be asked for again.
+pub(super) const PARTS: [&str; 8] = ["story", "transactions", "db", "log", "status", "view", "evidence", "figures"];
+
 /// Everything about a set.
 pub(super) fn write(run: &SetRun<'_>) -> String {
     let mut text = head(run);
-    for (title, part) in [
-        ("What happened, in ms since the first transaction", story(run)),
-        ("Transactions", transactions(run)),
-        ("DB, the balances at each replica", balances(run)),
-        ("Log, by slot, in ms since the first transaction", log(run)),
-        ("Status, PP pre-prepared, P prepared, C committed, E executed, X none", status(run)),
-        ("View, the new views and the view changes behind them", views(run)),
-        ("Evidence", evidence(run)),
-        ("Figures", figures(run)),
-    ] {
-        let _infallible = write!(text, "\n{title}\n{part}");
-    }
+    PARTS.iter().for_each(|name| text += &part(run, name));
     let verdict = run.verdict.to_string().replace('\n', "\n  ");
     let _infallible = write!(text, "\nexpected  {}\nverdict   {verdict}\n\n", run.expectation);
     text
+}
+
+/// One of the [`PARTS`], with its title.
+pub(super) fn part(run: &SetRun<'_>, name: &str) -> String {
+    let (title, text) = match name {
+        "story" => ("What happened, in ms since the first transaction", story(run)),
+        "transactions" => ("Transactions", transactions(run)),
+        "db" => ("DB, the balances at each replica", balances(run)),
+        "log" => ("Log, by slot, in ms since the first transaction", log(run)),
+        "status" => ("Status, PP pre-prepared, P prepared, C committed, E executed, X none", status(run)),
+        "view" => ("View, the new views and the view changes behind them", views(run)),
+        "evidence" => ("Evidence", evidence(run)),
+        _ => ("Figures", figures(run)),
+    };
+    format!("\n{title}\n{text}")
 }
 
 /// How many sets passed.
 pub(super) fn sum_up(runs: &[SetRun<'_>]) -> String {
     let count = |ruling| runs.iter().filter(|run| run.verdict.ruling == ruling).count();
     let (passed, failed, beyond) = (count(Ruling::Pass), count(Ruling::Fail), count(Ruling::BeyondBudget));
-    let mut text = format!("{} sets: {passed} passed, {failed} failed", runs.len());
+    let sets = if runs.len() == 1 { "set" } else { "sets" };
+    let mut text = format!("{} {sets}: {passed} passed, {failed} failed", runs.len());
     if beyond > 0 {
         let _infallible = write!(text, ", {beyond} beyond budget");
     }

@@ -37,7 +37,7 @@ pub(super) fn run(args: &RunArgs, committee: Committee, sets: &[&Set], stop: &St
     let dropped = Arc::new(AtomicU64::new(0));
     let outbox = Outbox::new(events, dropped.clone());
     let roster = roster(args, committee);
-    let feed = Feed { roster: roster.clone(), events: feed_events, commands, dropped };
+    let feed = Feed { roster: roster.clone(), events: feed_events, commands, dropped, record: None };
     let screen = Screen { outbox, commands: command_queue, stop: stop.clone(), wished: Vec::new(), sets: sets.len() };
     let audience = Audience::new(roster, case_list(args, committee, sets), Some(screen));
     let runner = Runner { args, committee, stop, progress: Progress::silent() };

@@ -58,7 +58,7 @@ where
     let drive = move || Driver::<P>::new(scenario, events).run(wanted);
     let driver = thread::Builder::new().name("simulation".to_string()).spawn(drive);
     let driver = driver.context("can not start a thread for the simulation")?;
-    tui::run(Feed { roster, events: feed_events, commands, dropped })?;
+    tui::run(Feed { roster, events: feed_events, commands, dropped, record: None })?;
     match driver.join() {
         Ok(is_clean) => Ok(is_clean),
         Err(_) => anyhow::bail!("the simulated replicas panicked; `--seed` without `--watch` shows where"),

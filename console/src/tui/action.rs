@@ -26,6 +26,8 @@ pub(super) enum Action {
     Freeze,
     /// Let a simulation go a step further, or back, or faster, or slower.
     Simulate(Simulate),
+    /// Begin a recording, or end it.
+    Record,
     /// Open a pane.
     Open(Pane),
     /// Open the next pane.

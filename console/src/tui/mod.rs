@@ -12,6 +12,7 @@ mod chooser;
 mod chronicle;
 #[cfg(test)]
 mod fixture;
+mod history;
 mod input;
 mod keys;
 mod model;
@@ -27,6 +28,7 @@ mod ui;
 mod update;
 mod view;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -34,7 +36,9 @@ use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest, Welcome};
 use byztop_core::types::{Micros, ReplicaId, Time};
 pub(crate) use cases::{CaseEvent, CaseList, CaseWish, Told};
 pub(crate) use chronicle::{Chronicle, Happening};
-pub(crate) use runner::run;
+pub(crate) use history::Recording;
+pub(crate) use runner::{replay, run};
+use serde::{Deserialize, Serialize};
 pub(crate) use simulated::{End, MAX_RECENT, RecentStep, Simulate, SimulatedTime, Speed, Stride};
 pub(crate) use text::seconds;
 
@@ -48,6 +52,8 @@ pub(crate) struct Feed {
     pub(crate) commands: tokio::sync::mpsc::Sender<Command>,
     /// How many events did not fit into the feed and are lost; shown on the screen.
     pub(crate) dropped: Arc<AtomicU64>,
+    /// Where to record from the beginning, if that is wanted.
+    pub(crate) record: Option<PathBuf>,
 }
 
 /// What is known of a cluster before anything is connected.
@@ -63,8 +69,8 @@ pub(crate) struct Roster {
     pub(crate) simulation: Option<SimulatedTime>,
 }
 
-/// Something happened outside the console.
-#[derive(Clone, Debug)]
+/// Something happened outside the console. What is skipped is not remembered: see [`history`].
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum FeedEvent {
     /// On the link to a replica.
     Link(ReplicaId, LinkEvent),
@@ -73,17 +79,21 @@ pub(crate) enum FeedEvent {
     /// To a process that this console started.
     Process(ReplicaId, ProcessEvent),
     /// To a test case.
+    #[serde(skip)]
     Case(CaseEvent),
     /// A simulation stands here now; what is told after this happens then.
+    #[serde(skip)]
     Simulated(Box<SimulatedTime>),
     /// A simulation's time is this now, on its way to where it will stand.
+    #[serde(skip)]
     Passing(Time),
     /// A simulation was turned back: forget everything, then take in what has happened until then.
+    #[serde(skip)]
     Rewound(Vec<FeedEvent>),
 }
 
 /// What happens on the link to a replica.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum LinkEvent {
     /// An attempt to connect begins.
     Connecting,
@@ -98,7 +108,7 @@ pub(crate) enum LinkEvent {
 }
 
 /// What happens to a replica's process.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub(crate) enum ProcessEvent {
     /// It runs.
     Started {
@@ -122,7 +132,7 @@ pub(crate) enum ProcessEvent {
 }
 
 /// How the load is getting on. Counters and histogram are cumulative since the load began.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct LoadReport {
     /// Operations that the client saw committed.
     pub(crate) committed_ops: u64,
@@ -139,6 +149,7 @@ pub(crate) struct LoadReport {
     /// The accounts that were asked for most, and how often, most first.
     pub(crate) busiest: Vec<(String, u64)>,
     /// End-to-end latencies in microseconds.
+    #[serde(with = "history::histogram")]
     pub(crate) latency: hdrhistogram::Histogram<u64>,
     /// Operations per second that are asked for; `None` for as many as possible.
     pub(crate) rate: Option<f64>,

@@ -31,6 +31,11 @@ pub(super) const WORDS: &[Word] = &[
     Word { name: "kill", usage: "kill [n3|all]", help: "kill the process of a replica, or of every one" },
     Word { name: "restart", usage: "restart [n3|all]", help: "start a dead replica again, or every one" },
     Word { name: "goto", usage: "goto 18431", help: "show the votes of a slot" },
+    Word {
+        name: "seek",
+        usage: "seek -10s",
+        help: "so far back in time, or on with +: seconds s, minutes m, milliseconds ms",
+    },
     Word { name: "follow", usage: "follow", help: "show the votes of the newest slot again" },
     Word { name: "rate", usage: "rate 5000|max", help: "operations per second that the load offers" },
 ];
@@ -50,6 +55,8 @@ pub(super) enum Order {
     Restart(Whom),
     /// Show the votes of a slot.
     Goto(SeqNum),
+    /// Go so many microseconds on in time, or back.
+    Seek(i64),
     /// Change the load; `None` for as much as possible.
     Rate(Option<f64>),
 }
@@ -156,6 +163,21 @@ fn words() -> impl Iterator<Item = &'static str> {
     WORDS.iter().map(|word| word.name).chain(BINDINGS.iter().map(|b| b.word).filter(|word| !word.is_empty()))
 }
 
+/// `-10s` in microseconds; a sign is needed, so that nobody takes it for a time of day.
+fn seek(text: &str) -> Option<i64> {
+    let (sign, span) =
+        text.strip_prefix('-').map(|rest| (-1, rest)).or(text.strip_prefix('+').map(|rest| (1, rest)))?;
+    let digits = span.find(|c: char| !c.is_ascii_digit()).unwrap_or(span.len());
+    let (number, unit) = span.split_at(digits);
+    let micros = match unit.trim() {
+        "ms" => 1000,
+        "s" | "" => 1_000_000,
+        "m" => 60_000_000,
+        _ => return None,
+    };
+    number.parse::<i64>().ok()?.checked_mul(micros)?.checked_mul(sign)
+}
+
 /// Reads a command. `selected` is who is meant where nobody is named.
 ///
 /// # Errors
@@ -195,6 +217,10 @@ pub(super) fn parse(text: &str, committee: Committee, selected: ReplicaId) -> Re
         "goto" => match rest.replace([' ', '_'], "").parse() {
             Ok(slot) if slot > 0 => Ok(Order::Goto(SeqNum(slot))),
             _ => mistake("which slot? a number from 1 on".into()),
+        },
+        "seek" => match seek(rest) {
+            Some(micros) => Ok(Order::Seek(micros)),
+            None => mistake("how far? for example -10s, +500ms or -2m".into()),
         },
         "rate" if rest == "max" => Ok(Order::Rate(None)),
         "rate" => match rest.replace([' ', '_'], "").parse::<f64>() {

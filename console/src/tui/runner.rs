@@ -1,23 +1,27 @@
 //! The loop: take in what came, then draw once.
 
 use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
-use byztop_core::types::Time;
+use byztop_core::types::{Micros, Time};
+use jiff::Zoned;
 use jiff::tz::TimeZone;
 use nix::errno::Errno;
 use tokio::sync::mpsc::error::TrySendError;
 
+use super::history::{Frozen, History, Recording, Writer};
 use super::input::{Input, Reader};
 use super::model::{Kind, Model};
 use super::terminal::{Screen, background_panics};
-use super::text::clean;
+use super::text::{clean, grouped, span};
 use super::theme::Theme;
 use super::ui::Ui;
-use super::update::{on_connected, on_event, on_tick, update};
+use super::update::{go_in_time, on_connected, on_event, on_tick, update};
 use super::{Command, Feed, FeedEvent, LinkEvent, keys, view};
 
 /// How often the feed is looked at.
@@ -52,23 +56,59 @@ pub(crate) fn run(feed: Feed) -> anyhow::Result<()> {
     ui.tick(wall_clock());
     let is_remote = std::env::var_os("SSH_CONNECTION").is_some();
     let least = if is_remote { REMOTE_FRAME } else { FRAME };
-    let mut console = Console { feed, model, ui, news: false, urgent: true };
+    let mut console = Console { feed, model, ui, history: History::new(), writer: None, news: false, urgent: true };
+    if let Some(path) = console.feed.record.clone() {
+        console.begin_recording(path);
+    }
     let ended = match console.run(screen, &reader, least) {
         // The terminal went away; that is a way to leave.
         Err(error) if is_hang_up(&error) => Ok(()),
         Err(error) => Err(error).context("can not draw on the terminal"),
         Ok(()) => Ok(()),
     };
+    console.end_recording();
     if console.feed.commands.try_send(Command::Quit).is_err() {
         tracing::debug!("who carries out commands had ended before the screen");
     }
     ended
 }
 
+/// Shows a recording until the user leaves. Says on standard error how far it is with reading.
+///
+/// # Errors
+///
+/// As [`run`]; if a part of the recording is damaged.
+pub(crate) fn replay(recording: &Recording, mut progress: impl FnMut(usize, usize)) -> anyhow::Result<()> {
+    let history = History::of_recording(recording, &mut progress)?;
+    let screen = Screen::take()?;
+    let reader = Reader::start()?;
+    // Nobody speaks into this feed; it ends when the screen does.
+    let (_silent, events) = std::sync::mpsc::sync_channel(1);
+    let (commands, _unheard) = tokio::sync::mpsc::channel(1);
+    let feed = Feed { roster: recording.roster().clone(), events, commands, dropped: Arc::default(), record: None };
+    let model = Model::new(&feed.roster, wall_clock());
+    let mut ui = Ui::new(Theme::from_env(), TimeZone::system());
+    ui.tick(wall_clock());
+    ui.frozen = Some(Frozen::playing_from_the_beginning(&history, &model));
+    let mut console = Console { feed, model, ui, history, writer: None, news: false, urgent: true };
+    match console.run(screen, &reader, FRAME) {
+        Err(error) if is_hang_up(&error) => Ok(()),
+        ended => ended.context("can not draw on the terminal"),
+    }
+}
+
+/// A name for a recording that begins now, in this folder.
+fn new_recording() -> PathBuf {
+    PathBuf::from(format!("byztop-{}.rec", Zoned::now().strftime("%Y%m%d-%H%M%S")))
+}
+
 struct Console {
     feed: Feed,
     model: Model,
     ui: Ui,
+    history: History,
+    /// The recording, while there is one.
+    writer: Option<Writer>,
     /// Something of the cluster changed since the last drawing.
     news: bool,
     /// The user did something since the last drawing.
@@ -78,7 +118,7 @@ struct Console {
 impl Console {
     fn run(&mut self, mut screen: Screen, reader: &Reader, least: Duration) -> io::Result<()> {
         let mut drawn: Option<Instant> = None;
-        let mut ticked = Instant::now();
+        let (mut ticked, mut passed) = (Instant::now(), Instant::now());
         let mut is_drained = true;
         while !self.ui.is_over {
             let since = drawn.map_or(Duration::MAX, |at| at.elapsed());
@@ -100,6 +140,7 @@ impl Console {
                 self.on_input(input);
             }
             is_drained = self.drain();
+            self.pass(std::mem::replace(&mut passed, Instant::now()).elapsed());
             if ticked.elapsed() >= TICK {
                 ticked = Instant::now();
                 self.tick();
@@ -138,6 +179,59 @@ impl Console {
         self.urgent = true;
         let commands = update(&mut self.model, &mut self.ui, action);
         self.send(commands);
+        go_in_time(&self.model, &mut self.ui, &self.history);
+        if std::mem::take(&mut self.ui.wants_record) {
+            match self.writer {
+                Some(_) => self.end_recording(),
+                None => self.begin_recording(new_recording()),
+            }
+        }
+    }
+
+    /// Time passes in a recording that plays.
+    fn pass(&mut self, real: Duration) {
+        let real = Micros(u64::try_from(real.as_micros()).unwrap_or(u64::MAX));
+        if let Some(frozen) = &mut self.ui.frozen {
+            self.news |= frozen.pass(&self.history, real);
+        }
+    }
+
+    fn begin_recording(&mut self, path: PathBuf) {
+        match self.history.record(&path, &self.feed.roster) {
+            Ok(writer) => {
+                let remembered = self.history.span().map_or(Micros(0), |(from, until)| until.since(from));
+                self.ui.say(format!("recording to {}, with the {} before", path.display(), span(remembered)));
+                self.writer = Some(writer);
+            }
+            Err(error) => self.ui.complain(format!("{}: can not be recorded to: {error}", path.display())),
+        }
+        self.ui.is_recording = self.writer.is_some();
+        self.urgent = true;
+    }
+
+    fn end_recording(&mut self) {
+        let Some(mut writer) = self.writer.take() else { return };
+        self.ui.is_recording = false;
+        let path = writer.path().display().to_string();
+        match writer.flush() {
+            Ok(()) => {
+                let kilobytes = grouped(writer.written_bytes().div_ceil(1000));
+                self.ui.say(format!("recorded {kilobytes} kB; byztop replay {path} shows them"));
+            }
+            Err(error) => self.ui.complain(format!("{path}: the end of the recording is lost: {error}")),
+        }
+    }
+
+    /// Remembers an event, and writes it if there is a recording.
+    fn remember(&mut self, now: Time, event: &FeedEvent) {
+        self.history.note(now, event, &self.model);
+        if let Some(writer) = &mut self.writer
+            && let Err(error) = writer.note(now, event)
+        {
+            let complaint = format!("{}: the recording has ended: {error}", writer.path().display());
+            (self.writer, self.ui.is_recording) = (None, false);
+            self.ui.complain(complaint);
+        }
     }
 
     fn send(&mut self, commands: Vec<Command>) {
@@ -165,6 +259,7 @@ impl Console {
                     };
                     // Whoever steps through time waits for what a step does.
                     self.urgent |= matches!(&event, FeedEvent::Simulated(time) if time.is_paused);
+                    self.remember(now, &event);
                     self.model.apply(now, event);
                     self.news |= self.ui.frozen.is_none();
                     if let Some(id) = connected {

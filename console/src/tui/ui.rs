@@ -5,6 +5,7 @@ use jiff::tz::TimeZone;
 
 use super::attacks::Change;
 use super::chooser::Chooser;
+use super::history::{Frozen, Travel};
 use super::model::Model;
 use super::palette::Line;
 use super::theme::Theme;
@@ -136,8 +137,14 @@ pub(super) struct Ui {
     pub follows_case: bool,
     /// The first line of it that is shown.
     pub case_scroll: usize,
-    /// What is shown while the screen is held still.
-    pub frozen: Option<Box<Model>>,
+    /// The past, while the screen shows that.
+    pub frozen: Option<Frozen>,
+    /// Where in time the user wants to go.
+    pub travel: Option<Travel>,
+    /// The user wants a recording to begin, or to end.
+    pub wants_record: bool,
+    /// The recording that is being written, in a word for the header.
+    pub is_recording: bool,
     pub is_log_large: bool,
     /// The slot whose votes are shown; the newest if none is named.
     pub watched: Option<SeqNum>,
@@ -167,6 +174,9 @@ impl Ui {
             follows_case: false,
             case_scroll: 0,
             frozen: None,
+            travel: None,
+            wants_record: false,
+            is_recording: false,
             is_log_large: false,
             watched: None,
             toast: None,
@@ -175,6 +185,16 @@ impl Ui {
             is_over: false,
             wants_suspend: false,
         }
+    }
+
+    /// What is shown: the past, or what is known now.
+    pub(super) fn shown<'a>(&'a self, live: &'a Model) -> &'a Model {
+        self.frozen.as_ref().map_or(live, |frozen| &frozen.model)
+    }
+
+    /// Whether it is a recording that is shown.
+    pub(super) fn is_replay(&self) -> bool {
+        self.frozen.as_ref().is_some_and(|frozen| frozen.bar.is_recording)
     }
 
     /// What the keys act on.

@@ -7,6 +7,7 @@ use byztop_core::types::{ReplicaId, SeqNum};
 use super::action::{Action, Injection, Motion};
 use super::attacks::{Change, Step, beyond_budget};
 use super::chooser::Chooser;
+use super::history::{History, Travel, travel};
 use super::model::{Cases, Model};
 use super::palette::{self, Line, Order, Whom};
 use super::text::grouped;
@@ -52,6 +53,8 @@ fn on_screen(model: &mut Model, ui: &mut Ui, action: Action) -> Vec<Command> {
     match action {
         Action::Quit => return leave(ui),
         Action::Suspend => ui.wants_suspend = true,
+        Action::Move(Motion::First) if is_in_time(ui) => ui.travel = Some(Travel::Oldest),
+        Action::Move(Motion::Last) if is_in_time(ui) => ui.travel = Some(Travel::Newest),
         Action::Move(motion) => move_on(model, ui, motion),
         Action::Open(pane) => open(model, ui, pane),
         Action::NextPane => turn(model, ui, 1),
@@ -60,6 +63,7 @@ fn on_screen(model: &mut Model, ui: &mut Ui, action: Action) -> Vec<Command> {
         Action::RunCases => return run_cases(model, ui, CaseWish::From),
         Action::StopCases => return stop_cases(model, ui),
         Action::Attack(_) if model.cases.is_some() => ui.complain(CASES_ARE_ALONE),
+        Action::Attack(_) if ui.is_replay() => ui.complain("this has happened: a recording can not be changed"),
         Action::Attack(attack) => return on_attack(model, ui, attack),
         Action::Kill => return inject(model, ui, vec![Change::kill(ui.selection())]),
         Action::Restart => return inject(model, ui, vec![Change::restart(ui.selection())]),
@@ -67,12 +71,22 @@ fn on_screen(model: &mut Model, ui: &mut Ui, action: Action) -> Vec<Command> {
         Action::HealAll => return heal_all(model, ui),
         // Nothing goes on behind a simulation's back: its time is held, not the screen.
         Action::Freeze if model.simulation.is_some() => return vec![Command::Simulate(Simulate::PauseOrGoOn)],
-        Action::Freeze => ui.frozen = if ui.frozen.is_some() { None } else { Some(Box::new(model.clone())) },
+        Action::Freeze => ui.travel = Some(Travel::HoldOrGoOn),
         Action::Simulate(wish) if model.simulation.is_some() => return vec![Command::Simulate(wish)],
-        Action::Simulate(Simulate::Faster | Simulate::Slower) => {
-            ui.complain("only a simulation's time can be changed; the load's rate is set by :rate");
+        Action::Simulate(wish) => {
+            ui.travel = Some(match wish {
+                Simulate::PauseOrGoOn => Travel::HoldOrGoOn,
+                Simulate::Forward(stride) => Travel::Forward(stride),
+                Simulate::Back(stride) => Travel::Back(stride),
+                Simulate::Faster => Travel::Faster,
+                Simulate::Slower => Travel::Slower,
+            });
         }
-        Action::Simulate(_) => ui.complain("real time can not be stepped through; that is for byztop sim --watch"),
+        Action::Record if model.simulation.is_some() => {
+            ui.complain("a simulation is its own recording: its seed, or its scenario");
+        }
+        Action::Record if ui.is_replay() => ui.complain("this is a recording already"),
+        Action::Record => ui.wants_record = true,
         Action::Help => ui.overlay = Overlay::Help { search: String::new(), scroll: 0 },
         Action::Palette => ui.overlay = Overlay::Palette(Line::default()),
         Action::Log => ui.is_log_large = !ui.is_log_large,
@@ -89,12 +103,17 @@ fn on_screen(model: &mut Model, ui: &mut Ui, action: Action) -> Vec<Command> {
     Vec::new()
 }
 
+/// Whether the ends of the keyboard are those of time: on a pane that shows the past and has nothing else to scroll.
+fn is_in_time(ui: &Ui) -> bool {
+    ui.frozen.is_some() && ui.pane == Pane::Overview
+}
+
 /// The arrows move what the pane has.
 fn move_on(model: &Model, ui: &mut Ui, motion: Motion) {
     match ui.pane {
         Pane::Overview => ui.selected = motion.apply(ui.selected, model.replicas.len(), PAGE),
         Pane::Ledger => {
-            let lines = super::view::ledger_lines(ui.frozen.as_deref().unwrap_or(model), ui);
+            let lines = super::view::ledger_lines(ui.shown(model), ui);
             ui.ledger_scroll = motion.apply(ui.ledger_scroll.min(lines), lines, PAGE);
         }
         // The arrows choose a set, pages scroll what is told of it.
@@ -146,6 +165,15 @@ fn stop_cases(model: &Model, ui: &mut Ui) -> Vec<Command> {
     }
     ui.say("no more sets after this one");
     vec![Command::Case(CaseWish::Stop)]
+}
+
+/// Goes where in time the user wants to go, if anywhere. What was said before is of another moment.
+pub(super) fn go_in_time(model: &Model, ui: &mut Ui, history: &History) {
+    let Some(wish) = ui.travel.take() else { return };
+    match travel(&mut ui.frozen, history, model, wish) {
+        Ok(()) => ui.toast = None,
+        Err(why) => ui.complain(why),
+    }
 }
 
 /// Time has passed: the books are asked for as long as somebody looks at them.
@@ -250,6 +278,18 @@ fn obey(model: &mut Model, ui: &mut Ui, order: Order) -> Vec<Command> {
         Order::Restart(Whom::One(id)) => inject(model, ui, vec![Change::restart(id)]),
         Order::Restart(Whom::All) => inject_all(model, ui, Change::restart, "nobody is dead"),
         Order::Goto(slot) => watch(model, ui, Some(slot)),
+        Order::Seek(_) if model.simulation.is_some() => {
+            ui.complain("a simulation is stepped through with [ ] { }");
+            Vec::new()
+        }
+        Order::Seek(micros) => {
+            ui.travel = Some(Travel::By(micros));
+            Vec::new()
+        }
+        Order::Rate(_) if ui.is_replay() => {
+            ui.complain("this has happened: a recording can not be changed");
+            Vec::new()
+        }
         Order::Rate(_) if model.simulation.is_some() => {
             ui.complain("a simulation has no rate: its scenario says who submits what, and when");
             Vec::new()
@@ -308,6 +348,10 @@ fn inject_all(model: &mut Model, ui: &mut Ui, change: impl Fn(ReplicaId) -> Chan
 fn inject(model: &mut Model, ui: &mut Ui, changes: Vec<Change>) -> Vec<Command> {
     if model.cases.is_some() {
         ui.complain(CASES_ARE_ALONE);
+        return Vec::new();
+    }
+    if ui.is_replay() {
+        ui.complain("this has happened: a recording can not be changed");
         return Vec::new();
     }
     if let Some(why) = changes.iter().find_map(|change| change.obstacle(model)) {

@@ -116,10 +116,10 @@ fn a_simulation_is_paused_stepped_through_turned_back_and_left() {
     press(" ");
     until("it is paused", || line().contains("‖ paused 1×  next in "));
     let (here, paused) = (step().unwrap(), line());
-    press("]]");
+    press("}}");
     until("two events have happened", || step() == Some(here + 2));
     assert_ne!(line(), paused);
-    press("[[");
+    press("{{");
     until("it is back", || step() == Some(here));
     press("+");
     until("it would run faster", || line().contains("‖ paused 3×"));

@@ -1,10 +1,12 @@
 //! `byztop run` with real replicas: what it makes of test cases, of files that are none, and of wrong expectations.
 
+use std::io::Write as _;
 use std::path::Path;
+use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::process::{nothing_is_left, run};
+use crate::process::{byztop, finished, nothing_is_left, run};
 
 /// The test cases that ship.
 const SCENARIOS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../scenarios");
@@ -95,7 +97,7 @@ fn a_wrong_expectation_fails_with_what_was_expected_and_what_was_found() {
         "expected  A=8; view>=1",
         "missed: A=8: n1 has A=9 (n2, n3, n4 too)",
         "missed: view>=1: n1 is in view 0",
-        "1 sets: 0 passed, 1 failed",
+        "1 set: 0 passed, 1 failed",
     ] {
         assert!(out.contains(expected), "expected `{expected}` in: {out}");
     }
@@ -234,4 +236,21 @@ fn a_censored_customer_is_served_by_the_next_primary() {
     );
     let (status, out, err) = run_text(&text, &[]);
     assert_eq!(status, 0, "{err}\n{out}");
+}
+
+#[test]
+fn whoever_steps_may_look_again_at_what_the_last_set_came_to() {
+    let scratch = tempfile::tempdir().unwrap();
+    let text = "1,(A),\"[n1, n2, n3, n4]\"\n2,(B),\"[n1, n2, n3, n4]\"\n";
+    std::fs::write(scratch.path().join("cases.csv"), text).unwrap();
+    let mut command = byztop(scratch.path(), &["run", "cases.csv", "--step"]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(b"db\n\nstatus\nS\n").unwrap();
+    let (status, out, err) = finished(child.wait_with_output().unwrap());
+    assert_eq!(status, 0, "{err}\n{out}");
+    assert!(err.contains("`db` is none of: Enter, s, q\n"), "nothing has run yet: {err}");
+    assert!(err.contains("set 2: Enter runs it, s skips it, q ends; story, transactions, db, log, status"), "{err}");
+    assert_eq!(out.matches("\nStatus, PP pre-prepared").count(), 2, "with its report, and once again: {out}");
+    assert!(out.ends_with("1 set: 1 passed, 0 failed\n"), "{out}");
 }

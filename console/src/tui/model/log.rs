@@ -116,16 +116,20 @@ pub(in crate::tui) struct Entry {
 #[derive(Clone, Default, Debug)]
 pub(in crate::tui) struct Log {
     entries: VecDeque<Entry>,
+    /// How often it has changed.
+    revision: u64,
 }
 
 impl Log {
     /// Appends a line that is like no other.
     pub(in crate::tui) fn push(&mut self, at: Time, kind: Kind, text: String) {
+        self.revision += 1;
         self.insert(Entry { at, last: at, who: ReplicaSet::default(), story: Story::Told(kind, text) });
     }
 
     /// Takes in what a replica tells: into an entry that tells the same, or as a new one.
     pub(super) fn tell(&mut self, at: Time, who: ReplicaId, story: Story) {
+        self.revision += 1;
         for (age, entry) in self.entries.iter_mut().rev().take(MERGE_DEPTH).enumerate() {
             if entry.absorb(at, who, &story, age == 0) {
                 return;
@@ -138,6 +142,11 @@ impl Log {
     pub(super) fn asked_at(&self, wanted: View) -> Option<Time> {
         let is_it = |entry: &&Entry| matches!(entry.story, Story::Asked { view, .. } if view == wanted);
         self.entries.iter().rev().take(MERGE_DEPTH).find(is_it).map(|entry| entry.at)
+    }
+
+    /// How often something was told.
+    pub(in crate::tui) fn revision(&self) -> u64 {
+        self.revision
     }
 
     /// The newest entries first.

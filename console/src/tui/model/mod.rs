@@ -121,6 +121,11 @@ impl Model {
         }
     }
 
+    /// The same without what the user is to be told of it.
+    pub(super) fn without_complaints(&self) -> Model {
+        Model { complaints: Vec::new(), ..self.clone() }
+    }
+
     /// Takes in an event that was received now.
     pub(super) fn apply(&mut self, now: Time, event: FeedEvent) {
         if let FeedEvent::Simulated(time) = event {

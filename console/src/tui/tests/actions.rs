@@ -347,18 +347,6 @@ fn no_answer_is_not_taken_for_success() {
 }
 
 #[test]
-fn a_frozen_screen_stays_as_it_is_while_the_cluster_goes_on() {
-    let mut rig = Rig::running(7, 8);
-    rig.press("_");
-    let frozen = rig.screen(120, 36);
-    assert!(frozen.contains("FROZEN 7/7") && frozen.contains("space go on"));
-    rig.frames(8);
-    assert_eq!(rig.screen(120, 36), frozen);
-    rig.press("_");
-    assert!(rig.first_line().contains("● LIVE 7/7"));
-}
-
-#[test]
 fn the_selection_moves_and_stays_within() {
     let mut rig = Rig::running(7, 2);
     let mut after = |keys: &str| {

@@ -5,6 +5,7 @@ mod panes;
 mod screens;
 mod simulated;
 mod sizes;
+mod time;
 
 use byztop_core::types::Time;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
@@ -14,11 +15,12 @@ use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
 
 use super::fixture::Cluster;
+use super::history::History;
 use super::keys;
 use super::model::Model;
 use super::theme::Theme;
 use super::ui::Ui;
-use super::update::{on_connected, on_event, on_tick, update};
+use super::update::{go_in_time, on_connected, on_event, on_tick, update};
 use super::view::view;
 use super::{Command, FeedEvent, LinkEvent};
 
@@ -30,6 +32,7 @@ struct Rig {
     cluster: Cluster,
     model: Model,
     ui: Ui,
+    history: History,
     /// Everything that the console wanted done.
     commands: Vec<Command>,
 }
@@ -39,7 +42,8 @@ impl Rig {
     fn new(replicas: usize) -> Rig {
         let cluster = Cluster::new(replicas, NOON);
         let model = Model::new(&cluster.roster(), NOON);
-        Rig { cluster, model, ui: Ui::new(Theme::DARK, TimeZone::UTC), commands: Vec::new() }
+        let ui = Ui::new(Theme::DARK, TimeZone::UTC);
+        Rig { cluster, model, ui, history: History::new(), commands: Vec::new() }
     }
 
     /// Connected for some frames.
@@ -58,6 +62,7 @@ impl Rig {
                 _ => None,
             };
             on_event(&mut self.ui, &event);
+            self.history.note(self.cluster.now, &event, &self.model);
             self.model.apply(self.cluster.now, event);
             let commands = connected.map(|id| on_connected(&self.ui, id)).unwrap_or_default();
             self.do_all(commands);
@@ -112,6 +117,7 @@ impl Rig {
         if let Some(action) = keys::action(self.ui.context(), event) {
             let commands = update(&mut self.model, &mut self.ui, action);
             self.do_all(commands);
+            go_in_time(&self.model, &mut self.ui, &self.history);
         }
     }
 

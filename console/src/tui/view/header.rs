@@ -85,6 +85,9 @@ fn pieces(model: &Model, ui: &Ui) -> Vec<Piece> {
     add(9, &[("faults ", theme.dim), (&format!("{faults}/{f}"), faults_style)]);
     let (live, live_style) = live(model, ui, n);
     add(9, &[(&live, live_style)]);
+    if ui.is_recording {
+        add(8, &[("● REC", theme.bad)]);
+    }
     add(2, &[(&model.durability, theme.dim)]);
     if let Some(report) = load.and_then(|load| load.report.as_ref()) {
         let rate = report.rate.map_or("max".to_string(), |rate| grouped(rate as u64));
@@ -116,8 +119,11 @@ fn live(model: &Model, ui: &Ui, n: usize) -> (String, Style) {
         let mark = if simulation.is_paused { '‖' } else { '▶' };
         return (format!("{mark} SIM {live}/{n}"), if live == n { theme.accent } else { theme.warn });
     }
-    if ui.frozen.is_some() {
-        return (format!("‖ FROZEN {live}/{n}"), theme.warn);
+    match ui.frozen.as_ref().map(|frozen| &frozen.bar) {
+        Some(bar) if bar.is_recording && bar.pace.is_some() => return (format!("▶ REPLAY {live}/{n}"), theme.accent),
+        Some(bar) if bar.is_recording => return (format!("‖ REPLAY {live}/{n}"), theme.warn),
+        Some(_) => return (format!("‖ FROZEN {live}/{n}"), theme.warn),
+        None => {}
     }
     match live {
         all if all == n => (format!("● LIVE {live}/{n}"), theme.good),

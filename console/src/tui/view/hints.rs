@@ -2,13 +2,16 @@
 
 use byztop_core::types::ReplicaId;
 
+use super::super::Simulate;
 use super::super::action::{Action, Injection};
 use super::super::attacks::Change;
+use super::super::history::Bar;
 use super::super::keys::{BINDINGS, Binding};
 use super::super::model::{Cases, Model, Replica};
-use super::super::text::cut;
+use super::super::text::{cut, span};
 use super::super::ui::{Context, Overlay, Pane, Ui};
 use super::canvas::Canvas;
+use super::log::time_of_day;
 
 /// The keys at the right end of the line, which stay when others have no room.
 const LAST: [&str; 2] = ["?", "q"];
@@ -22,6 +25,9 @@ pub(super) fn draw(model: &Model, ui: &Ui, mut canvas: Canvas) {
         return;
     }
     let context = ui.context();
+    if let (Some(frozen), Overlay::None) = (&ui.frozen, &ui.overlay) {
+        return time_bar(&frozen.bar, ui, canvas);
+    }
     // Those of the pane come first, and hide what does not act on anything there.
     let of_pane = context.ladder();
     let hints = || {
@@ -45,6 +51,41 @@ pub(super) fn draw(model: &Model, ui: &Ui, mut canvas: Canvas) {
     }
 }
 
+/// Where in time the screen is: the moment, how far it is from the end, a bar, and the keys that lead elsewhere.
+fn time_bar(bar: &Bar, ui: &Ui, mut canvas: Canvas) {
+    let theme = &ui.theme;
+    let mark = if bar.pace.is_some() { '▶' } else { '‖' };
+    let pace = bar.pace.map_or(String::new(), |pace| format!(" {}", pace.label()));
+    let back = bar.until.since(bar.at);
+    let mut x = canvas.put(1, 0, &format!("{mark}{pace} {}", time_of_day(bar.at, &ui.zone)), theme.warn) + 2;
+    x = canvas.put(x, 0, &format!("−{} of {}", span(back), span(bar.until.since(bar.from))), theme.text) + 2;
+    let space = match (bar.is_recording, bar.pace) {
+        (true, Some(_)) => "pause",
+        (true, None) => "play",
+        (false, _) => "live",
+    };
+    let keys = [("space", space), ("[ ]", "slot"), ("{ }", "event"), ("Home End", "ends"), ("q", "quit")];
+    let width = |(key, hint): &(&str, &str)| key.chars().count() + hint.chars().count() + 3;
+    // The bar gives way to the keys, and the last keys to the width.
+    let room = canvas.width().saturating_sub(x);
+    let shown = (0..=keys.len()).rev().find(|count| keys.iter().take(*count).map(width).sum::<usize>() + 10 <= room);
+    let keys = &keys[..shown.unwrap_or(0)];
+    let end = canvas.width().saturating_sub(keys.iter().map(width).sum::<usize>());
+    let length = end.saturating_sub(x + 1).min(60);
+    if length > 2 {
+        let place = usize::try_from(bar.entry * (length as u64 - 1) / bar.entries.max(1)).unwrap_or(0);
+        for at in 0..length {
+            let (c, style) = if at == place { ('●', theme.accent) } else { ('─', theme.faint) };
+            canvas.put_char(x + at, 0, c, style);
+        }
+    }
+    let mut x = end;
+    for (key, hint) in keys {
+        let after = canvas.put(x, 0, key, theme.key);
+        x = canvas.put(after + 1, 0, hint, theme.dim) + 2;
+    }
+}
+
 /// The hint says what the key does now; nothing if it does nothing.
 fn hint_now(model: &Model, ui: &Ui, binding: &Binding) -> Option<&'static str> {
     match (&ui.overlay, binding.label) {
@@ -52,7 +93,6 @@ fn hint_now(model: &Model, ui: &Ui, binding: &Binding) -> Option<&'static str> {
             let is_paused = model.simulation.as_ref().is_some_and(|simulation| simulation.is_paused);
             Some(if is_paused { "go on" } else { "pause" })
         }
-        (Overlay::None, "space") if ui.frozen.is_some() => Some("go on"),
         (Overlay::Chooser(chooser), "m") if chooser.attack != Injection::Equivocate => None,
         (Overlay::None, _) if !acts_on(model, ui.selection(), &binding.action) => None,
         _ => Some(binding.hint),
@@ -71,7 +111,8 @@ fn acts_on(model: &Model, selected: ReplicaId, action: &Action) -> bool {
         return false;
     }
     match action {
-        Action::Simulate(_) => model.simulation.is_some(),
+        Action::Simulate(Simulate::Faster | Simulate::Slower | Simulate::Forward(_)) => model.simulation.is_some(),
+        Action::Record => model.simulation.is_none(),
         Action::Kill => Change::kill(selected).obstacle(model).is_none(),
         Action::Restart => Change::restart(selected).obstacle(model).is_none(),
         Action::Attack(_) => !replica.is_dead(),

@@ -64,7 +64,7 @@ fn looks(kind: Kind, theme: &Theme) -> (Style, Style) {
 }
 
 /// `12:04:31.204` in the given zone.
-fn time_of_day(at: Time, zone: &TimeZone) -> String {
+pub(super) fn time_of_day(at: Time, zone: &TimeZone) -> String {
     let micros = i64::try_from(at.0).unwrap_or(i64::MAX);
     match Timestamp::from_microsecond(micros) {
         Ok(timestamp) => timestamp.to_zoned(zone.clone()).strftime("%H:%M:%S.%3f").to_string(),

@@ -40,7 +40,7 @@ pub(super) fn view(model: &Model, ui: &Ui, frame: &mut Frame) {
     if area.width < NEED.0 || area.height < NEED.1 {
         too_small(ui, canvas, area);
     } else {
-        let shown = ui.frozen.as_deref().unwrap_or(model);
+        let shown = ui.shown(model);
         match ui.pane {
             Pane::Overview => overview(shown, ui, canvas),
             Pane::Ledger => within_tabs(shown, ui, canvas, ledger::draw),

@@ -1,0 +1,178 @@
+//! What was heard, packed: entries in the order in which they came, a few thousand to a chunk.
+
+use byztop_core::types::Time;
+use serde::{Deserialize, Serialize};
+use thiserror::Error;
+
+use crate::tui::FeedEvent;
+
+/// Something that the console has heard.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Heard {
+    /// When, microseconds of Unix time by the console's clock.
+    pub at: Time,
+    /// What.
+    pub event: FeedEvent,
+}
+
+/// Whether an event is of the kind that is remembered: what replicas, processes and the load say. Simulations have a time
+/// travel of their own, and test cases begin a new history.
+pub(super) fn is_remembered(event: &FeedEvent) -> bool {
+    matches!(event, FeedEvent::Link(..) | FeedEvent::Process(..) | FeedEvent::Load(_))
+}
+
+/// Entries on their way into a chunk.
+#[derive(Clone, Default, Debug)]
+pub(super) struct Packer {
+    bytes: Vec<u8>,
+    count: u32,
+    from: Option<Time>,
+    until: Time,
+}
+
+/// Entries that are packed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Chunk {
+    /// How many.
+    pub count: u32,
+    /// When the first was heard.
+    pub from: Time,
+    /// When the last was.
+    pub until: Time,
+    /// Compressed, behind their length.
+    pub packed: Vec<u8>,
+}
+
+/// Bytes that are no chunk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[error("a part of it is damaged")]
+pub(super) struct Damaged;
+
+impl Packer {
+    /// So many entries make a chunk: what a step back may have to fold again.
+    pub(super) const MAX_ENTRIES: u32 = 2048;
+    /// So many bytes do, too, before they are compressed.
+    const MAX_BYTES: usize = 16 << 20;
+
+    /// Takes in an event that is remembered.
+    pub(super) fn push(&mut self, at: Time, event: &FeedEvent) {
+        #[derive(Serialize)]
+        struct Entry<'a> {
+            at: Time,
+            event: &'a FeedEvent,
+        }
+        // The clock of the machine may be set back; that of a tape is not.
+        let at = at.max(self.until);
+        let length = self.bytes.len();
+        match postcard::to_extend(&Entry { at, event }, std::mem::take(&mut self.bytes)) {
+            Ok(bytes) => self.bytes = bytes,
+            // Nothing that is remembered fails to be written; should it, what was written before is lost with it.
+            Err(error) => {
+                tracing::error!("{length} bytes of history are lost: {error}");
+                *self = Packer::default();
+                return;
+            }
+        }
+        self.count += 1;
+        self.from.get_or_insert(at);
+        self.until = at;
+    }
+
+    /// How many entries there are.
+    pub(super) fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// When the first was heard, and when the last.
+    pub(super) fn span(&self) -> Option<(Time, Time)> {
+        Some((self.from?, self.until))
+    }
+
+    /// Whether it should be packed.
+    pub(super) fn is_full(&self) -> bool {
+        self.count >= Self::MAX_ENTRIES || self.bytes.len() >= Self::MAX_BYTES
+    }
+
+    /// The entries.
+    pub(super) fn entries(&self) -> Vec<Heard> {
+        read(&self.bytes, self.count).unwrap_or_default()
+    }
+
+    /// Packs what there is and begins anew; nothing if there is nothing.
+    pub(super) fn pack(&mut self) -> Option<Chunk> {
+        let Packer { bytes, count, from, until } = std::mem::take(self);
+        self.until = until;
+        Some(Chunk { count, from: from?, until, packed: lz4_flex::compress_prepend_size(&bytes) })
+    }
+}
+
+impl Chunk {
+    /// The most bytes of a chunk that is unpacked: more than a [`Packer`] ever makes.
+    const MAX_UNPACKED: usize = 2 * Packer::MAX_BYTES;
+
+    /// The entries.
+    ///
+    /// # Errors
+    ///
+    /// If these bytes are no such chunk.
+    pub(super) fn entries(&self) -> Result<Vec<Heard>, Damaged> {
+        let length = self.packed.first_chunk::<4>().map_or(0, |bytes| u32::from_le_bytes(*bytes) as usize);
+        if length > Self::MAX_UNPACKED {
+            return Err(Damaged);
+        }
+        let bytes = lz4_flex::decompress_size_prepended(&self.packed).map_err(|_| Damaged)?;
+        read(&bytes, self.count)
+    }
+}
+
+fn read(mut bytes: &[u8], count: u32) -> Result<Vec<Heard>, Damaged> {
+    let mut entries = Vec::new();
+    for _ in 0..count {
+        let (entry, rest) = postcard::take_from_bytes(bytes).map_err(|_| Damaged)?;
+        entries.push(entry);
+        bytes = rest;
+    }
+    if bytes.is_empty() { Ok(entries) } else { Err(Damaged) }
+}
+
+#[cfg(test)]
+mod tests {
+    use byztop_core::types::{Micros, ReplicaId};
+
+    use super::*;
+    use crate::tui::{LinkEvent, ProcessEvent};
+
+    fn rtt(us: u64) -> FeedEvent {
+        FeedEvent::Link(ReplicaId(3), LinkEvent::Rtt(Micros(us)))
+    }
+
+    #[test]
+    fn what_was_packed_comes_out_again_in_order() {
+        let mut packer = Packer::default();
+        assert!(packer.pack().is_none());
+        packer.push(Time(10), &FeedEvent::Process(ReplicaId(1), ProcessEvent::Started { pid: 7 }));
+        packer.push(Time(30), &rtt(5));
+        packer.push(Time(20), &rtt(6));
+        let printed = |entries: &[Heard]| format!("{entries:?}");
+        let before = packer.entries();
+        assert_eq!(before.iter().map(|heard| heard.at.0).collect::<Vec<_>>(), [10, 30, 30], "a tape's time only grows");
+        let chunk = packer.pack().expect("there are three");
+        assert_eq!((chunk.count, chunk.from, chunk.until), (3, Time(10), Time(30)));
+        assert_eq!(printed(&chunk.entries().expect("they are whole")), printed(&before));
+        assert_eq!(packer.count(), 0);
+    }
+
+    #[test]
+    fn damage_is_noticed() {
+        let mut packer = Packer::default();
+        (0..50).for_each(|us| packer.push(Time(us), &rtt(us)));
+        let chunk = packer.pack().expect("there are entries");
+        let shorter = Chunk { packed: chunk.packed[..chunk.packed.len() - 1].to_vec(), ..chunk.clone() };
+        let fewer = Chunk { count: 49, ..chunk.clone() };
+        let more = Chunk { count: 51, ..chunk.clone() };
+        let bomb = Chunk { packed: [&u32::MAX.to_le_bytes()[..], &chunk.packed[4..]].concat(), ..chunk };
+        for (name, damaged) in [("shorter", shorter), ("fewer", fewer), ("more", more), ("bomb", bomb)] {
+            assert_eq!(damaged.entries().err(), Some(Damaged), "{name}");
+        }
+    }
+}
