@@ -216,7 +216,7 @@ impl Console {
         match writer.flush() {
             Ok(()) => {
                 let kilobytes = grouped(writer.written_bytes().div_ceil(1000));
-                self.ui.say(format!("recorded {kilobytes} kB; byztop replay {path} shows them"));
+                self.ui.say(format!("recorded {kilobytes} kB; byztop replay {path} shows it"));
             }
             Err(error) => self.ui.complain(format!("{path}: the end of the recording is lost: {error}")),
         }

@@ -225,3 +225,98 @@ fn test_cases_are_chosen_on_the_screen_run_and_judged() {
     std::fs::remove_file(scratch.path().join("cases.csv")).unwrap();
     nothing_is_left(scratch.path());
 }
+
+/// The first row of a screen, and the last one.
+fn ends(screen: &Mutex<vt100::Parser>) -> (String, String) {
+    let screen = screen.lock().unwrap();
+    let mut rows = screen.screen().rows(0, 120);
+    (rows.next().unwrap_or_default(), rows.last().unwrap_or_default())
+}
+
+#[test]
+fn an_attack_is_seen_held_stepped_through_recorded_and_replayed() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut console = open(scratch.path());
+    let screen = show(&console);
+    let mut keys = console.master.take_writer().unwrap();
+    let mut press = |key: &str| keys.write_all(key.as_bytes()).unwrap();
+    let header = || ends(&screen).0;
+    let footer = || ends(&screen).1;
+    until("all are live and n1 leads", || header().contains("LIVE 4/4") && header().contains("★n1"));
+    press("c");
+    until("n1 is deposed", || header().contains("★n2"));
+    press(" ");
+    until("the screen is held", || header().contains("FROZEN 4/4") && footer().contains("−0 µs of"));
+    let moment = || footer().split("  ").next().unwrap_or_default().to_string();
+    let held = moment();
+    press("[");
+    until("it has gone back", || moment() != held);
+    let (here, shown) = (moment(), header());
+    press("[");
+    until("it has gone further", || moment() != here);
+    press("]");
+    until("it is where it was", || moment() == here && header() == shown);
+    press(" ");
+    until("it lives again", || header().contains("LIVE 4/4"));
+    press("r");
+    until("it records", || header().contains("● REC"));
+    press("r");
+    until("it has recorded", || footer().contains("recorded ") && footer().contains("byztop replay byztop-"));
+    press("q");
+    console.child.wait().unwrap();
+    let named = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().path();
+    let recording = std::fs::read_dir(scratch.path()).unwrap().map(named).find(|path| path.extension().is_some());
+    let recording = recording.expect("there is a recording");
+    let mut player = open_with(scratch.path(), &["replay", recording.to_str().unwrap()]);
+    let screen = show(&player);
+    let mut keys = player.master.take_writer().unwrap();
+    let mut press = |key: &str| keys.write_all(key.as_bytes()).unwrap();
+    until("it plays", || ends(&screen).0.contains("▶ REPLAY"));
+    press(" ");
+    until("it stands still", || ends(&screen).0.contains("‖ REPLAY"));
+    press("\u{1b}[F");
+    until("it is at its end, under n2 and the attack", || {
+        let (header, footer) = ends(&screen);
+        header.contains("★n2") && header.contains("faults 1/1") && footer.contains("−0 µs of")
+    });
+    press("q");
+    let status = player.child.wait().unwrap();
+    assert!(status.success(), "{status:?}");
+    std::fs::remove_file(recording).unwrap();
+    nothing_is_left(scratch.path());
+}
+
+#[test]
+fn consoles_come_and_go_while_a_cluster_runs() {
+    let scratch = tempfile::tempdir().unwrap();
+    let home = scratch.path().join("bank");
+    let home = home.to_str().unwrap();
+    let mut cluster = open_with(scratch.path(), &["up", "--replicas", "4", "--dir", home]);
+    let owner = show(&cluster);
+    until("all are live", || ends(&owner).0.contains("LIVE 4/4"));
+    let before = four_replicas(scratch.path());
+    let mut observer = open_with(scratch.path(), &["attach", home, "--observe"]);
+    let mut operator = open_with(scratch.path(), &["attach", home]);
+    let (observed, operated) = (show(&observer), show(&operator));
+    until("both see all", || ends(&observed).0.contains("LIVE 4/4") && ends(&operated).0.contains("LIVE 4/4"));
+    observer.master.take_writer().unwrap().write_all(b"c").unwrap();
+    until("an observer injects nothing", || ends(&observed).1.contains("takes no attacks from here"));
+    let mut keys = operator.master.take_writer().unwrap();
+    keys.write_all(b"c").unwrap();
+    until("all see what the operator does", || {
+        [&owner, &observed, &operated].iter().all(|screen| ends(screen).0.contains("faults 1/1"))
+    });
+    keys.write_all(b"H").unwrap();
+    until("and that it is over", || {
+        [&owner, &observed, &operated].iter().all(|screen| ends(screen).0.contains("faults 0/1"))
+    });
+    signal(observer.child.process_id().unwrap(), Signal::SIGKILL);
+    observer.child.wait().unwrap();
+    keys.write_all(b"q").unwrap();
+    operator.child.wait().unwrap();
+    assert_eq!(four_replicas(scratch.path()), before, "the cluster goes on without them");
+    assert!(ends(&owner).0.contains("LIVE 4/4"));
+    cluster.master.take_writer().unwrap().write_all(b"q").unwrap();
+    cluster.child.wait().unwrap();
+    until("no replica runs", || replicas(scratch.path()).is_empty());
+}

@@ -24,6 +24,9 @@ fn bad_values_say_what_is_expected() {
     refused(&["bench", "--replicas", "4,0"], &["--replicas", "1..=100"]);
     refused(&["bench", "--attack", "n1 crash"], &["column 9", "@10s..20s"]);
     refused(&["bench", "--attack", "n9 crash @1s"], &["n9 is not in the smallest cluster"]);
+    refused(&["replay", "missing.rec"], &["missing.rec: can not be read"]);
+    refused(&["attach", "nowhere"], &["nowhere"]);
+    refused(&["up", "--headless", "--record", "x"], &["--record"]);
     refused(&["run"], &["<FILE>"]);
     refused(&["run", "x.csv", "--checkpoint", "0"], &["--checkpoint", "1..=2048"]);
     refused(&["run", "x.csv", "--order", "random"], &["possible values: file, clients"]);

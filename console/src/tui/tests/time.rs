@@ -164,7 +164,7 @@ fn a_recording_plays_stops_and_begins_again() {
     let mut replay = Rig::new(7);
     replay.history = History::of_recording(&recording, |_, _| {}).expect("it is whole");
     replay.ui.frozen = Some(Frozen::playing_from_the_beginning(&replay.history, &replay.model));
-    let mut pass = |rig: &mut Rig, ms| {
+    let pass = |rig: &mut Rig, ms| {
         let Rig { ui, history, .. } = rig;
         ui.frozen.as_mut().is_some_and(|frozen| frozen.pass(history, Micros::from_millis(ms)))
     };

@@ -51,7 +51,7 @@ fn page(model: &Model, ui: &Ui, width: usize) -> Page {
         return page;
     }
     divergence(&ledgers, &mut page, &ui.theme);
-    states(model, &ledgers, &mut page, &ui.theme);
+    states(model, &ledgers, width, &mut page, &ui.theme);
     money(&ledgers, width, &mut page, &ui.theme);
     busiest(model, width, &mut page, &ui.theme);
     statuses(model, width, &mut page, &ui.theme);
@@ -75,9 +75,9 @@ fn divergence(ledgers: &[(ReplicaId, Option<&Ledger>)], page: &mut Page, theme: 
     }
 }
 
-fn states(model: &Model, ledgers: &[(ReplicaId, Option<&Ledger>)], page: &mut Page, theme: &Theme) {
+fn states(model: &Model, ledgers: &[(ReplicaId, Option<&Ledger>)], width: usize, page: &mut Page, theme: &Theme) {
     page.heading("state", "after each replica's last slot; checking+savings", theme);
-    let sheets: Vec<Vec<(Account, i64, i64)>> = ledgers
+    let mut sheets: Vec<Vec<(Account, i64, i64)>> = ledgers
         .iter()
         .map(|(_, ledger)| ledger.map_or(Vec::new(), |ledger| first_balances(ledger, CUSTOMERS)))
         .collect();
@@ -87,6 +87,9 @@ fn states(model: &Model, ledgers: &[(ReplicaId, Option<&Ledger>)], page: &mut Pa
         savings => format!("{checking}+{savings}"),
     };
     let cell = sheets.iter().flatten().map(|owned| amount(owned).len()).max().unwrap_or(0).max(3) + 1;
+    // As many customers as there is room for: half an amount would be another amount.
+    let room = width.saturating_sub(NAME + 29) / cell;
+    sheets.iter_mut().for_each(|sheet| sheet.truncate(room));
     let mut head = format!("{:<NAME$}{:>10}{:>6}  {:<10}", "replica", "slot", "view", "state");
     let names = sheets.iter().max_by_key(|sheet| sheet.len()).map_or(&[][..], Vec::as_slice);
     for (account, ..) in names {
