@@ -267,6 +267,11 @@ impl Cluster {
         self.view_changes += 1;
     }
 
+    /// Every replica notes it.
+    pub(crate) fn tell(&mut self, event: &Event) {
+        self.tell_all(0, event);
+    }
+
     fn tell_all(&mut self, skew: u64, event: &Event) {
         let at = self.now.after(Micros(skew));
         for id in self.committee.members() {

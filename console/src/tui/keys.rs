@@ -72,6 +72,8 @@ pub(super) const BINDINGS: &[Binding] = {
         key!(Screen, Tab, NextPane, "Tab", "panes", "the next pane", "next"),
         key!(Screen, BackTab, PreviousPane, "Shift-Tab", "", "the pane before", "previous"),
         key!(Screen, Char('1'), Open(Pane::Overview), "1", "", "everything in brief", "overview"),
+        key!(Screen, Char('5'), Open(Pane::Attacks), "5", "", "attacks: who does what, and what came of each; the keys of attacks work here, too"),
+        key!(Screen, Char('6'), Open(Pane::Evidence), "6", "", "evidence: what replicas hold against each other, and how certain that is", "evidence"),
         key!(Screen, Char('7'), Open(Pane::Ledger), "7", "", "the ledger: state, slots, log and views of each replica", "ledger"),
         key!(Screen, Char('8'), Open(Pane::Cases), "8", "", "test cases; byztop run FILE.csv --watch brings them", "cases"),
         key!(Cases, Enter, RunCase, "⏎", "run", "run the selected set on a fresh cluster"),

@@ -52,6 +52,10 @@ pub(super) enum Pane {
     /// Everything in brief.
     #[default]
     Overview,
+    /// Who does what, and what came of it.
+    Attacks,
+    /// What replicas hold against each other.
+    Evidence,
     /// The books: state, slots, log, views.
     Ledger,
     /// Test cases.
@@ -60,12 +64,14 @@ pub(super) enum Pane {
 
 impl Pane {
     /// All of them, in the order of their numbers.
-    pub(super) const ALL: [Pane; 3] = [Pane::Overview, Pane::Ledger, Pane::Cases];
+    pub(super) const ALL: [Pane; 5] = [Pane::Overview, Pane::Attacks, Pane::Evidence, Pane::Ledger, Pane::Cases];
 
     /// The key that opens it.
     pub(super) fn key(self) -> char {
         match self {
             Pane::Overview => '1',
+            Pane::Attacks => '5',
+            Pane::Evidence => '6',
             Pane::Ledger => '7',
             Pane::Cases => '8',
         }
@@ -75,6 +81,8 @@ impl Pane {
     pub(super) fn title(self) -> &'static str {
         match self {
             Pane::Overview => "overview",
+            Pane::Attacks => "attacks",
+            Pane::Evidence => "evidence",
             Pane::Ledger => "ledger",
             Pane::Cases => "cases",
         }
@@ -128,8 +136,9 @@ pub(super) struct Ui {
     pub selected: usize,
     pub overlay: Overlay,
     pub pane: Pane,
-    /// The first line of the ledger that is shown.
+    /// The first line of the ledger that is shown, and of the evidence.
     pub ledger_scroll: usize,
+    pub evidence_scroll: usize,
     /// When the ledger was last asked for.
     ledger_asked: Option<Time>,
     /// The selected test case, and whether the selection goes along with what runs.
@@ -169,6 +178,7 @@ impl Ui {
             overlay: Overlay::None,
             pane: Pane::Overview,
             ledger_scroll: 0,
+            evidence_scroll: 0,
             ledger_asked: None,
             case: 0,
             follows_case: false,

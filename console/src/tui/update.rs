@@ -111,7 +111,11 @@ fn is_in_time(ui: &Ui) -> bool {
 /// The arrows move what the pane has.
 fn move_on(model: &Model, ui: &mut Ui, motion: Motion) {
     match ui.pane {
-        Pane::Overview => ui.selected = motion.apply(ui.selected, model.replicas.len(), PAGE),
+        Pane::Overview | Pane::Attacks => ui.selected = motion.apply(ui.selected, model.replicas.len(), PAGE),
+        Pane::Evidence => {
+            let lines = super::view::evidence_lines(ui.shown(model), ui);
+            ui.evidence_scroll = motion.apply(ui.evidence_scroll.min(lines), lines, PAGE);
+        }
         Pane::Ledger => {
             let lines = super::view::ledger_lines(ui.shown(model), ui);
             ui.ledger_scroll = motion.apply(ui.ledger_scroll.min(lines), lines, PAGE);

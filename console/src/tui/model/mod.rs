@@ -22,7 +22,7 @@ pub(super) use load::Load;
 pub(super) use log::{Entry, Kind, Log};
 pub(super) use replica::{Link, Process, Replica, SlotsThen};
 
-use crate::books::{Ledgers, Views};
+use crate::books::{Deeds, Evidence, Ledgers, Views};
 
 use super::text::clean;
 use super::{End, FeedEvent, LinkEvent, Roster, SimulatedTime};
@@ -57,6 +57,8 @@ pub(super) struct Model {
     /// The books of states, slots and views.
     pub ledgers: Ledgers,
     pub views: Views,
+    pub evidence: Evidence,
+    pub deeds: Deeds,
     /// The test cases, if some are run here.
     pub cases: Option<Cases>,
     /// Where the simulation stands, if it is one.
@@ -112,6 +114,8 @@ impl Model {
             log: Log::default(),
             ledgers: Ledgers::default(),
             views: Views::default(),
+            evidence: Evidence::new(committee),
+            deeds: Deeds::new(committee),
             cases: None,
             simulation: roster.simulation.clone(),
             now,
@@ -230,6 +234,8 @@ impl Model {
     fn on_frame(&mut self, id: ReplicaId, mut frame: Box<Frame>) {
         for (time, event) in std::mem::take(&mut frame.events) {
             self.views.note(id, &event);
+            self.evidence.note(time, id, &event);
+            self.deeds.note(time, id, &event);
             self.note(id, time, event);
         }
         for (recent, latencies) in self.latencies.iter_mut().zip(std::mem::take(&mut frame.latencies)) {
@@ -252,6 +258,7 @@ impl Model {
         let executed = self.newest_executed().unwrap_or_default();
         if executed != self.progress.executed {
             let at = at.unwrap_or(self.progress.at);
+            self.deeds.progress(at, executed);
             self.progress = Progress { executed, seen: self.now, at, ..self.progress };
         }
         if let Some(Reign { view, .. }) = self.reign().filter(|reign| reign.view > self.progress.view) {

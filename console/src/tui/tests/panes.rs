@@ -1,7 +1,8 @@
-//! The panes behind the overview: the ledger and the test cases.
+//! The panes behind the overview.
 
 use std::collections::BTreeMap;
 
+use byztop_core::protocol::Event;
 use byztop_core::scenario::{Answer, Found, Outcome, Ruling, Verdict, judge, read};
 use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest, Ledger};
 use byztop_core::types::{Digest, Micros, ReplicaId};
@@ -66,8 +67,14 @@ fn states_that_differ_after_one_slot_are_named() {
 #[test]
 fn the_keys_of_the_panes_go_round() {
     let mut rig = Rig::running(4, 8);
-    for (keys, expected) in [("Tab", Pane::Ledger), ("Tab", Pane::Overview), ("7", Pane::Ledger), ("1", Pane::Overview)]
-    {
+    for (keys, expected) in [
+        ("Tab", Pane::Attacks),
+        ("Tab", Pane::Evidence),
+        ("Tab", Pane::Ledger),
+        ("Tab", Pane::Overview),
+        ("7", Pane::Ledger),
+        ("1", Pane::Overview),
+    ] {
         rig.press(keys);
         assert_eq!(rig.ui.pane, expected, "{keys}");
     }
@@ -172,4 +179,40 @@ fn nobody_attacks_beside_a_test_case() {
     let toast = rig.ui.toast.as_ref().map(|toast| toast.text.as_str());
     assert_eq!(toast, Some("a test case runs here: its attacks and processes are its own"));
     assert!(rig.sent(":attack_n1_crash Enter").is_empty(), "typed neither");
+}
+
+#[test]
+fn attacks_have_a_matrix_and_a_card_with_what_came_of_each() {
+    let mut rig = Rig::running(7, 12);
+    rig.press("5 Down Down Down d Home c");
+    rig.frames(14);
+    check_sizes("attacks", &rig);
+    let screen = rig.screen(120, 36);
+    assert!(screen.contains("fault budget ■■ 2 of 2"), "{screen}");
+    rig.press("H");
+    rig.frames(2);
+    rig.press("Down s Down s");
+    assert!(rig.screen(120, 36).contains("do it"), "a third is asked about here, too");
+    rig.press("y");
+    rig.frames(2);
+    check("attacks-beyond-120x36", rig.screen(120, 36));
+}
+
+#[test]
+fn evidence_is_told_by_how_certain_it_is() {
+    let mut rig = Rig::running(7, 12);
+    rig.press("6");
+    check("evidence-none-80x24", rig.screen(80, 24));
+    rig.press("1 c");
+    rig.frames(10);
+    rig.press("Down Down s");
+    rig.frames(4);
+    let proof = Event::Proved {
+        accused: ReplicaId(4),
+        summary: "n5 equivocated at (1, 20312), pre-prepare: 9fa3 to n1, 77c0 to n7 and others".into(),
+    };
+    rig.cluster.tell(&proof);
+    rig.frames(1);
+    rig.press("6");
+    check_sizes("evidence", &rig);
 }

@@ -28,11 +28,12 @@ pub(super) fn draw(model: &Model, ui: &Ui, mut canvas: Canvas) {
     if let (Some(frozen), Overlay::None) = (&ui.frozen, &ui.overlay) {
         return time_bar(&frozen.bar, ui, canvas);
     }
+    let has_replicas = matches!(ui.pane, Pane::Overview | Pane::Attacks);
     // Those of the pane come first, and hide what does not act on anything there.
     let of_pane = context.ladder();
     let hints = || {
         let of = |context: Context| BINDINGS.iter().filter(move |b| b.context == context && !b.hint.is_empty());
-        of_pane.iter().copied().flat_map(of).filter(|b| ui.pane == Pane::Overview || !acts_on_replica(&b.action))
+        of_pane.iter().copied().flat_map(of).filter(|b| has_replicas || !acts_on_replica(&b.action))
     };
     let is_last = |label: &str| of_pane.contains(&Context::Screen) && LAST.contains(&label);
     let width = |label: &str, hint: &str| label.chars().count() + 1 + hint.chars().count();
@@ -99,7 +100,7 @@ fn hint_now(model: &Model, ui: &Ui, binding: &Binding) -> Option<&'static str> {
     }
 }
 
-/// Whether it is something that is done to the selected replica, which only the overview shows.
+/// Whether it is something that is done to the selected replica, which not every pane shows.
 fn acts_on_replica(action: &Action) -> bool {
     matches!(action, Action::Kill | Action::Restart | Action::Attack(_) | Action::Heal | Action::HealAll)
 }

@@ -1,9 +1,11 @@
 //! Drawing: a pure function of what is known and what the user looks at.
 
+mod attacks;
 mod canvas;
 mod cases;
 mod chooser;
 mod confirm;
+mod evidence;
 mod header;
 mod help;
 mod hints;
@@ -23,6 +25,7 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use self::canvas::Canvas;
+pub(super) use self::evidence::line_count as evidence_lines;
 pub(super) use self::help::lines as help_lines;
 use self::layout::{Part, Plan};
 pub(super) use self::ledger::line_count as ledger_lines;
@@ -43,6 +46,8 @@ pub(super) fn view(model: &Model, ui: &Ui, frame: &mut Frame) {
         let shown = ui.shown(model);
         match ui.pane {
             Pane::Overview => overview(shown, ui, canvas),
+            Pane::Attacks => within_tabs(shown, ui, canvas, attacks::draw),
+            Pane::Evidence => within_tabs(shown, ui, canvas, evidence::draw),
             Pane::Ledger => within_tabs(shown, ui, canvas, ledger::draw),
             Pane::Cases => within_tabs(shown, ui, canvas, cases::draw),
         }
