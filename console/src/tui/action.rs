@@ -28,6 +28,10 @@ pub(super) enum Action {
     Simulate(Simulate),
     /// Begin a recording, or end it.
     Record,
+    /// Compare latencies with those of now, or with none.
+    Baseline,
+    /// Show the heat map of other latencies.
+    Heat,
     /// Open a pane.
     Open(Pane),
     /// Open the next pane.

@@ -6,7 +6,7 @@ use jiff::tz::TimeZone;
 use super::attacks::Change;
 use super::chooser::Chooser;
 use super::history::{Frozen, Travel};
-use super::model::Model;
+use super::model::{Model, Recent};
 use super::palette::Line;
 use super::theme::Theme;
 
@@ -23,7 +23,8 @@ const MAX_HISTORY: usize = 100;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Context {
     Screen,
-    /// The pane of test cases has keys of its own, besides those of the screen.
+    /// Panes that have keys of their own, besides those of the screen.
+    Latency,
     Cases,
     Chooser,
     Confirm,
@@ -35,7 +36,7 @@ impl Context {
     /// Where a key is looked for: here, then where it holds if it does nothing of its own here.
     pub(super) fn ladder(self) -> Vec<Context> {
         match self {
-            Context::Cases => vec![Context::Cases, Context::Screen],
+            Context::Latency | Context::Cases => vec![self, Context::Screen],
             other => vec![other],
         }
     }
@@ -52,6 +53,8 @@ pub(super) enum Pane {
     /// Everything in brief.
     #[default]
     Overview,
+    /// How long everything takes.
+    Latency,
     /// Who does what, and what came of it.
     Attacks,
     /// What replicas hold against each other.
@@ -64,12 +67,14 @@ pub(super) enum Pane {
 
 impl Pane {
     /// All of them, in the order of their numbers.
-    pub(super) const ALL: [Pane; 5] = [Pane::Overview, Pane::Attacks, Pane::Evidence, Pane::Ledger, Pane::Cases];
+    pub(super) const ALL: [Pane; 6] =
+        [Pane::Overview, Pane::Latency, Pane::Attacks, Pane::Evidence, Pane::Ledger, Pane::Cases];
 
     /// The key that opens it.
     pub(super) fn key(self) -> char {
         match self {
             Pane::Overview => '1',
+            Pane::Latency => '3',
             Pane::Attacks => '5',
             Pane::Evidence => '6',
             Pane::Ledger => '7',
@@ -81,6 +86,7 @@ impl Pane {
     pub(super) fn title(self) -> &'static str {
         match self {
             Pane::Overview => "overview",
+            Pane::Latency => "latency",
             Pane::Attacks => "attacks",
             Pane::Evidence => "evidence",
             Pane::Ledger => "ledger",
@@ -107,6 +113,15 @@ pub(super) enum Overlay {
         /// The first line that is shown.
         scroll: usize,
     },
+}
+
+/// Latencies as they once were.
+#[derive(Clone, Debug)]
+pub(super) struct Baseline {
+    /// Of each phase, and execution.
+    pub phases: Vec<Recent>,
+    /// Of the client, if there was one.
+    pub client: Option<Recent>,
 }
 
 /// A question before something that breaks what the protocol promises.
@@ -136,6 +151,10 @@ pub(super) struct Ui {
     pub selected: usize,
     pub overlay: Overlay,
     pub pane: Pane,
+    /// Latencies that others are compared with: of each phase, execution, and the client.
+    pub baseline: Option<Baseline>,
+    /// Which row of latencies the heat map is of; beyond the last is the last.
+    pub heat_row: usize,
     /// The first line of the ledger that is shown, and of the evidence.
     pub ledger_scroll: usize,
     pub evidence_scroll: usize,
@@ -177,6 +196,8 @@ impl Ui {
             selected: 0,
             overlay: Overlay::None,
             pane: Pane::Overview,
+            baseline: None,
+            heat_row: usize::MAX,
             ledger_scroll: 0,
             evidence_scroll: 0,
             ledger_asked: None,
@@ -210,6 +231,7 @@ impl Ui {
     /// What the keys act on.
     pub(super) fn context(&self) -> Context {
         match self.overlay {
+            Overlay::None if self.pane == Pane::Latency => Context::Latency,
             Overlay::None if self.pane == Pane::Cases => Context::Cases,
             Overlay::None => Context::Screen,
             Overlay::Chooser(_) => Context::Chooser,

@@ -11,7 +11,7 @@ use super::history::{History, Travel, travel};
 use super::model::{Cases, Model};
 use super::palette::{self, Line, Order, Whom};
 use super::text::grouped;
-use super::ui::{Confirm, Overlay, Pane, Ui};
+use super::ui::{Baseline, Confirm, Overlay, Pane, Ui};
 use super::{CaseEvent, CaseWish, Command, FeedEvent, Simulate};
 
 /// A page of the replica table.
@@ -82,6 +82,11 @@ fn on_screen(model: &mut Model, ui: &mut Ui, action: Action) -> Vec<Command> {
                 Simulate::Slower => Travel::Slower,
             });
         }
+        Action::Baseline => mark_baseline(model, ui),
+        Action::Heat => {
+            let rows = ui.shown(model).latencies.len() + usize::from(ui.shown(model).load.is_some());
+            ui.heat_row = if ui.heat_row >= rows.saturating_sub(1) { 0 } else { ui.heat_row + 1 };
+        }
         Action::Record if model.simulation.is_some() => {
             ui.complain("a simulation is its own recording: its seed, or its scenario");
         }
@@ -103,6 +108,17 @@ fn on_screen(model: &mut Model, ui: &mut Ui, action: Action) -> Vec<Command> {
     Vec::new()
 }
 
+/// Remembers the latencies that are shown, or forgets what was remembered.
+fn mark_baseline(model: &Model, ui: &mut Ui) {
+    if ui.baseline.take().is_some() {
+        return ui.say("no baseline any more");
+    }
+    let shown = ui.shown(model);
+    let client = shown.load.as_ref().map(|load| load.latency.clone());
+    ui.baseline = Some(Baseline { phases: shown.latencies.clone(), client });
+    ui.say("the last ten seconds are the baseline; b again ends that");
+}
+
 /// Whether the ends of the keyboard are those of time: on a pane that shows the past and has nothing else to scroll.
 fn is_in_time(ui: &Ui) -> bool {
     ui.frozen.is_some() && ui.pane == Pane::Overview
@@ -111,7 +127,9 @@ fn is_in_time(ui: &Ui) -> bool {
 /// The arrows move what the pane has.
 fn move_on(model: &Model, ui: &mut Ui, motion: Motion) {
     match ui.pane {
-        Pane::Overview | Pane::Attacks => ui.selected = motion.apply(ui.selected, model.replicas.len(), PAGE),
+        Pane::Overview | Pane::Latency | Pane::Attacks => {
+            ui.selected = motion.apply(ui.selected, model.replicas.len(), PAGE)
+        }
         Pane::Evidence => {
             let lines = super::view::evidence_lines(ui.shown(model), ui);
             ui.evidence_scroll = motion.apply(ui.evidence_scroll.min(lines), lines, PAGE);

@@ -11,6 +11,12 @@ pub(in crate::tui) const WINDOW_S: u64 = 10;
 /// The longest latency that is told apart from longer ones.
 const MAX_US: u64 = 60_000_000;
 
+/// How far back a heat map goes, in seconds, and how many columns it has between [`HEAT_LOW`] and [`HEAT_HIGH`].
+pub(in crate::tui) const HEAT_S: u64 = 120;
+const HEAT_COLUMNS: usize = 72;
+pub(in crate::tui) const HEAT_LOW: Micros = Micros(10);
+pub(in crate::tui) const HEAT_HIGH: Micros = Micros(10_000_000);
+
 /// Latencies of the last [`WINDOW_S`] seconds. Memory is bounded by the number of slices.
 #[derive(Clone, Debug)]
 pub(in crate::tui) struct Recent {
@@ -18,6 +24,8 @@ pub(in crate::tui) struct Recent {
     slices: VecDeque<(u64, Histogram<u64>)>,
     /// The sum of the slices.
     total: Histogram<u64>,
+    /// The last [`HEAT_S`] seconds in coarse columns, oldest first.
+    heat: VecDeque<(u64, [u32; HEAT_COLUMNS])>,
 }
 
 /// What the table says about latencies.
@@ -36,7 +44,7 @@ fn empty() -> Histogram<u64> {
 
 impl Default for Recent {
     fn default() -> Recent {
-        Recent { slices: VecDeque::new(), total: empty() }
+        Recent { slices: VecDeque::new(), total: empty(), heat: VecDeque::new() }
     }
 }
 
@@ -44,6 +52,7 @@ impl Recent {
     /// Takes in `count` equal latencies.
     pub(in crate::tui) fn record(&mut self, now: Time, value: Micros, count: u64) {
         let value = value.0.clamp(1, MAX_US);
+        self.warm(now, value, count);
         self.slice(now).saturating_record_n(value, count);
         self.total.saturating_record_n(value, count);
     }
@@ -64,6 +73,10 @@ impl Recent {
 
     /// Forgets what is too old by now.
     pub(in crate::tui) fn advance(&mut self, now: Time) {
+        let coldest = (now.0 / 1_000_000 + 1).saturating_sub(HEAT_S);
+        while self.heat.front().is_some_and(|(second, _)| *second < coldest) {
+            self.heat.pop_front();
+        }
         let oldest = (now.0 / 1_000_000 + 1).saturating_sub(WINDOW_S);
         while self.slices.front().is_some_and(|(second, _)| *second < oldest) {
             self.slices.pop_front();
@@ -100,6 +113,34 @@ impl Recent {
             }
         }
         counts
+    }
+
+    fn warm(&mut self, now: Time, value: u64, count: u64) {
+        let second = now.0 / 1_000_000;
+        if self.heat.back().is_none_or(|(newest, _)| *newest < second) {
+            self.heat.push_back((second, [0; HEAT_COLUMNS]));
+        }
+        let (low, high) = ((HEAT_LOW.0 as f64).ln(), (HEAT_HIGH.0 as f64).ln());
+        let place = ((value as f64).ln() - low) / (high - low) * HEAT_COLUMNS as f64;
+        let column = (place.max(0.0) as usize).min(HEAT_COLUMNS - 1);
+        if let Some((_, row)) = self.heat.back_mut() {
+            row[column] = row[column].saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+        }
+    }
+
+    /// How many latencies there were in the seconds from `from` on and before `until`, in so many columns of equal width
+    /// on a logarithmic axis from [`HEAT_LOW`] to [`HEAT_HIGH`].
+    pub(in crate::tui) fn heat(&self, from: u64, until: u64, columns: usize) -> Vec<u64> {
+        let mut sums = vec![0u64; columns];
+        for (_, row) in self.heat.iter().filter(|(second, _)| (from..until).contains(second)) {
+            for (x, sum) in sums.iter_mut().enumerate() {
+                // Where there are more columns than are kept, neighbours show the same.
+                let (first, after) = (x * HEAT_COLUMNS / columns, ((x + 1) * HEAT_COLUMNS).div_ceil(columns));
+                let kept = if columns > HEAT_COLUMNS { first..first + 1 } else { first..after };
+                *sum += row[kept].iter().map(|count| u64::from(*count)).sum::<u64>();
+            }
+        }
+        sums
     }
 
     fn slice(&mut self, now: Time) -> &mut Histogram<u64> {
@@ -142,6 +183,20 @@ mod tests {
         cumulative.record(9000).unwrap();
         recent.record_growth(second(1), Some(&before), &cumulative);
         assert_eq!(recent.summary().map(|s| s.count), Some(3));
+    }
+
+    #[test]
+    fn heat_is_kept_by_the_second_and_forgotten_in_the_end() {
+        let mut recent = Recent::default();
+        recent.record(second(100), Micros(1), 2);
+        recent.record(second(101), Micros(9_999_999), 3);
+        assert_eq!(recent.heat(100, 102, 6), [2, 0, 0, 0, 0, 3]);
+        assert_eq!(recent.heat(101, 102, 6), [0, 0, 0, 0, 0, 3]);
+        assert_eq!(recent.heat(100, 102, 144)[..3], [2, 2, 0], "more columns than there are");
+        recent.advance(second(220));
+        assert_eq!(recent.heat(0, 1000, 6), [0, 0, 0, 0, 0, 3]);
+        recent.advance(second(500));
+        assert_eq!(recent.heat(0, 1000, 6), [0; 6]);
     }
 
     #[test]

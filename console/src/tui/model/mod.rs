@@ -17,7 +17,7 @@ use byztop_core::protocol::SlotVotes;
 use byztop_core::telemetry::{ConsoleMessage, Frame};
 use byztop_core::types::{Micros, ReplicaId, SeqNum, Time, View};
 pub(super) use cases::{Case, Cases, Progress as CaseProgress};
-pub(super) use latency::{Recent, Summary};
+pub(super) use latency::{HEAT_HIGH, HEAT_LOW, HEAT_S, Recent, Summary};
 pub(super) use load::Load;
 pub(super) use log::{Entry, Kind, Log};
 pub(super) use replica::{Link, Process, Replica, SlotsThen};

@@ -68,6 +68,7 @@ fn states_that_differ_after_one_slot_are_named() {
 fn the_keys_of_the_panes_go_round() {
     let mut rig = Rig::running(4, 8);
     for (keys, expected) in [
+        ("Tab", Pane::Latency),
         ("Tab", Pane::Attacks),
         ("Tab", Pane::Evidence),
         ("Tab", Pane::Ledger),
@@ -215,4 +216,21 @@ fn evidence_is_told_by_how_certain_it_is() {
     rig.frames(1);
     rig.press("6");
     check_sizes("evidence", &rig);
+}
+
+#[test]
+fn latencies_have_a_baseline_and_a_map_over_time() {
+    let mut rig = Rig::running(7, 60);
+    rig.press("3 b");
+    rig.frames(8);
+    rig.press(":attack_n1_time(300ms) Enter");
+    rig.frames(40);
+    rig.ui.toast = None;
+    check_sizes("latency", &rig);
+    rig.press("h");
+    assert!(rig.screen(120, 36).contains("─ pre-prepare over time ─"), "{}", rig.screen(120, 36));
+    rig.press("hhh h");
+    assert!(rig.screen(120, 36).contains("─ client over time ─"), "{}", rig.screen(120, 36));
+    rig.press("b");
+    assert!(!rig.screen(120, 36).contains("  baseline"));
 }

@@ -1,9 +1,10 @@
-//! Latencies of the last seconds, per phase and for the client, on one logarithmic axis.
+//! Latencies of the last seconds, per phase and for the client, on one logarithmic axis; as a pane of their own with a
+//! baseline and a map of the last minutes.
 
 use byztop_core::types::Micros;
 use ratatui::style::Style;
 
-use super::super::model::{Model, Recent, Summary};
+use super::super::model::{HEAT_HIGH, HEAT_LOW, HEAT_S, Model, Recent, Summary};
 use super::super::text::{BARS, cut, millis, short_count};
 use super::super::theme::Theme;
 use super::super::ui::Ui;
@@ -27,16 +28,75 @@ struct Row<'a> {
     style: Style,
 }
 
-pub(super) fn draw(model: &Model, ui: &Ui, is_boxed: bool, mut canvas: Canvas) {
+/// The part of the overview.
+pub(super) fn draw(model: &Model, ui: &Ui, is_boxed: bool, canvas: Canvas) {
+    draw_rows(model, ui, &rows(model, &ui.theme), is_boxed, canvas);
+}
+
+/// The pane: everything beside its baseline, and one row of it over time.
+pub(super) fn pane(model: &Model, ui: &Ui, mut canvas: Canvas) {
+    let (width, height) = (canvas.width(), canvas.height());
+    let now = rows(model, &ui.theme);
+    let compared = compared(model, ui);
+    // The map has what the histograms leave: at most three lines each.
+    let top = (compared.len() * 3 + 1).min(height * 3 / 5).max(compared.len() + 1).min(height);
+    draw_rows(model, ui, &compared, true, canvas.part(0, 0, width, top));
+    if let Some(row) = now.get(ui.heat_row.min(now.len().saturating_sub(1))) {
+        heat_map(model, ui, row, canvas.part(0, top, width, height - top));
+    }
+}
+
+/// Each row, and below it what it is compared with, if anything.
+fn compared<'a>(model: &'a Model, ui: &'a Ui) -> Vec<Row<'a>> {
+    let now = rows(model, &ui.theme);
+    let Some(baseline) = &ui.baseline else { return now };
+    let phases = now.len() - usize::from(model.simulation.is_none());
+    let then = |place: usize| if place < phases { baseline.phases.get(place) } else { baseline.client.as_ref() };
+    let pair = |(place, row)| [row, Row { name: "  baseline", recent: then(place), style: ui.theme.dim }];
+    now.into_iter().enumerate().flat_map(pair).collect()
+}
+
+/// A row's latencies over the last minutes: time goes down, latency to the right, the brighter the more there were.
+fn heat_map(model: &Model, ui: &Ui, row: &Row, mut canvas: Canvas) {
+    const SHADES: [char; 5] = [' ', '░', '▒', '▓', '█'];
     let theme = &ui.theme;
-    let rows = rows(model, theme);
+    let (width, height) = (canvas.width().saturating_sub(LABEL + 1), canvas.height().saturating_sub(2));
+    if height == 0 || width == 0 {
+        return;
+    }
+    let title = format!("{} over time", row.name);
+    canvas.rule(0, &title, theme.title, theme.faint);
+    axis(HEAT_LOW, HEAT_HIGH, theme, &mut canvas.part(LABEL, 1, width, 1));
+    let Some(recent) = row.recent else { return };
+    let now = model.now.0 / 1_000_000;
+    let per_line = HEAT_S.div_ceil(height as u64).max(1);
+    let lines: Vec<(u64, Vec<u64>)> = (0..height as u64)
+        .map(|line| (height as u64 - line) * per_line)
+        .filter(|ago| *ago < HEAT_S + per_line)
+        .map(|ago| (ago, recent.heat((now + 1).saturating_sub(ago), (now + 1 + per_line).saturating_sub(ago), width)))
+        .collect();
+    let hottest = lines.iter().flat_map(|(_, counts)| counts).copied().max().unwrap_or(0).max(1) as f64;
+    for (y, (ago, counts)) in lines.iter().enumerate() {
+        if y % 3 == 0 || y + 1 == lines.len() {
+            canvas.put(1, 2 + y, &format!("−{} s", ago - 1), theme.dim);
+        }
+        for (x, count) in counts.iter().enumerate().filter(|(_, count)| **count > 0) {
+            // Rare ones are what one looks for: shades go by the logarithm.
+            let shade = ((*count as f64).ln_1p() / hottest.ln_1p() * 4.0).ceil() as usize;
+            canvas.put_char(LABEL + x, 2 + y, SHADES[shade.clamp(1, 4)], row.style);
+        }
+    }
+}
+
+fn draw_rows(model: &Model, ui: &Ui, rows: &[Row], is_boxed: bool, mut canvas: Canvas) {
+    let theme = &ui.theme;
     if canvas.height() <= rows.len() {
         return brief(model, theme, canvas);
     }
     let columns: Vec<usize> = (0..COLUMNS.len()).filter(|i| canvas.width() >= COLUMNS[*i].1).collect();
     let table = columns.len() * NUMBER;
     let width = canvas.width().saturating_sub(LABEL + table + 2);
-    let (low, high) = bounds(&rows);
+    let (low, high) = bounds(rows);
     if !is_boxed {
         canvas.put(1, 0, "latency", theme.title);
     } else {

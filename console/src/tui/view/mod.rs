@@ -46,6 +46,7 @@ pub(super) fn view(model: &Model, ui: &Ui, frame: &mut Frame) {
         let shown = ui.shown(model);
         match ui.pane {
             Pane::Overview => overview(shown, ui, canvas),
+            Pane::Latency => within_tabs(shown, ui, canvas, latency::pane),
             Pane::Attacks => within_tabs(shown, ui, canvas, attacks::draw),
             Pane::Evidence => within_tabs(shown, ui, canvas, evidence::draw),
             Pane::Ledger => within_tabs(shown, ui, canvas, ledger::draw),
