@@ -26,8 +26,14 @@ pub(super) enum Action {
     Freeze,
     /// Let a simulation go a step further, or back, or faster, or slower.
     Simulate(Simulate),
+    /// Save the screen as text and SVG.
+    Save,
     /// Begin a recording, or end it.
     Record,
+    /// Show the votes of the slot before the one that is shown, or of the next.
+    Slot(Step),
+    /// Let more slots share a column, or fewer.
+    Zoom(Step),
     /// Compare latencies with those of now, or with none.
     Baseline,
     /// Show the heat map of other latencies.
@@ -68,6 +74,13 @@ pub(super) enum Action {
     Erase,
     /// Drop everything typed.
     EraseAll,
+}
+
+/// One way or the other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Step {
+    Less,
+    More,
 }
 
 /// Where to.

@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
-use super::action::{Action, Injection, Motion};
+use super::action::{Action, Injection, Motion, Step};
 use super::simulated::{Simulate, Stride};
 use super::ui::{Context, Pane};
 
@@ -50,7 +50,7 @@ pub(super) const BINDINGS: &[Binding] = {
     use Action::{Accept, Attack, Cancel, Complete, Erase, Freeze, Heal, HealAll, Help, Log, Move, NextPane, Open, Palette, PreviousPane, Quit, RunCase, RunCases, StopCases, SwitchForm, Toggle};
     use Simulate::{Back, Faster, Forward, Slower};
     use Injection::{Crash, Dark, Delay, Equivocate, Sign};
-    use KeyCode::{BackTab, Backspace, Char, Down, End, Enter, Esc, Home, PageDown, PageUp, Tab, Up};
+    use KeyCode::{BackTab, Backspace, Char, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up};
     &[
         key!(Screen, Char(' '), Freeze, "space", "freeze", "hold the screen still, or let it live again; a simulation or a recording pauses", "freeze"),
         key!(Screen, Char('['), Action::Simulate(Back(Stride::Slot)), "[", "", "back to where the last slot was executed; the screen is held there", "back"),
@@ -72,11 +72,17 @@ pub(super) const BINDINGS: &[Binding] = {
         key!(Screen, Tab, NextPane, "Tab", "panes", "the next pane", "next"),
         key!(Screen, BackTab, PreviousPane, "Shift-Tab", "", "the pane before", "previous"),
         key!(Screen, Char('1'), Open(Pane::Overview), "1", "", "everything in brief", "overview"),
+        key!(Screen, Char('2'), Open(Pane::Phases), "2", "", "phases: slots by replica, and when each phase of one slot ended where", "phases"),
         key!(Screen, Char('3'), Open(Pane::Latency), "3", "", "latency: of each phase and of the client, and how it was over time", "latency"),
         key!(Screen, Char('5'), Open(Pane::Attacks), "5", "", "attacks: who does what, and what came of each; the keys of attacks work here, too"),
         key!(Screen, Char('6'), Open(Pane::Evidence), "6", "", "evidence: what replicas hold against each other, and how certain that is", "evidence"),
         key!(Screen, Char('7'), Open(Pane::Ledger), "7", "", "the ledger: state, slots, log and views of each replica", "ledger"),
         key!(Screen, Char('8'), Open(Pane::Cases), "8", "", "test cases; byztop run FILE.csv --watch brings them", "cases"),
+        key!(Phases, Left, Action::Slot(Step::Less), "← →", "slot", "choose the slot before or after; its votes and times are shown"),
+        key!(Phases, Right, Action::Slot(Step::More), "→", "", ""),
+        key!(Phases, Char('f'), Action::Follow, "f", "follow", "show the newest slot again", ""),
+        key!(Phases, Char('<'), Action::Zoom(Step::More), "< >", "zoom", "more or fewer slots in a column", "zoom-out"),
+        key!(Phases, Char('>'), Action::Zoom(Step::Less), ">", "", "", "zoom-in"),
         key!(Latency, Char('b'), Action::Baseline, "b", "baseline", "compare with the latencies of the last seconds from now on; again: no more", "baseline"),
         key!(Latency, Char('h'), Action::Heat, "h", "heat of", "the heat map of the next row", "heat"),
         key!(Cases, Enter, RunCase, "⏎", "run", "run the selected set on a fresh cluster"),
@@ -86,6 +92,7 @@ pub(super) const BINDINGS: &[Binding] = {
         key!(Cases, Char('x'), StopCases, "x", "stop", "run no more sets once the one that runs is judged"),
         key!(Screen, Char(':'), Palette, ":", "command", "type a command: attack, heal, kill, restart, goto, rate, …"),
         key!(Screen, Char('r'), Action::Record, "r", "record", "write what happens to a file, and what is remembered; again: ends it", "record"),
+        key!(Screen, Char('S'), Action::Save, "S", "", "save the screen as text and SVG in this folder", "save"),
         key!(Screen, Char('l'), Log, "l", "log", "make the event log larger or smaller", "log"),
         key!(Screen, Char('?'), Help, "?", "help", "this help; type to search in it", "help"),
         key!(Screen, Char('q'), Quit, "q", "quit", "leave, as Ctrl-C does; a cluster that was started here ends", "quit"),

@@ -17,6 +17,7 @@ mod input;
 mod keys;
 mod model;
 mod palette;
+mod picture;
 mod runner;
 mod simulated;
 mod terminal;

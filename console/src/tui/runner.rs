@@ -1,6 +1,7 @@
 //! The loop: take in what came, then draw once.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,7 +23,7 @@ use super::text::{clean, grouped, span};
 use super::theme::Theme;
 use super::ui::Ui;
 use super::update::{go_in_time, on_connected, on_event, on_tick, update};
-use super::{Command, Feed, FeedEvent, LinkEvent, keys, view};
+use super::{Command, Feed, FeedEvent, LinkEvent, keys, picture, view};
 
 /// How often the feed is looked at.
 const LOOK: Duration = Duration::from_millis(33);
@@ -99,7 +100,12 @@ pub(crate) fn replay(recording: &Recording, mut progress: impl FnMut(usize, usiz
 
 /// A name for a recording that begins now, in this folder.
 fn new_recording() -> PathBuf {
-    PathBuf::from(format!("byztop-{}.rec", Zoned::now().strftime("%Y%m%d-%H%M%S")))
+    PathBuf::from(format!("{}.rec", stamped()))
+}
+
+/// A name for a file that is made now, without its ending.
+fn stamped() -> String {
+    format!("byztop-{}", Zoned::now().strftime("%Y%m%d-%H%M%S"))
 }
 
 struct Console {
@@ -180,11 +186,31 @@ impl Console {
         let commands = update(&mut self.model, &mut self.ui, action);
         self.send(commands);
         go_in_time(&self.model, &mut self.ui, &self.history);
+        if std::mem::take(&mut self.ui.wants_picture) {
+            self.save_picture();
+        }
         if std::mem::take(&mut self.ui.wants_record) {
             match self.writer {
                 Some(_) => self.end_recording(),
                 None => self.begin_recording(new_recording()),
             }
+        }
+    }
+
+    /// Writes the screen to two files of this folder.
+    fn save_picture(&mut self) {
+        let (columns, rows) = crossterm::terminal::size().unwrap_or((120, 36));
+        let screen = picture::screen(&self.model, &self.ui, columns, rows);
+        let name = stamped();
+        let write = |ending: &str, text: String| {
+            let path = format!("{name}.{ending}");
+            let file = File::options().write(true).create_new(true).open(&path);
+            file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| format!("{path}: {error}"))
+        };
+        let written = write("txt", picture::text(&screen)).and_then(|()| write("svg", picture::svg(&screen)));
+        match written {
+            Ok(()) => self.ui.say(format!("the screen is in {name}.svg and {name}.txt")),
+            Err(why) => self.ui.complain(format!("the screen can not be saved: {why}")),
         }
     }
 

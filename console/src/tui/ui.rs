@@ -24,6 +24,7 @@ const MAX_HISTORY: usize = 100;
 pub(super) enum Context {
     Screen,
     /// Panes that have keys of their own, besides those of the screen.
+    Phases,
     Latency,
     Cases,
     Chooser,
@@ -36,7 +37,7 @@ impl Context {
     /// Where a key is looked for: here, then where it holds if it does nothing of its own here.
     pub(super) fn ladder(self) -> Vec<Context> {
         match self {
-            Context::Latency | Context::Cases => vec![self, Context::Screen],
+            Context::Phases | Context::Latency | Context::Cases => vec![self, Context::Screen],
             other => vec![other],
         }
     }
@@ -53,6 +54,8 @@ pub(super) enum Pane {
     /// Everything in brief.
     #[default]
     Overview,
+    /// Slots and how far each replica is with them.
+    Phases,
     /// How long everything takes.
     Latency,
     /// Who does what, and what came of it.
@@ -67,13 +70,14 @@ pub(super) enum Pane {
 
 impl Pane {
     /// All of them, in the order of their numbers.
-    pub(super) const ALL: [Pane; 6] =
-        [Pane::Overview, Pane::Latency, Pane::Attacks, Pane::Evidence, Pane::Ledger, Pane::Cases];
+    pub(super) const ALL: [Pane; 7] =
+        [Pane::Overview, Pane::Phases, Pane::Latency, Pane::Attacks, Pane::Evidence, Pane::Ledger, Pane::Cases];
 
     /// The key that opens it.
     pub(super) fn key(self) -> char {
         match self {
             Pane::Overview => '1',
+            Pane::Phases => '2',
             Pane::Latency => '3',
             Pane::Attacks => '5',
             Pane::Evidence => '6',
@@ -86,6 +90,7 @@ impl Pane {
     pub(super) fn title(self) -> &'static str {
         match self {
             Pane::Overview => "overview",
+            Pane::Phases => "phases",
             Pane::Latency => "latency",
             Pane::Attacks => "attacks",
             Pane::Evidence => "evidence",
@@ -151,6 +156,8 @@ pub(super) struct Ui {
     pub selected: usize,
     pub overlay: Overlay,
     pub pane: Pane,
+    /// How many slots share a column of the pane of phases.
+    pub slots_per_column: u64,
     /// Latencies that others are compared with: of each phase, execution, and the client.
     pub baseline: Option<Baseline>,
     /// Which row of latencies the heat map is of; beyond the last is the last.
@@ -169,6 +176,8 @@ pub(super) struct Ui {
     pub frozen: Option<Frozen>,
     /// Where in time the user wants to go.
     pub travel: Option<Travel>,
+    /// The user wants the screen as a file.
+    pub wants_picture: bool,
     /// The user wants a recording to begin, or to end.
     pub wants_record: bool,
     /// The recording that is being written, in a word for the header.
@@ -196,6 +205,7 @@ impl Ui {
             selected: 0,
             overlay: Overlay::None,
             pane: Pane::Overview,
+            slots_per_column: 1,
             baseline: None,
             heat_row: usize::MAX,
             ledger_scroll: 0,
@@ -206,6 +216,7 @@ impl Ui {
             case_scroll: 0,
             frozen: None,
             travel: None,
+            wants_picture: false,
             wants_record: false,
             is_recording: false,
             is_log_large: false,
@@ -231,6 +242,7 @@ impl Ui {
     /// What the keys act on.
     pub(super) fn context(&self) -> Context {
         match self.overlay {
+            Overlay::None if self.pane == Pane::Phases => Context::Phases,
             Overlay::None if self.pane == Pane::Latency => Context::Latency,
             Overlay::None if self.pane == Pane::Cases => Context::Cases,
             Overlay::None => Context::Screen,
@@ -249,7 +261,7 @@ impl Ui {
     /// Whether it is time to ask for the books again, as somebody looks at them; then they count as asked for.
     pub(super) fn asks_for_ledger(&mut self) -> bool {
         let is_due = self.ledger_asked.is_none_or(|asked| self.now.since(asked) >= LEDGER_EVERY);
-        let asks = self.pane == Pane::Ledger && self.frozen.is_none() && is_due;
+        let asks = matches!(self.pane, Pane::Phases | Pane::Ledger) && self.frozen.is_none() && is_due;
         if asks {
             self.ledger_asked = Some(self.now);
         }

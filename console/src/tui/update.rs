@@ -4,7 +4,7 @@ use byztop_core::attack::{Attack, Directive, Trigger};
 use byztop_core::telemetry::ConsoleRequest;
 use byztop_core::types::{ReplicaId, SeqNum};
 
-use super::action::{Action, Injection, Motion};
+use super::action::{Action, Injection, Motion, Step as Next};
 use super::attacks::{Change, Step, beyond_budget};
 use super::chooser::Chooser;
 use super::history::{History, Travel, travel};
@@ -82,11 +82,14 @@ fn on_screen(model: &mut Model, ui: &mut Ui, action: Action) -> Vec<Command> {
                 Simulate::Slower => Travel::Slower,
             });
         }
+        Action::Slot(step) => return choose_slot(model, ui, step),
+        Action::Zoom(step) => ui.slots_per_column = zoomed(ui.slots_per_column, step),
         Action::Baseline => mark_baseline(model, ui),
         Action::Heat => {
             let rows = ui.shown(model).latencies.len() + usize::from(ui.shown(model).load.is_some());
             ui.heat_row = if ui.heat_row >= rows.saturating_sub(1) { 0 } else { ui.heat_row + 1 };
         }
+        Action::Save => ui.wants_picture = true,
         Action::Record if model.simulation.is_some() => {
             ui.complain("a simulation is its own recording: its seed, or its scenario");
         }
@@ -108,6 +111,30 @@ fn on_screen(model: &mut Model, ui: &mut Ui, action: Action) -> Vec<Command> {
     Vec::new()
 }
 
+/// The slot before the one whose votes are shown, or the one after; the newest if there is none.
+fn choose_slot(model: &Model, ui: &mut Ui, step: Next) -> Vec<Command> {
+    let Some(newest) = ui.shown(model).newest_executed() else { return Vec::new() };
+    let here = ui.watched.unwrap_or(newest);
+    let there = match step {
+        Next::Less => SeqNum(here.0.saturating_sub(1).max(1)),
+        Next::More => here.next().min(newest),
+    };
+    watch(model, ui, Some(there))
+}
+
+/// 1, 2, 5, 10, 20, … slots in a column.
+fn zoomed(per_column: u64, step: Next) -> u64 {
+    const MOST: u64 = 5000;
+    let leads_with_two = per_column.to_string().starts_with('2');
+    let leads_with_five = per_column.to_string().starts_with('5');
+    match step {
+        Next::More if leads_with_two => (per_column * 5 / 2).min(MOST),
+        Next::More => (per_column * 2).min(MOST),
+        Next::Less if leads_with_five => per_column * 2 / 5,
+        Next::Less => (per_column / 2).max(1),
+    }
+}
+
 /// Remembers the latencies that are shown, or forgets what was remembered.
 fn mark_baseline(model: &Model, ui: &mut Ui) {
     if ui.baseline.take().is_some() {
@@ -127,7 +154,7 @@ fn is_in_time(ui: &Ui) -> bool {
 /// The arrows move what the pane has.
 fn move_on(model: &Model, ui: &mut Ui, motion: Motion) {
     match ui.pane {
-        Pane::Overview | Pane::Latency | Pane::Attacks => {
+        Pane::Overview | Pane::Phases | Pane::Latency | Pane::Attacks => {
             ui.selected = motion.apply(ui.selected, model.replicas.len(), PAGE)
         }
         Pane::Evidence => {

@@ -6,6 +6,7 @@ use byztop_core::protocol::Event;
 use byztop_core::scenario::{Answer, Found, Outcome, Ruling, Verdict, judge, read};
 use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest, Ledger};
 use byztop_core::types::{Digest, Micros, ReplicaId};
+use crossterm::event::KeyCode;
 
 use super::super::ui::Pane;
 use super::super::{CaseEvent, CaseList, Command, FeedEvent, LinkEvent};
@@ -68,6 +69,7 @@ fn states_that_differ_after_one_slot_are_named() {
 fn the_keys_of_the_panes_go_round() {
     let mut rig = Rig::running(4, 8);
     for (keys, expected) in [
+        ("Tab", Pane::Phases),
         ("Tab", Pane::Latency),
         ("Tab", Pane::Attacks),
         ("Tab", Pane::Evidence),
@@ -233,4 +235,28 @@ fn latencies_have_a_baseline_and_a_map_over_time() {
     assert!(rig.screen(120, 36).contains("─ client over time ─"), "{}", rig.screen(120, 36));
     rig.press("b");
     assert!(!rig.screen(120, 36).contains("  baseline"));
+}
+
+#[test]
+fn a_slot_is_chosen_and_shown_with_its_votes_and_the_times_of_its_phases() {
+    let mut rig = Rig::running(7, 12);
+    rig.press("Down Down k Enter Up Up 2");
+    rig.frames(6);
+    rig.ui.toast = None;
+    check_sizes("phases", &rig);
+    let newest = rig.model.newest_executed().expect("it is known").0;
+    let left = |rig: &mut Rig| {
+        rig.key(KeyCode::Left);
+        rig.commands.last().map(|command| format!("{command:?}"))
+    };
+    assert_eq!(left(&mut rig), Some(format!("Send(n7, WatchSlot(Some({})))", newest - 1)));
+    assert_eq!(left(&mut rig), Some(format!("Send(n7, WatchSlot(Some({})))", newest - 2)));
+    rig.press("f");
+    assert_eq!(rig.ui.watched, None);
+    rig.press("<<<");
+    assert_eq!(rig.ui.slots_per_column, 10);
+    rig.press(">");
+    check("phases-zoomed-120x36", rig.screen(120, 36));
+    rig.press(">>>");
+    assert_eq!(rig.ui.slots_per_column, 1);
 }

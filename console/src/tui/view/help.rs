@@ -87,8 +87,9 @@ fn entries(search: &str) -> Vec<Entry> {
     let glossary = GLOSSARY.iter().map(|(name, text)| (name.to_string(), text.to_string())).collect();
     let usages = Attack::names().iter().chain(Trigger::names());
     let attacks = usages.map(|usage| (usage.form.to_string(), usage.description.to_string())).collect();
-    let sections: [(&str, Vec<Entry>); 9] = [
+    let sections: [(&str, Vec<Entry>); 10] = [
         ("keys", keys(Context::Screen)),
+        ("in the pane of phases", keys(Context::Phases)),
         ("in the pane of latencies", keys(Context::Latency)),
         ("in the pane of test cases", keys(Context::Cases)),
         ("commands; every key's word works too, as in :crash", commands),

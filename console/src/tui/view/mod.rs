@@ -18,6 +18,7 @@ mod palette;
 mod phases;
 mod replicas;
 mod simulation;
+mod slots;
 mod tabs;
 mod votes;
 
@@ -46,6 +47,7 @@ pub(super) fn view(model: &Model, ui: &Ui, frame: &mut Frame) {
         let shown = ui.shown(model);
         match ui.pane {
             Pane::Overview => overview(shown, ui, canvas),
+            Pane::Phases => within_tabs(shown, ui, canvas, slots::draw),
             Pane::Latency => within_tabs(shown, ui, canvas, latency::pane),
             Pane::Attacks => within_tabs(shown, ui, canvas, attacks::draw),
             Pane::Evidence => within_tabs(shown, ui, canvas, evidence::draw),

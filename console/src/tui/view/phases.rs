@@ -19,34 +19,60 @@ const LABEL: usize = 11;
 const LEGEND: usize = 17;
 const WIDTH_WITH_LEGEND: usize = 76;
 
+/// How many slots of a column are looked at: what is not executed is among the newest.
+const MOST_LOOKED_AT: usize = 512;
+
 /// The glyphs by phase, in order.
-const GLYPHS: [char; 5] = ['·', '▂', '▅', '▇', '█'];
+pub(super) const GLYPHS: [char; 5] = ['·', '▂', '▅', '▇', '█'];
 
 /// A slot that needed one phase less.
 const FAST: char = '▓';
 
-pub(super) fn draw(model: &Model, ui: &Ui, rows: Range<usize>, is_boxed: bool, mut canvas: Canvas) {
+/// The part of the overview: a column for each slot.
+pub(super) fn draw(model: &Model, ui: &Ui, rows: Range<usize>, is_boxed: bool, canvas: Canvas) {
+    draw_zoomed(model, ui, rows, is_boxed, 1, canvas);
+}
+
+/// The same with so many slots in a column, which is as far as the least of them.
+pub(super) fn draw_zoomed(
+    model: &Model,
+    ui: &Ui,
+    rows: Range<usize>,
+    is_boxed: bool,
+    per_column: u64,
+    mut canvas: Canvas,
+) {
     let theme = &ui.theme;
     let legend = if canvas.width() >= WIDTH_WITH_LEGEND { LEGEND } else { 0 };
     let width = canvas.width().saturating_sub(LABEL + legend + 1);
     let moment = model.slots_at_one_moment();
     let newest = moment.iter().flatten().map(|slots| slots.newest()).max().unwrap_or_default();
-    let first = SeqNum((newest.0 + 1).saturating_sub(width as u64).max(1));
+    // Columns keep their slots while new ones come: they begin at multiples.
+    let columns_shown = (width as u64).saturating_mul(per_column);
+    let first = match per_column {
+        1 => SeqNum((newest.0 + 1).saturating_sub(columns_shown).max(1)),
+        many => SeqNum((newest.0 + many).saturating_sub(columns_shown) / many * many),
+    };
     if !is_boxed {
         canvas.put(1, 0, "phases", theme.title);
     }
     if newest > SeqNum(0) {
-        axis(ui, first, newest, &mut canvas.part(LABEL, 0, width, 1));
+        axis(ui, first, newest, per_column, &mut canvas.part(LABEL, 0, width, 1));
     }
     for (y, row) in rows.clone().enumerate().map(|(y, row)| (y + 1, row)) {
         let replica = &model.replicas[row];
         label(model, replica, row == ui.selected, theme, &mut canvas.part(0, y, LABEL, 1));
         for x in 0..width {
-            let slot = first.plus(x as u64);
+            let slot = first.plus(x as u64 * per_column);
             let (glyph, style) = match moment[row] {
                 None => ('?', theme.unknown),
                 Some(_) if slot > newest => (' ', theme.faint),
-                Some(slots) => cell(replica, slots, slot, theme),
+                Some(slots) => {
+                    let last = slot.plus(per_column - 1).min(newest);
+                    let least = (slot.0.max(1)..=last.0).rev().take(MOST_LOOKED_AT).map(SeqNum);
+                    let least = least.min_by_key(|slot| rank(slots.phase(*slot))).unwrap_or(slot);
+                    cell(replica, slots, least, theme)
+                }
             };
             canvas.put_char(LABEL + x, y, glyph, style);
         }
@@ -63,17 +89,22 @@ fn cell(replica: &Replica, slots: &SlotsThen, slot: SeqNum, theme: &Theme) -> (c
     if replica.has_conflict(slot) {
         return ('≠', theme.bad);
     }
-    let phase = match slots.phase(slot) {
+    let phase = rank(slots.phase(slot));
+    if phase >= 3 && replica.is_fast(slot) {
+        return (FAST, theme.fast);
+    }
+    (GLYPHS[phase], theme.phases[phase])
+}
+
+/// How many phases a slot has behind it.
+fn rank(phase: SlotPhase) -> usize {
+    match phase {
         SlotPhase::Empty => 0,
         SlotPhase::PrePrepared => 1,
         SlotPhase::Prepared => 2,
         SlotPhase::Committed => 3,
         SlotPhase::Executed => 4,
-    };
-    if phase >= 3 && replica.is_fast(slot) {
-        return (FAST, theme.fast);
     }
-    (GLYPHS[phase], theme.phases[phase])
 }
 
 fn label(model: &Model, replica: &Replica, is_selected: bool, theme: &Theme, canvas: &mut Canvas) {
@@ -101,12 +132,12 @@ fn short(attack: &str) -> &str {
 }
 
 /// Slot numbers above the columns that they name, as many as have room.
-fn axis(ui: &Ui, first: SeqNum, newest: SeqNum, canvas: &mut Canvas) {
+fn axis(ui: &Ui, first: SeqNum, newest: SeqNum, per_column: u64, canvas: &mut Canvas) {
     let room = newest.to_string().len() as u64 + 2;
-    let step = [10, 20, 50, 100].into_iter().find(|step| *step >= room).unwrap_or(200);
+    let step = [10, 20, 50, 100].into_iter().find(|step| *step >= room).unwrap_or(200) * per_column;
     let mut slot = first.0.div_ceil(step) * step;
     while slot <= newest.0 {
-        let x = (slot - first.0) as usize;
+        let x = ((slot - first.0) / per_column) as usize;
         let text = slot.to_string();
         if x + text.len() <= canvas.width() {
             canvas.put(x, 0, &text, ui.theme.dim);
@@ -114,7 +145,7 @@ fn axis(ui: &Ui, first: SeqNum, newest: SeqNum, canvas: &mut Canvas) {
         slot += step;
     }
     if let Some(watched) = ui.watched.filter(|slot| (first..=newest).contains(slot)) {
-        canvas.put((watched.0 - first.0) as usize, 0, "▼", ui.theme.key);
+        canvas.put(((watched.0 - first.0) / per_column) as usize, 0, "▼", ui.theme.key);
     }
 }
 
