@@ -26,6 +26,8 @@ pub(super) enum Action {
     Freeze,
     /// Let a simulation go a step further, or back, or faster, or slower.
     Simulate(Simulate),
+    /// Bring back what held before the last change to attacks and processes.
+    Undo,
     /// Save the screen as text and SVG.
     Save,
     /// Begin a recording, or end it.

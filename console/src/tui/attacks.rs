@@ -30,6 +30,49 @@ pub(super) enum Step {
     Restart,
 }
 
+/// What held before a change, so that it can be brought back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) enum Before {
+    /// These attacks were set on it.
+    Attacks(ReplicaId, String),
+    /// Its process ran.
+    Alive(ReplicaId),
+    /// It was dead.
+    Dead(ReplicaId),
+}
+
+impl Before {
+    /// What holds now and will not after a change.
+    pub(super) fn of(model: &Model, change: &Change) -> Before {
+        let id = change.replica;
+        match change.step {
+            Step::Attacks { .. } => {
+                let attack = model.replicas[id.index()].attack().unwrap_or_default();
+                Before::Attacks(id, attack.to_string())
+            }
+            Step::Kill => Before::Alive(id),
+            Step::Restart => Before::Dead(id),
+        }
+    }
+
+    /// The changes that bring it back: attacks are ended and set anew, since they can not be set in place of others.
+    pub(super) fn changes(&self) -> Vec<Change> {
+        match self {
+            Before::Alive(id) => vec![Change::restart(*id)],
+            Before::Dead(id) => vec![Change::kill(*id)],
+            Before::Attacks(id, attack) => {
+                let step = |request, result: &str| Change {
+                    replica: *id,
+                    step: Step::Attacks { request, result: result.to_string() },
+                };
+                let ended = step(ConsoleRequest::Heal, attack);
+                let set = (!attack.is_empty()).then(|| step(ConsoleRequest::Attack(attack.clone()), attack));
+                std::iter::once(ended).chain(set).collect()
+            }
+        }
+    }
+}
+
 impl Change {
     /// Sets attacks, which name no attacker, in addition to those that hold; one of the same name is replaced.
     pub(super) fn set(model: &Model, replica: ReplicaId, added: Vec<Directive>) -> Change {

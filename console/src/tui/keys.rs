@@ -90,6 +90,7 @@ pub(super) const BINDINGS: &[Binding] = {
         key!(Cases, PageUp, Move(Motion::PageUp), "PgUp PgDn", "", "scroll what is told of the selected set"),
         key!(Cases, PageDown, Move(Motion::PageDown), "PgDn", "", ""),
         key!(Cases, Char('x'), StopCases, "x", "stop", "run no more sets once the one that runs is judged"),
+        key!(Screen, Char('u'), Action::Undo, "u", "undo", "bring back what held before the last change to attacks and processes", "undo"),
         key!(Screen, Char(':'), Palette, ":", "command", "type a command: attack, heal, kill, restart, goto, rate, …"),
         key!(Screen, Char('r'), Action::Record, "r", "record", "write what happens to a file, and what is remembered; again: ends it", "record"),
         key!(Screen, Char('S'), Action::Save, "S", "", "save the screen as text and SVG in this folder", "save"),

@@ -3,7 +3,7 @@
 use byztop_core::types::{Micros, ReplicaId, SeqNum, Time};
 use jiff::tz::TimeZone;
 
-use super::attacks::Change;
+use super::attacks::{Before, Change};
 use super::chooser::Chooser;
 use super::history::{Frozen, Travel};
 use super::model::{Model, Recent};
@@ -186,6 +186,8 @@ pub(super) struct Ui {
     /// The slot whose votes are shown; the newest if none is named.
     pub watched: Option<SeqNum>,
     pub toast: Option<Toast>,
+    /// What held before each of the last changes to attacks and processes, oldest first.
+    pub undo: Vec<Vec<Before>>,
     /// Commands that were run, oldest first.
     pub history: Vec<String>,
     /// The wall clock at the last look: messages to the user go by it, whatever clock the cluster goes by.
@@ -222,6 +224,7 @@ impl Ui {
             is_log_large: false,
             watched: None,
             toast: None,
+            undo: Vec::new(),
             history: Vec::new(),
             now: Time(0),
             is_over: false,
@@ -287,6 +290,14 @@ impl Ui {
     pub(super) fn tick(&mut self, now: Time) -> bool {
         self.now = now;
         self.toast.take_if(|toast| toast.until <= now).is_some()
+    }
+
+    /// Remembers what held before a change.
+    pub(super) fn remember_before(&mut self, before: Vec<Before>) {
+        self.undo.push(before);
+        if self.undo.len() > MAX_HISTORY {
+            self.undo.remove(0);
+        }
     }
 
     /// Remembers a command.

@@ -5,7 +5,7 @@ use byztop_core::telemetry::ConsoleRequest;
 use byztop_core::types::{ReplicaId, SeqNum};
 
 use super::action::{Action, Injection, Motion, Step as Next};
-use super::attacks::{Change, Step, beyond_budget};
+use super::attacks::{Before, Change, Step, beyond_budget};
 use super::chooser::Chooser;
 use super::history::{History, Travel, travel};
 use super::model::{Cases, Model};
@@ -89,6 +89,7 @@ fn on_screen(model: &mut Model, ui: &mut Ui, action: Action) -> Vec<Command> {
             let rows = ui.shown(model).latencies.len() + usize::from(ui.shown(model).load.is_some());
             ui.heat_row = if ui.heat_row >= rows.saturating_sub(1) { 0 } else { ui.heat_row + 1 };
         }
+        Action::Undo => return undo(model, ui),
         Action::Save => ui.wants_picture = true,
         Action::Record if model.simulation.is_some() => {
             ui.complain("a simulation is its own recording: its seed, or its scenario");
@@ -416,7 +417,22 @@ fn inject(model: &mut Model, ui: &mut Ui, changes: Vec<Change>) -> Vec<Command> 
     }
 }
 
+/// Brings back what held before the last change that was made here.
+fn undo(model: &mut Model, ui: &mut Ui) -> Vec<Command> {
+    let Some(before) = ui.undo.pop() else {
+        ui.complain("nothing to undo: no attack was set and no process killed from here");
+        return Vec::new();
+    };
+    let changes: Vec<Change> = before.iter().flat_map(Before::changes).collect();
+    let depth = ui.undo.len();
+    let commands = inject(model, ui, changes);
+    // What is undone is not done again by the next u.
+    ui.undo.truncate(depth);
+    commands
+}
+
 fn carry_out(model: &mut Model, ui: &mut Ui, changes: Vec<Change>) -> Vec<Command> {
+    ui.remember_before(changes.iter().map(|change| Before::of(model, change)).collect());
     let mut commands = Vec::new();
     let (mut told, mut killed, mut started) = (Vec::new(), Vec::new(), Vec::new());
     for Change { replica: id, step } in changes {

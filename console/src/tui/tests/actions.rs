@@ -378,3 +378,34 @@ fn q_leaves() {
     assert_eq!(rig.sent("q"), ["Quit"]);
     assert!(rig.ui.is_over && rig.commands.last() == Some(&Command::Quit));
 }
+
+#[test]
+fn the_last_change_can_be_undone_and_the_one_before_that() {
+    let mut rig = Rig::running(7, 8);
+    rig.press("c d");
+    rig.frames(1);
+    assert_eq!(attack_of(&rig, 0), "crash; time(500ms)");
+    assert_eq!(rig.sent("u"), [r#"Send(n1, Heal)"#, r#"Send(n1, Attack("crash"))"#]);
+    rig.frames(1);
+    assert_eq!(attack_of(&rig, 0), "crash");
+    assert_eq!(rig.sent("u"), [r#"Send(n1, Heal)"#]);
+    assert!(rig.sent("u").is_empty());
+    assert_eq!(rig.ui.toast.as_ref().map(|toast| toast.is_error), Some(true), "there is nothing more to undo");
+    assert_eq!(rig.sent("K u"), ["Kill(n1)", "Restart(n1)"]);
+}
+
+#[test]
+fn undoing_asks_as_well_before_it_goes_beyond_the_budget() {
+    let mut rig = Rig::running(4, 8);
+    rig.press("c A");
+    rig.frames(1);
+    rig.press("Down c");
+    rig.frames(1);
+    rig.press("A");
+    rig.frames(1);
+    assert_eq!(rig.sent("Home c").len(), 1);
+    rig.frames(1);
+    rig.press("u u");
+    rig.frames(1);
+    assert_eq!(attack_of(&rig, 1), "crash", "the second healing is undone");
+}

@@ -1,7 +1,5 @@
 //! The last line: keys that do something now, or what the user is told.
 
-use byztop_core::types::ReplicaId;
-
 use super::super::Simulate;
 use super::super::action::{Action, Injection};
 use super::super::attacks::Change;
@@ -95,7 +93,7 @@ fn hint_now(model: &Model, ui: &Ui, binding: &Binding) -> Option<&'static str> {
             Some(if is_paused { "go on" } else { "pause" })
         }
         (Overlay::Chooser(chooser), "m") if chooser.attack != Injection::Equivocate => None,
-        (Overlay::None, _) if !acts_on(model, ui.selection(), &binding.action) => None,
+        (Overlay::None, _) if !acts_on(model, ui, &binding.action) => None,
         _ => Some(binding.hint),
     }
 }
@@ -106,13 +104,15 @@ fn acts_on_replica(action: &Action) -> bool {
 }
 
 /// Whether a key can do anything to the selected replica as it is.
-fn acts_on(model: &Model, selected: ReplicaId, action: &Action) -> bool {
+fn acts_on(model: &Model, ui: &Ui, action: &Action) -> bool {
+    let selected = ui.selection();
     let Some(replica) = model.replicas.get(selected.index()) else { return true };
     if model.cases.is_some() && acts_on_replica(action) {
         return false;
     }
     match action {
         Action::Simulate(Simulate::Faster | Simulate::Slower | Simulate::Forward(_)) => model.simulation.is_some(),
+        Action::Undo => !ui.undo.is_empty(),
         Action::Record => model.simulation.is_none(),
         Action::Kill => Change::kill(selected).obstacle(model).is_none(),
         Action::Restart => Change::restart(selected).obstacle(model).is_none(),
