@@ -52,11 +52,12 @@ impl Deeds {
             Event::AttackSet { attack } => self.begin(at, by, attack),
             Event::AttackEnded { name } => self.end(at, by, |attack| attack.starts_with(name.as_str())),
             Event::Healed => self.end(at, by, |_| true),
-            Event::Rejected { from, why, .. } => self.each_of(*from, at, |deed| {
+            // What an attacker says of itself is no consequence.
+            Event::Rejected { from, why, .. } if *from != by => self.each_of(*from, at, |deed| {
                 let what = || (at, format!("{by} refuses a message: {why}"));
                 deed.affected.get_or_insert_with(what);
             }),
-            Event::Proved { accused, summary } => self.each_of(*accused, at, |deed| {
+            Event::Proved { accused, summary } if *accused != by => self.each_of(*accused, at, |deed| {
                 deed.affected.get_or_insert_with(|| (at, format!("{by} holds two statements")));
                 deed.detected.get_or_insert_with(|| (at, format!("{by} proves it: {summary}")));
             }),
@@ -115,6 +116,9 @@ impl Deeds {
             Complaint::Proof { accused } => accused,
             Complaint::Joined | Complaint::LostLog => return,
         };
+        if accused == by {
+            return;
+        }
         self.each_of(accused, at, |deed| {
             deed.affected.get_or_insert_with(|| (at, format!("{by} waits in vain")));
             deed.detected.get_or_insert_with(|| (at, format!("{by} asks for view {view}: {why}")));
@@ -179,6 +183,7 @@ mod tests {
         deeds.note(Time(110), ReplicaId(2), &refused(N1));
         assert_eq!(deeds.newest().next().and_then(|deed| deed.affected.clone()), None);
         deeds.note(Time(120), ReplicaId(2), &refused(N2));
+        deeds.note(Time(125), N2, &Event::Proved { accused: N2, summary: "two votes".into() });
         deeds.note(Time(130), N2, &Event::AttackEnded { name: "sign".into() });
         deeds.note(Time(140), N1, &Event::Proved { accused: N2, summary: "two votes".into() });
         let deed = deeds.newest().next().expect("there is one");

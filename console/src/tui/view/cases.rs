@@ -43,7 +43,8 @@ fn list(cases: &Cases, ui: &Ui, mut canvas: Canvas) {
     let theme = &ui.theme;
     let (width, height) = (canvas.width(), canvas.height());
     let count = |ruling| cases.count(ruling);
-    let mut x = canvas.put(1, 0, &cut(&cases.file, width / 2), theme.title) + 2;
+    let name = cases.file.rsplit('/').next().unwrap_or_default();
+    let mut x = canvas.put(1, 0, &cut(name, width / 2), theme.title) + 2;
     for (number, word, style) in [
         (cases.sets.len(), "sets", theme.dim),
         (count(Ruling::Pass), "passed", theme.good),
