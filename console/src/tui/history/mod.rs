@@ -46,8 +46,9 @@ struct Block {
 }
 
 impl History {
-    /// So many blocks are kept while a cluster is watched: half an hour of seven replicas.
-    const MAX_BLOCKS: usize = 64;
+    /// So many blocks are kept while a cluster is watched: half an hour of seven replicas, and a model of
+    /// about a megabyte each.
+    const MAX_BLOCKS: usize = 32;
 
     /// Nothing has happened yet.
     pub(super) fn new() -> History {

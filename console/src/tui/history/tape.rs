@@ -50,7 +50,7 @@ pub(super) struct Damaged;
 
 impl Packer {
     /// So many entries make a chunk: what a step back may have to fold again.
-    pub(super) const MAX_ENTRIES: u32 = 2048;
+    pub(super) const MAX_ENTRIES: u32 = 4096;
     /// So many bytes do, too, before they are compressed.
     const MAX_BYTES: usize = 16 << 20;
 

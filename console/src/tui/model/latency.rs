@@ -21,9 +21,9 @@ pub(in crate::tui) const HEAT_HIGH: Micros = Micros(10_000_000);
 #[derive(Clone, Debug)]
 pub(in crate::tui) struct Recent {
     /// The seconds that have something, oldest first.
-    slices: VecDeque<(u64, Histogram<u64>)>,
+    slices: VecDeque<(u64, Histogram<u32>)>,
     /// The sum of the slices.
-    total: Histogram<u64>,
+    total: Histogram<u32>,
     /// The last [`HEAT_S`] seconds in coarse columns, oldest first.
     heat: VecDeque<(u64, [u32; HEAT_COLUMNS])>,
 }
@@ -38,7 +38,7 @@ pub(in crate::tui) struct Summary {
     pub count: u64,
 }
 
-fn empty() -> Histogram<u64> {
+fn empty() -> Histogram<u32> {
     Histogram::new_with_max(MAX_US, 2).expect("two digits and a minute are within what a histogram can hold")
 }
 
@@ -53,6 +53,7 @@ impl Recent {
     pub(in crate::tui) fn record(&mut self, now: Time, value: Micros, count: u64) {
         let value = value.0.clamp(1, MAX_US);
         self.warm(now, value, count);
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
         self.slice(now).saturating_record_n(value, count);
         self.total.saturating_record_n(value, count);
     }
@@ -109,7 +110,7 @@ impl Recent {
             let place = ((bucket.value_iterated_to().max(1) as f64).ln() - start) / (end - start).max(f64::EPSILON);
             let column = ((place * columns as f64).max(0.0) as usize).min(columns.saturating_sub(1));
             if let Some(count) = counts.get_mut(column) {
-                *count = count.saturating_add(bucket.count_at_value());
+                *count = count.saturating_add(u64::from(bucket.count_at_value()));
             }
         }
         counts
@@ -143,7 +144,7 @@ impl Recent {
         sums
     }
 
-    fn slice(&mut self, now: Time) -> &mut Histogram<u64> {
+    fn slice(&mut self, now: Time) -> &mut Histogram<u32> {
         let second = now.0 / 1_000_000;
         if self.slices.back().is_none_or(|(newest, _)| *newest < second) {
             self.slices.push_back((second, empty()));

@@ -118,9 +118,9 @@ fn what_is_remembered_is_bounded_and_its_oldest_can_be_shown() {
     rig.history = History::keeping(2);
     let events = rig.cluster.connect();
     rig.take(events);
-    rig.frames(1500);
+    rig.frames(2700);
     let (first, last) = rig.history.ends();
-    assert!(first > 0 && last - first < 3 * 2048 + 1, "{first} {last}");
+    assert!(first > 0 && last - first < 3 * 4096 + 1, "{first} {last}");
     rig.press("_ Home");
     assert!(rig.first_line().contains("FROZEN 4/4"), "who is connected is known: {}", rig.first_line());
     let scratch = tempfile::tempdir().expect("a folder");
