@@ -39,7 +39,8 @@ pub(super) fn pane(model: &Model, ui: &Ui, mut canvas: Canvas) {
     let now = rows(model, &ui.theme);
     let compared = compared(model, ui);
     // The map has what the histograms leave: at most three lines each.
-    let top = (compared.len() * 3 + 1).min(height * 3 / 5).max(compared.len() + 1).min(height);
+    let lines = ((height * 3 / 5).saturating_sub(1) / compared.len().max(1)).clamp(1, 3);
+    let top = (compared.len() * lines + 1).min(height);
     draw_rows(model, ui, &compared, true, canvas.part(0, 0, width, top));
     if let Some(row) = now.get(ui.heat_row.min(now.len().saturating_sub(1))) {
         heat_map(model, ui, row, canvas.part(0, top, width, height - top));
