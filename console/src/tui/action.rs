@@ -30,6 +30,8 @@ pub(super) enum Action {
     Undo,
     /// Save the screen as text and SVG.
     Save,
+    /// Export the figures behind the pane as CSV and JSON.
+    Export,
     /// Begin a recording, or end it.
     Record,
     /// Show the votes of the slot before the one that is shown, or of the next.

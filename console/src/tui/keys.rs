@@ -94,6 +94,7 @@ pub(super) const BINDINGS: &[Binding] = {
         key!(Screen, Char(':'), Palette, ":", "command", "type a command: attack, heal, kill, restart, goto, rate, …"),
         key!(Screen, Char('r'), Action::Record, "r", "record", "write what happens to a file, and what is remembered; again: ends it", "record"),
         key!(Screen, Char('S'), Action::Save, "S", "", "save the screen as text and SVG in this folder", "save"),
+        key!(Screen, Char('E'), Action::Export, "E", "", "export the figures behind the pane as CSV and JSON in this folder", "export"),
         key!(Screen, Char('l'), Log, "l", "log", "make the event log larger or smaller", "log"),
         key!(Screen, Char('?'), Help, "?", "help", "this help; type to search in it", "help"),
         key!(Screen, Char('q'), Quit, "q", "quit", "leave, as Ctrl-C does; a cluster that was started here ends", "quit"),

@@ -10,6 +10,7 @@ mod attacks;
 mod cases;
 mod chooser;
 mod chronicle;
+mod export;
 #[cfg(test)]
 mod fixture;
 mod history;

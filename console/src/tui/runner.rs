@@ -23,7 +23,7 @@ use super::text::{clean, grouped, span};
 use super::theme::Theme;
 use super::ui::Ui;
 use super::update::{go_in_time, on_connected, on_event, on_tick, update};
-use super::{Command, Feed, FeedEvent, LinkEvent, keys, picture, view};
+use super::{Command, Feed, FeedEvent, LinkEvent, export, keys, picture, view};
 
 /// How often the feed is looked at.
 const LOOK: Duration = Duration::from_millis(33);
@@ -189,6 +189,9 @@ impl Console {
         if std::mem::take(&mut self.ui.wants_picture) {
             self.save_picture();
         }
+        if std::mem::take(&mut self.ui.wants_export) {
+            self.export();
+        }
         if std::mem::take(&mut self.ui.wants_record) {
             match self.writer {
                 Some(_) => self.end_recording(),
@@ -201,17 +204,31 @@ impl Console {
     fn save_picture(&mut self) {
         let (columns, rows) = crossterm::terminal::size().unwrap_or((120, 36));
         let screen = picture::screen(&self.model, &self.ui, columns, rows);
-        let name = stamped();
-        let write = |ending: &str, text: String| {
+        let files = [("txt", picture::text(&screen)), ("svg", picture::svg(&screen))];
+        self.write_files("the screen is in", &stamped(), &files);
+    }
+
+    /// Writes the figures behind the pane to two files of this folder.
+    fn export(&mut self) {
+        let sheet = export::of_pane(self.ui.shown(&self.model), &self.ui);
+        let name = format!("{}-{}", stamped(), self.ui.pane.title());
+        match sheet.csv() {
+            Ok(csv) => self.write_files("the figures are in", &name, &[("csv", csv), ("json", sheet.json())]),
+            Err(error) => self.ui.complain(format!("the figures can not be exported: {error}")),
+        }
+    }
+
+    /// Writes files of one name and different endings, over none that is there.
+    fn write_files(&mut self, what: &str, name: &str, files: &[(&str, String)]) {
+        for (ending, text) in files {
             let path = format!("{name}.{ending}");
             let file = File::options().write(true).create_new(true).open(&path);
-            file.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| format!("{path}: {error}"))
-        };
-        let written = write("txt", picture::text(&screen)).and_then(|()| write("svg", picture::svg(&screen)));
-        match written {
-            Ok(()) => self.ui.say(format!("the screen is in {name}.svg and {name}.txt")),
-            Err(why) => self.ui.complain(format!("the screen can not be saved: {why}")),
+            if let Err(error) = file.and_then(|mut file| file.write_all(text.as_bytes())) {
+                return self.ui.complain(format!("{path}: can not be written: {error}"));
+            }
         }
+        let endings: Vec<String> = files.iter().map(|(ending, _)| format!("{name}.{ending}")).collect();
+        self.ui.say(format!("{what} {}", endings.join(" and ")));
     }
 
     /// Time passes in a recording that plays.

@@ -178,6 +178,8 @@ pub(super) struct Ui {
     pub travel: Option<Travel>,
     /// The user wants the screen as a file.
     pub wants_picture: bool,
+    /// The user wants the figures behind the pane as files.
+    pub wants_export: bool,
     /// The user wants a recording to begin, or to end.
     pub wants_record: bool,
     /// The recording that is being written, in a word for the header.
@@ -219,6 +221,7 @@ impl Ui {
             frozen: None,
             travel: None,
             wants_picture: false,
+            wants_export: false,
             wants_record: false,
             is_recording: false,
             is_log_large: false,

@@ -90,6 +90,7 @@ fn on_screen(model: &mut Model, ui: &mut Ui, action: Action) -> Vec<Command> {
             ui.heat_row = if ui.heat_row >= rows.saturating_sub(1) { 0 } else { ui.heat_row + 1 };
         }
         Action::Undo => return undo(model, ui),
+        Action::Export => ui.wants_export = true,
         Action::Save => ui.wants_picture = true,
         Action::Record if model.simulation.is_some() => {
             ui.complain("a simulation is its own recording: its seed, or its scenario");

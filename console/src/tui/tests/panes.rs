@@ -8,6 +8,7 @@ use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest, Ledger};
 use byztop_core::types::{Digest, Micros, ReplicaId};
 use crossterm::event::KeyCode;
 
+use super::super::export;
 use super::super::ui::Pane;
 use super::super::{CaseEvent, CaseList, Command, FeedEvent, LinkEvent};
 use super::Rig;
@@ -259,4 +260,36 @@ fn a_slot_is_chosen_and_shown_with_its_votes_and_the_times_of_its_phases() {
     check("phases-zoomed-120x36", rig.screen(120, 36));
     rig.press(">>>");
     assert_eq!(rig.ui.slots_per_column, 1);
+}
+
+#[test]
+fn the_figures_behind_each_pane_can_be_exported() {
+    let mut rig = Rig::running(4, 12);
+    rig.press("c");
+    rig.frames(12);
+    rig.press("7");
+    rig.frames(2);
+    for (key, header, row) in [
+        ("1", "replica,connected,view,", "\nn2,true,1,"),
+        ("2", "slot,view,digest,", ",3,\"n1,n2,n3,n4\","),
+        ("3", "what,p50_us,", "\ncommit,"),
+        ("5", "replica,attack,set_us,", "\nn1,crash,1767355203000000,,"),
+        ("6", "accused,label,rule,", "\nn1,attested,a request was not executed in time in its view 0,"),
+        ("7", "slot,view,digest,", ",3,\"n1,n2,n3,n4\","),
+    ] {
+        rig.press(key);
+        let sheet = export::of_pane(&rig.model, &rig.ui);
+        let csv = sheet.csv().expect("it is written to memory");
+        assert!(csv.starts_with(header) && csv.contains(row), "{key}: {csv}");
+        let rows: serde_json::Value = serde_json::from_str(&sheet.json()).expect("it is JSON");
+        assert_eq!(rows.as_array().map(Vec::len), Some(csv.lines().count() - 1), "{key}");
+    }
+    let (mut rig, list) = with_cases();
+    begin(&mut rig, 0);
+    let told = answer(&mut rig, &list, 0, 0, Outcome::Timeout);
+    let found = Found { transactions: vec![told], ..Found::default() };
+    let verdict = judge(&list.sets[0].0, rig.model.committee, &list.sets[0].1, &found);
+    rig.take(vec![FeedEvent::Case(CaseEvent::Judged { place: 0, found: Box::new(found), verdict })]);
+    let csv = export::of_pane(&rig.model, &rig.ui).csv().expect("it is written to memory");
+    assert!(csv.contains("\n1,fail,") && csv.contains("\n2,,,stalls,two of four can not agree\n"), "{csv}");
 }
