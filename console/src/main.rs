@@ -12,6 +12,7 @@
 mod bench;
 mod books;
 mod cli;
+mod clock;
 mod headless;
 mod init;
 mod inspect;

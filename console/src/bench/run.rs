@@ -1,7 +1,7 @@
 //! One run: a fresh cluster, warmed up, measured, perhaps attacked, and brought to rest.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use byztop_certs::Role;
 use byztop_core::protocol::{Protocol as _, Settings};
@@ -16,6 +16,7 @@ use super::meter::{Meter, Reading};
 use super::plan::{Configuration, Plan};
 use super::schedule::Planned;
 use super::series::{Point, Series};
+use crate::clock::unix_now;
 use crate::launch::{LaunchOptions, Life};
 use crate::progress::Progress;
 use crate::session::Session;
@@ -276,9 +277,4 @@ fn orders(attacks: &[Planned]) -> Vec<Order> {
     let mut orders: Vec<Order> = attacks.iter().flat_map(of).collect();
     orders.sort_by_key(|order| std::cmp::Reverse(order.at));
     orders
-}
-
-fn unix_now() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }

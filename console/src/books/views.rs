@@ -63,7 +63,7 @@ impl Views {
 }
 
 impl NewView {
-    /// Who gave which reason: `request timed out: n1,n2; joined f+1 others: n3`.
+    /// Each reason that was given, and by whom; that others asked already comes last.
     pub(crate) fn reasons(&self) -> Vec<(Complaint, ReplicaSet)> {
         let mut reasons: Vec<(Complaint, ReplicaSet)> = Vec::new();
         for (replica, why) in &self.asked {
@@ -75,9 +75,7 @@ impl NewView {
         reasons.sort_by_key(|(why, _)| *why == Complaint::Joined);
         reasons
     }
-}
 
-impl NewView {
     /// Who has shown what: `n1-n3 (stable 3, nothing above)`.
     pub(crate) fn shown_in_words(&self) -> Vec<String> {
         let mut alike: Vec<(SeqNum, u32, ReplicaSet)> = Vec::new();

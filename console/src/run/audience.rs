@@ -7,8 +7,8 @@ use byztop_core::telemetry::ConsoleRequest;
 use byztop_core::types::{ReplicaId, View};
 use tokio::sync::mpsc;
 
-use super::set::unix_now;
 use crate::books::NewView;
+use crate::clock::unix_now;
 use crate::session::{Outbox, link_event, process_event};
 use crate::stop::Stop;
 use crate::tui::{CaseEvent, CaseList, CaseWish, Chronicle, Command, FeedEvent, Happening, Roster};

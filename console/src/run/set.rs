@@ -1,7 +1,7 @@
 //! One set, from a fresh cluster to what was found.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use byztop_certs::{Durability, Role};
@@ -23,6 +23,7 @@ use super::transactions::{Clients, Fate, Submitter};
 use super::{bank, patience};
 use crate::books::{Ledgers, NewView};
 use crate::cli::{Addressing, RunArgs};
+use crate::clock::unix_now;
 use crate::launch::{LaunchOptions, Life, LocalCluster};
 use crate::progress::Progress;
 use crate::session::{Background, Session};
@@ -429,10 +430,4 @@ impl<'f, 'a> Stage<'f, 'a> {
         found.violations.extend(bank::contradictions(self.set, args.order, &found));
         found
     }
-}
-
-/// Microseconds of Unix time.
-pub(super) fn unix_now() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }

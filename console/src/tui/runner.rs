@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use byztop_core::types::{Micros, Time};
@@ -24,6 +24,7 @@ use super::theme::Theme;
 use super::ui::Ui;
 use super::update::{go_in_time, on_connected, on_event, on_tick, update};
 use super::{Command, Feed, FeedEvent, LinkEvent, export, keys, picture, view};
+use crate::clock::unix_now;
 
 /// How often the feed is looked at.
 const LOOK: Duration = Duration::from_millis(33);
@@ -50,11 +51,11 @@ const DRAIN: Duration = Duration::from_millis(8);
 pub(crate) fn run(feed: Feed) -> anyhow::Result<()> {
     let screen = Screen::take()?;
     let reader = Reader::start()?;
-    let model = Model::new(&feed.roster, wall_clock());
+    let model = Model::new(&feed.roster, unix_now());
     // A simulation's day begins at midnight.
     let zone = if feed.roster.simulation.is_some() { TimeZone::UTC } else { TimeZone::system() };
     let mut ui = Ui::new(Theme::from_env(), zone);
-    ui.tick(wall_clock());
+    ui.tick(unix_now());
     let is_remote = std::env::var_os("SSH_CONNECTION").is_some();
     let least = if is_remote { REMOTE_FRAME } else { FRAME };
     let mut console = Console { feed, model, ui, history: History::new(), writer: None, news: false, urgent: true };
@@ -87,9 +88,9 @@ pub(crate) fn replay(recording: &Recording, mut progress: impl FnMut(usize, usiz
     let (_silent, events) = std::sync::mpsc::sync_channel(1);
     let (commands, _unheard) = tokio::sync::mpsc::channel(1);
     let feed = Feed { roster: recording.roster().clone(), events, commands, dropped: Arc::default(), record: None };
-    let model = Model::new(&feed.roster, wall_clock());
+    let model = Model::new(&feed.roster, unix_now());
     let mut ui = Ui::new(Theme::from_env(), TimeZone::system());
-    ui.tick(wall_clock());
+    ui.tick(unix_now());
     ui.frozen = Some(Frozen::playing_from_the_beginning(&history, &model));
     let mut console = Console { feed, model, ui, history, writer: None, news: false, urgent: true };
     match console.run(screen, &reader, FRAME) {
@@ -163,7 +164,7 @@ impl Console {
     }
 
     fn on_input(&mut self, input: Input) {
-        let now = wall_clock();
+        let now = unix_now();
         self.model.tick(now);
         self.urgent |= self.ui.tick(now);
         match input {
@@ -291,7 +292,7 @@ impl Console {
     fn drain(&mut self) -> bool {
         let started = Instant::now();
         let mut is_drained = false;
-        let now = wall_clock();
+        let now = unix_now();
         while !is_drained && started.elapsed() < DRAIN {
             match self.feed.events.try_recv() {
                 Ok(event) => {
@@ -322,7 +323,7 @@ impl Console {
     }
 
     fn tick(&mut self) {
-        let now = wall_clock();
+        let now = unix_now();
         self.model.tick(now);
         self.news |= self.ui.frozen.is_none();
         self.urgent |= self.ui.tick(now);
@@ -340,10 +341,4 @@ impl Console {
 fn is_hang_up(error: &io::Error) -> bool {
     let by_errno = error.raw_os_error().map(Errno::from_raw);
     error.kind() == io::ErrorKind::BrokenPipe || matches!(by_errno, Some(Errno::EIO | Errno::ENXIO | Errno::EBADF))
-}
-
-/// Microseconds of Unix time; replicas on this machine count the same.
-fn wall_clock() -> Time {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Time(u64::try_from(since.as_micros()).unwrap_or(u64::MAX))
 }

@@ -182,7 +182,7 @@ pub(super) struct Ui {
     pub wants_export: bool,
     /// The user wants a recording to begin, or to end.
     pub wants_record: bool,
-    /// The recording that is being written, in a word for the header.
+    /// Whether a recording is being written.
     pub is_recording: bool,
     pub is_log_large: bool,
     /// The slot whose votes are shown; the newest if none is named.
