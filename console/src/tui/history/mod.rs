@@ -50,6 +50,9 @@ impl History {
     /// about a megabyte each.
     const MAX_BLOCKS: usize = 32;
 
+    /// Packed they have so many bytes at most, however much replicas say.
+    const MAX_PACKED_BYTES: usize = 48 << 20;
+
     /// Nothing has happened yet.
     pub(super) fn new() -> History {
         History {
@@ -124,7 +127,11 @@ impl History {
         if let (Some(chunk), Some(start)) = (self.open.pack(), self.open_start.take()) {
             self.blocks.push_back(Block { chunk, start });
         }
-        while self.blocks.len() > self.max_blocks {
+        let is_too_much = |blocks: &VecDeque<Block>| {
+            let bytes: usize = blocks.iter().map(|block| block.chunk.packed.len()).sum();
+            blocks.len() > self.max_blocks || self.max_blocks != usize::MAX && bytes > Self::MAX_PACKED_BYTES
+        };
+        while is_too_much(&self.blocks) {
             self.forgotten += self.blocks.pop_front().map_or(0, |block| u64::from(block.chunk.count));
         }
     }

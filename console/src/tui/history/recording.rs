@@ -20,7 +20,7 @@ use super::tape::{Chunk, Packer, is_remembered};
 use crate::tui::{FeedEvent, Roster};
 
 const MAGIC: &[u8; 16] = b"byztop recording";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The most bytes of a recording; it ends when it would be longer.
 const MAX_BYTES: u64 = 512 << 20;

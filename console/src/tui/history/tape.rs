@@ -1,18 +1,29 @@
 //! What was heard, packed: entries in the order in which they came, a few thousand to a chunk.
 
 use byztop_core::types::Time;
+use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use crate::tui::FeedEvent;
 
 /// Something that the console has heard.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug)]
 pub(super) struct Heard {
     /// When, microseconds of Unix time by the console's clock.
     pub at: Time,
     /// What.
     pub event: FeedEvent,
+}
+
+/// The same as it is written. Reports on the load repeat all latencies since the beginning, which grow for as long as the
+/// load runs: what is written is by how much they have grown.
+#[derive(Deserialize)]
+struct Written {
+    at: Time,
+    event: FeedEvent,
+    /// Whether its latencies are what came on top of those of the report before it.
+    is_growth: bool,
 }
 
 /// Whether an event is of the kind that is remembered: what replicas, processes and the load say. Simulations have a time
@@ -28,6 +39,8 @@ pub(super) struct Packer {
     count: u32,
     from: Option<Time>,
     until: Time,
+    /// The latencies of the last report on the load.
+    latency: Option<Histogram<u64>>,
 }
 
 /// Entries that are packed.
@@ -60,11 +73,14 @@ impl Packer {
         struct Entry<'a> {
             at: Time,
             event: &'a FeedEvent,
+            is_growth: bool,
         }
         // The clock of the machine may be set back; that of a tape is not.
         let at = at.max(self.until);
         let length = self.bytes.len();
-        match postcard::to_extend(&Entry { at, event }, std::mem::take(&mut self.bytes)) {
+        let growth = self.growth(event);
+        let entry = Entry { at, event: growth.as_ref().unwrap_or(event), is_growth: growth.is_some() };
+        match postcard::to_extend(&entry, std::mem::take(&mut self.bytes)) {
             Ok(bytes) => self.bytes = bytes,
             // Nothing that is remembered fails to be written; should it, what was written before is lost with it.
             Err(error) => {
@@ -76,6 +92,16 @@ impl Packer {
         self.count += 1;
         self.from.get_or_insert(at);
         self.until = at;
+    }
+
+    /// A report on the load with what is new in it; nothing if the event is no report, or nothing that grew from the one
+    /// before.
+    fn growth(&mut self, event: &FeedEvent) -> Option<FeedEvent> {
+        let FeedEvent::Load(report) = event else { return None };
+        let before = self.latency.replace(report.latency.clone())?;
+        let mut growth = report.clone();
+        growth.latency.subtract(before).ok()?;
+        Some(FeedEvent::Load(growth))
     }
 
     /// How many entries there are.
@@ -100,7 +126,7 @@ impl Packer {
 
     /// Packs what there is and begins anew; nothing if there is nothing.
     pub(super) fn pack(&mut self) -> Option<Chunk> {
-        let Packer { bytes, count, from, until } = std::mem::take(self);
+        let Packer { bytes, count, from, until, .. } = std::mem::take(self);
         self.until = until;
         Some(Chunk { count, from: from?, until, packed: lz4_flex::compress_prepend_size(&bytes) })
     }
@@ -127,9 +153,17 @@ impl Chunk {
 
 fn read(mut bytes: &[u8], count: u32) -> Result<Vec<Heard>, Damaged> {
     let mut entries = Vec::new();
+    let mut latency: Option<Histogram<u64>> = None;
     for _ in 0..count {
-        let (entry, rest) = postcard::take_from_bytes(bytes).map_err(|_| Damaged)?;
-        entries.push(entry);
+        let (written, rest) = postcard::take_from_bytes(bytes).map_err(|_| Damaged)?;
+        let Written { at, mut event, is_growth } = written;
+        if let FeedEvent::Load(report) = &mut event {
+            if is_growth {
+                report.latency.add(latency.as_ref().ok_or(Damaged)?).map_err(|_| Damaged)?;
+            }
+            latency = Some(report.latency.clone());
+        }
+        entries.push(Heard { at, event });
         bytes = rest;
     }
     if bytes.is_empty() { Ok(entries) } else { Err(Damaged) }
@@ -140,7 +174,7 @@ mod tests {
     use byztop_core::types::{Micros, ReplicaId};
 
     use super::*;
-    use crate::tui::{LinkEvent, ProcessEvent};
+    use crate::tui::{LinkEvent, LoadReport, ProcessEvent};
 
     fn rtt(us: u64) -> FeedEvent {
         FeedEvent::Link(ReplicaId(3), LinkEvent::Rtt(Micros(us)))
@@ -160,6 +194,42 @@ mod tests {
         assert_eq!((chunk.count, chunk.from, chunk.until), (3, Time(10), Time(30)));
         assert_eq!(printed(&chunk.entries().expect("they are whole")), printed(&before));
         assert_eq!(packer.count(), 0);
+    }
+
+    fn report(latencies: &[u64]) -> FeedEvent {
+        let mut latency = Histogram::new(3).expect("three digits");
+        latencies.iter().for_each(|us| latency.record(*us).expect("the histogram grows"));
+        let committed_ops = latencies.len() as u64;
+        FeedEvent::Load(Box::new(LoadReport {
+            committed_ops,
+            success: committed_ops,
+            failed: 0,
+            offered_ops: committed_ops,
+            in_flight: 0,
+            busy: 0,
+            busiest: Vec::new(),
+            latency,
+            rate: None,
+            bundle: 1,
+        }))
+    }
+
+    #[test]
+    fn reports_on_the_load_cost_what_is_new_in_them() {
+        let many: Vec<u64> = (1..5000).map(|i| i * 37).collect();
+        let reports = [&many[..10], &many, &many, &many[..4990], &many[..4995]];
+        let mut packer = Packer::default();
+        reports.iter().for_each(|latencies| packer.push(Time(1), &report(latencies)));
+        let latencies = |event: &FeedEvent| -> Vec<(u64, u64)> {
+            let FeedEvent::Load(report) = event else { unreachable!("it is a report") };
+            report.latency.iter_recorded().map(|value| (value.value_iterated_to(), value.count_at_value())).collect()
+        };
+        for (read, expected) in packer.entries().iter().zip(reports) {
+            assert!(latencies(&read.event) == latencies(&report(expected)), "{} latencies", expected.len());
+        }
+        let length = packer.bytes.len();
+        (0..100).for_each(|_| packer.push(Time(1), &report(&many[..4995])));
+        assert!(packer.bytes.len() < length + 100 * 40, "{} bytes for nothing new", packer.bytes.len() - length);
     }
 
     #[test]
