@@ -347,8 +347,13 @@ impl Driver {
                 self.start_load()?;
             }
         }
-        let is_passing =
-            matches!(event, LinkEvent::Rtt(_) | LinkEvent::Message(ConsoleMessage::Frame(_)) | LinkEvent::Connecting);
+        let is_passing = matches!(
+            event,
+            LinkEvent::Rtt(_)
+                | LinkEvent::Clock(_)
+                | LinkEvent::Message(ConsoleMessage::Frame(_))
+                | LinkEvent::Connecting
+        );
         let event = FeedEvent::Link(replica, link_event(event));
         if is_passing {
             self.outbox.may_be_lost(event);
@@ -440,6 +445,7 @@ pub(crate) fn link_event(event: LinkEvent) -> tui::LinkEvent {
         LinkEvent::Up(welcome) => tui::LinkEvent::Up(welcome),
         LinkEvent::Message(message) => tui::LinkEvent::Message(message),
         LinkEvent::Rtt(rtt) => tui::LinkEvent::Rtt(rtt),
+        LinkEvent::Clock(offset) => tui::LinkEvent::Clock(offset),
         LinkEvent::Down(why) => tui::LinkEvent::Down(why),
     }
 }

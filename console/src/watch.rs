@@ -275,7 +275,7 @@ impl Watch {
             LinkEvent::Message(ConsoleMessage::Ledger(ledger)) if ledger.replica == replica => {
                 return News::Ledger(ledger);
             }
-            LinkEvent::Message(_) | LinkEvent::Connecting | LinkEvent::Rtt(_) => {}
+            LinkEvent::Message(_) | LinkEvent::Connecting | LinkEvent::Rtt(_) | LinkEvent::Clock(_) => {}
         }
         News::Link
     }

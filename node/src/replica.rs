@@ -88,8 +88,13 @@ where
     let core = Core::new(byzantine, clock, config.replicas.len(), observer, store);
     let (handle, inputs) = input::channels();
 
-    let control =
-        ControlDoor { me, config: config.clone(), endpoint: control_door.clone(), core: handle.consoles.clone() };
+    let control = ControlDoor {
+        me,
+        config: config.clone(),
+        endpoint: control_door.clone(),
+        core: handle.consoles.clone(),
+        clock,
+    };
     let verifier = Arc::new(config.verifier());
     let threads = tokio::runtime::Handle::current().metrics().num_workers();
     let (checks, checkers) = checks::checks(threads, &verifier, &handle.peers);

@@ -318,15 +318,21 @@ where
         let mut delay = None;
         for attack in attacks {
             match attack {
-                Attack::Crash => wanted.clear(),
+                Attack::Crash => {
+                    outputs.extend(self.voice.kept(&wanted, attack, None, |_, _| true));
+                    wanted.clear();
+                }
                 Attack::Dark(victims) => {
+                    outputs.extend(self.voice.kept(&wanted, attack, None, |_, hearer| victims.contains(hearer)));
                     wanted = self.voice.tell(wanted, |_, hearer| victims.contains(hearer).then(Vec::new));
                 }
                 Attack::Withhold { message, victims } if victims.is_empty() => {
+                    outputs.extend(self.voice.kept(&wanted, attack, None, |told, _| told == *message));
                     wanted.retain(|output| name_of(output) != Some(*message));
                 }
                 Attack::Withhold { message, victims } => {
                     let is_withheld = |told: &str, hearer| told == *message && victims.contains(hearer);
+                    outputs.extend(self.voice.kept(&wanted, attack, None, is_withheld));
                     wanted = self.voice.tell(wanted, |told, hearer| is_withheld(told.name(), hearer).then(Vec::new));
                 }
                 Attack::Time(span) => delay = Some(*span),
@@ -339,6 +345,7 @@ where
         match delay {
             Some(span) => {
                 let until = now.after(span);
+                outputs.extend(self.voice.kept(&wanted, &Attack::Time(span), Some(until), |_, _| true));
                 outputs.extend(wanted.into_iter().filter_map(|output| self.delayed.hold_back(until, output)));
                 self.set_alarm(outputs);
             }

@@ -1,11 +1,12 @@
 //! What a Byzantine replica speaks with: its name, its key, and whom it speaks to.
 
+use super::Attack;
 use super::chance::{Dice, Subject};
 use crate::committee::Committee;
 use crate::crypto::Signer;
-use crate::protocol::{Message, Recipients};
+use crate::protocol::{Event, Message, Recipients};
 use crate::replica::{Output, PeerMessage};
-use crate::types::ReplicaId;
+use crate::types::{ReplicaId, ReplicaSet, Time};
 
 /// One replica's own key, and no other's.
 pub(super) struct Voice {
@@ -51,6 +52,26 @@ impl Voice {
             }
         }
         told
+    }
+
+    /// Notes of what an attack keeps from whom, for good or until a time; `is_kept` by the message's name and its hearer.
+    pub(super) fn kept<M: Message>(
+        &self,
+        outputs: &[Output<M>],
+        attack: &Attack,
+        until: Option<Time>,
+        is_kept: impl Fn(&str, ReplicaId) -> bool,
+    ) -> Vec<Output<M>> {
+        let note = |output: &Output<M>| {
+            let Output::Send(to, message) = output else { return None };
+            let (name, topic) = message.heading().map(|heading| (heading.name, heading.topic))?;
+            let hearers: ReplicaSet =
+                self.recipients(*to).into_iter().filter(|hearer| is_kept(name, *hearer)).collect();
+            let (message, by) = (name.to_string(), attack.name().to_string());
+            let event = Event::Tampered { message, topic, hearers, until, by };
+            (!hearers.is_empty()).then_some(Output::Note(event))
+        };
+        outputs.iter().filter_map(note).collect()
     }
 
     /// Dice for what an attack does about a subject, the same for all.

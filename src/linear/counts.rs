@@ -85,12 +85,12 @@ impl form::Evidence for Decision {
 }
 
 impl form::Count for Count {
-    fn slot(&self) -> (View, SeqNum) {
-        let Certificate { view, seq, .. } = match self {
+    fn topic(&self) -> (View, SeqNum, Digest) {
+        let Certificate { view, seq, digest, .. } = match self {
             Count::Prepared(prepared) => &prepared.prepares,
             Count::Decided(decision) => decision.certificate(),
         };
-        (*view, *seq)
+        (*view, *seq, *digest)
     }
 
     fn check(&self, verifier: &Verifier) -> Result<(), Rejection> {

@@ -126,7 +126,7 @@ impl Evidence for Certificate {
 pub enum Nothing {}
 
 impl Count for Nothing {
-    fn slot(&self) -> (View, SeqNum) {
+    fn topic(&self) -> (View, SeqNum, Digest) {
         match *self {}
     }
 

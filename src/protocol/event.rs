@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Topic;
 use crate::rejection::Rejection;
-use crate::types::{Digest, ReplicaId, SeqNum, View};
+use crate::types::{Digest, ReplicaId, ReplicaSet, SeqNum, Time, View};
 use crate::wire;
 
 /// Something happened that an observer may want to know.
@@ -134,6 +135,19 @@ pub enum Event {
     },
     /// All attacks on this replica ended.
     Healed,
+    /// An attack on this replica keeps one of its messages from somebody, or sends it late.
+    Tampered {
+        /// The message's name.
+        message: String,
+        /// What it is about.
+        topic: Topic,
+        /// Who does not get it, or not yet.
+        hearers: ReplicaSet,
+        /// When it leaves; never, if there is no time.
+        until: Option<Time>,
+        /// The attack's name.
+        by: String,
+    },
 }
 
 /// What a replica has said by its view change, in short.
@@ -207,6 +221,10 @@ impl std::fmt::Display for Event {
             Event::AttackSet { attack } => write!(f, "attacks: {attack}"),
             Event::AttackEnded { name } => write!(f, "ends {name}"),
             Event::Healed => f.write_str("healed"),
+            Event::Tampered { message, hearers, until, by, .. } => {
+                let how = if until.is_some() { "holds back" } else { "keeps" };
+                write!(f, "{how} {message} from {hearers}: {by}")
+            }
         }
     }
 }

@@ -167,6 +167,9 @@ pub trait Message:
     /// The view and slot it speaks of, where it speaks of one.
     fn slot(&self) -> Option<(View, SeqNum)>;
 
+    /// What it is about, for whoever follows the course of a slot or of a view change; `None` if of neither.
+    fn topic(&self) -> Option<Topic>;
+
     /// Signs every blank signature whose author is the signer.
     fn fill_signatures(&mut self, signer: &Signer);
 
@@ -184,6 +187,31 @@ pub trait Message:
 
     /// Where its sender stands, if it is a report of that: in which view, and after which executed slot.
     fn reports(&self) -> Option<(View, SeqNum)>;
+}
+
+/// What a message is about.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+pub enum Topic {
+    /// What is ordered in a slot.
+    Slot {
+        /// In which view.
+        view: View,
+        /// Which slot.
+        seq: SeqNum,
+        /// The batch that it speaks for.
+        digest: Digest,
+    },
+    /// Whether and how a view begins.
+    View(View),
+}
+
+impl Topic {
+    /// The view that it belongs to.
+    pub fn view(self) -> View {
+        match self {
+            Topic::Slot { view, .. } | Topic::View(view) => view,
+        }
+    }
 }
 
 /// How full a queue is.

@@ -8,6 +8,7 @@ use crate::crypto::{Author, Check, Signature, Signed, Signer, Verifier};
 use crate::evidence::Proof;
 use crate::protocol::{Batch, Checkpoint, CheckpointCertificate, Class, Message};
 use crate::rejection::Rejection;
+use crate::telemetry::Heading;
 use crate::types::{Digest, SeqNum};
 use crate::wire;
 
@@ -116,6 +117,14 @@ impl<M: Message> PeerMessage<M> {
             PeerMessage::StateRequest(_) => "state-request",
             PeerMessage::StatePart(_) => "state-part",
             PeerMessage::Proof(_) => "proof",
+        }
+    }
+
+    /// What it is called and about, if it belongs to the course of a slot or of a view change.
+    pub fn heading(&self) -> Option<Heading> {
+        match self {
+            PeerMessage::Protocol(message) => Some(Heading { name: message.name(), topic: message.topic()? }),
+            _ => None,
         }
     }
 

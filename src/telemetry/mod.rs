@@ -4,21 +4,25 @@
 //! batched into one [`Frame`]. Frames carry the state as it is rather than each step to it, so that a full load does
 //! not drown a console and a lost frame loses only detail; what was dropped is counted.
 //!
-//! This file has what is said, and `ledger` what is said of the state; `recorder` makes frames of what a replica notes,
+//! This file has what is said, `ledger` what is said of the state and `trace` what of single messages; `recorder` makes frames of what a replica notes,
 //! whoever drives it: a node under the wall clock, or a simulator under virtual time. Times are arguments, and nothing here
 //! asks who may see a frame.
 
+mod clock;
 mod latency;
 mod ledger;
 mod recorder;
 mod rejections;
+mod trace;
 mod traffic;
 
+pub use clock::{ClockOffset, ClockOffsets};
 pub use ledger::{
     Ledger, LedgerLeaf, LogEntry, MAX_LEDGER_BYTES, MAX_LEDGER_FIGURES, MAX_LEDGER_LEAVES, MAX_LEDGER_SLOTS,
 };
 pub use recorder::{Glimpse, Notebook, Recorder};
 use serde::{Deserialize, Serialize};
+pub use trace::{Course, Fate, Heading, MAX_TRACE, Passage, Trace};
 pub use traffic::Traffic;
 
 use crate::protocol::{Event, SlotPhase, SlotVotes, Status};
@@ -52,6 +56,13 @@ pub enum ConsoleRequest {
     End(String),
     /// End every attack on this replica. Operators only.
     Heal,
+    /// Tell the messages of a slot or a view change: answered by one [`ConsoleMessage::Trace`].
+    Trace(Course),
+    /// Say what time it is: answered by one [`ConsoleMessage::Clock`], at once.
+    Clock {
+        /// When it is asked, by the console's clock.
+        asked: Time,
+    },
 }
 
 impl ConsoleRequest {
@@ -59,7 +70,11 @@ impl ConsoleRequest {
     pub fn is_for_operators(&self) -> bool {
         match self {
             ConsoleRequest::Attack(_) | ConsoleRequest::End(_) | ConsoleRequest::Heal => true,
-            ConsoleRequest::Subscribe { .. } | ConsoleRequest::WatchSlot(_) | ConsoleRequest::Ledger => false,
+            ConsoleRequest::Subscribe { .. }
+            | ConsoleRequest::WatchSlot(_)
+            | ConsoleRequest::Ledger
+            | ConsoleRequest::Trace(_)
+            | ConsoleRequest::Clock { .. } => false,
         }
     }
 }
@@ -77,6 +92,15 @@ pub enum ConsoleMessage {
     Done(String),
     /// A request was refused, and why.
     Refused(String),
+    /// Messages, as they were asked for.
+    Trace(Box<Trace>),
+    /// What time it is, microseconds of Unix time.
+    Clock {
+        /// As the console said.
+        asked: Time,
+        /// By the replica's clock.
+        at: Time,
+    },
 }
 
 /// Who a replica is.
@@ -205,6 +229,8 @@ mod tests {
             ConsoleRequest::Attack("dark(n2)".into()),
             ConsoleRequest::End("dark".into()),
             ConsoleRequest::Heal,
+            ConsoleRequest::Trace(Course::Slot(SeqNum(7))),
+            ConsoleRequest::Clock { asked: Time(7) },
         ] {
             assert_eq!(wire::decode::<ConsoleRequest>(&wire::encode(&request), 1000), Ok(request));
         }

@@ -7,10 +7,11 @@ use std::collections::VecDeque;
 
 use super::latency::{Latencies, Sample, SlotTimes};
 use super::rejections::RejectionLimiter;
-use super::{Counters, Frame, LogEntry, MAX_FRAME_EVENTS, MAX_FRAME_FAST};
-use crate::protocol::{Event, Message as _, Protocol, SlotPhase, SlotVotes, Status};
+use super::trace::Passages;
+use super::{Counters, Course, Fate, Frame, Heading, LogEntry, MAX_FRAME_EVENTS, MAX_FRAME_FAST, Trace};
+use crate::protocol::{Event, Protocol, SlotPhase, SlotVotes, Status, Topic};
 use crate::rejection::Rejection;
-use crate::types::{Digest, Micros, ReplicaId, SeqNum, Time};
+use crate::types::{Digest, Micros, ReplicaId, ReplicaSet, SeqNum, Time};
 
 /// A replica at one moment: what all frames of that moment have in common.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -44,6 +45,7 @@ pub struct Recorder {
     bad_signatures: u64,
     last_execution: Time,
     idle_digest: Option<(SeqNum, Digest)>,
+    passages: Passages,
 }
 
 impl Recorder {
@@ -59,6 +61,7 @@ impl Recorder {
             bad_signatures: 0,
             last_execution: Time(0),
             idle_digest: None,
+            passages: Passages::default(),
         }
     }
 
@@ -72,13 +75,45 @@ impl Recorder {
         }
     }
 
-    /// A message of a peer has come; of a proposal it is remembered when.
-    pub fn on_arrival<P: Protocol>(&mut self, arrived: Time, message: &P::Message) {
-        if P::PHASES.first() == Some(&message.name())
-            && let Some((view, seq)) = message.slot()
+    /// A message of a peer has come; the replica handles it next.
+    pub fn on_arrival<P: Protocol>(&mut self, arrived: Time, from: ReplicaId, heading: Heading) {
+        self.passages.keep(arrived, heading, Fate::Came { from });
+        if P::PHASES.first() == Some(&heading.name)
+            && let Topic::Slot { view, seq, .. } = heading.topic
         {
             self.slots.on_arrival(arrived, view, seq);
         }
+    }
+
+    /// A message of a peer has come and does not reach the replica.
+    pub fn on_refused(&mut self, arrived: Time, from: ReplicaId, heading: Heading, why: &Rejection) {
+        self.passages.keep(arrived, heading, Fate::Refused { from, why: why.clone() });
+    }
+
+    /// A message leaves to some, and could not leave to others.
+    pub fn on_sent(&mut self, now: Time, heading: Heading, to: ReplicaSet, unsent: ReplicaSet) {
+        for (hearers, fate) in [(to, Fate::Left { to }), (unsent, Fate::Unsent { to: unsent })] {
+            if !hearers.is_empty() {
+                self.passages.keep(now, heading, fate);
+            }
+        }
+    }
+
+    /// Nobody looks any more: what only consoles want to know goes.
+    pub fn rest(&mut self) {
+        self.passages.forget();
+    }
+
+    /// What passed of a course, with its times by the clock that frames go by: its `at` is the other one's `now`.
+    pub fn trace(&self, replica: ReplicaId, now: Time, at: Time, course: Course) -> Trace {
+        // A message may be held back until later than now.
+        let by_clock = |time: Time| Time((at.0 + time.0).saturating_sub(now.0));
+        let (since, passages) = self.passages.of(course, by_clock);
+        let entry = match course {
+            Course::Slot(seq) => self.log(now, at).into_iter().find(|entry| entry.seq == seq),
+            Course::View(_) => None,
+        };
+        Trace { replica, course, since, entry, passages }
     }
 
     /// The replica notes something: `now` by the clock that it runs by, `at` by the one that frames go by. It is counted
@@ -96,6 +131,7 @@ impl Recorder {
             }
             Event::Rejected { from, why, count } => {
                 self.refused(why);
+                self.passages.refuse_last(*from, why);
                 match self.limiter.admit(now, *from, why) {
                     Some(since_last) => *count = since_last,
                     None => return,
@@ -112,6 +148,13 @@ impl Recorder {
             _ => None,
         };
         match event {
+            Event::Tampered { message, topic, hearers: to, until, by } => {
+                let fate = match until {
+                    Some(until) => Fate::HeldBack { to, until, by },
+                    None => Fate::Withheld { to, by },
+                };
+                self.passages.tamper(now, &message, topic, fate);
+            }
             Event::PrePrepared { .. } | Event::Prepared { .. } | Event::Committed { .. } | Event::Executed { .. } => {
                 let sample = self.slots.on_event(now, &event);
                 for notebook in notebooks {

@@ -134,8 +134,8 @@ pub trait Decision: Evidence {
 
 /// What whoever counts the votes tells the others.
 pub trait Count: Evidence {
-    /// About which view and slot.
-    fn slot(&self) -> (View, SeqNum);
+    /// About which view and slot, and which batch there.
+    fn topic(&self) -> (View, SeqNum, Digest);
 
     /// Whether it proves what it says.
     ///

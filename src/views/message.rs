@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::committee::Committee;
 use crate::crypto::{Author, Check, Kind, Signable, Signature, Signed, Signer, Statement, Verifier};
-use crate::protocol::{Batch, Certificate, CheckpointCertificate, Claim, Class, Settings, check_sender};
+use crate::protocol::{Batch, Certificate, CheckpointCertificate, Claim, Class, Settings, Topic, check_sender};
 use crate::rejection::{CertificateFault, Rejection};
 use crate::types::{Digest, ReplicaId, ReplicaSet, SeqNum, View};
 use crate::wire;
@@ -413,13 +413,33 @@ impl<F: Form> crate::protocol::Message for Message<F> {
             Message::Commit(m) => Some((m.body.view, m.body.seq)),
             Message::ViewChange(m) => Some((m.body.view, m.body.stable.seq())),
             Message::NewView(m) => Some((m.body.view, SeqNum(0))),
-            Message::Count(count) => Some(count.slot()),
+            Message::Count(count) => {
+                let (view, seq, _) = count.topic();
+                Some((view, seq))
+            }
             Message::Status(_)
             | Message::Ask { .. }
             | Message::Committed(_)
             | Message::FetchBatches(_)
             | Message::Batches(_) => None,
         }
+    }
+
+    fn topic(&self) -> Option<Topic> {
+        let (view, seq, digest) = match self {
+            Message::PrePrepare(m) => (m.body.view, m.body.seq, m.body.digest),
+            Message::Prepare(m) => (m.body.view, m.body.seq, m.body.digest),
+            Message::Commit(m) => (m.body.view, m.body.seq, m.body.digest),
+            Message::Count(count) => count.topic(),
+            Message::ViewChange(m) => return Some(Topic::View(m.body.view)),
+            Message::NewView(m) => return Some(Topic::View(m.body.view)),
+            Message::Status(_)
+            | Message::Ask { .. }
+            | Message::Committed(_)
+            | Message::FetchBatches(_)
+            | Message::Batches(_) => return None,
+        };
+        Some(Topic::Slot { view, seq, digest })
     }
 
     fn fill_signatures(&mut self, signer: &Signer) {

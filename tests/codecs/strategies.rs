@@ -7,12 +7,13 @@ use byztop_core::linear::{Count, Decision, Linear, Shown, Vote};
 use byztop_core::pbft::{Classic, Nothing};
 use byztop_core::protocol::{
     Batch, Certificate, Checkpoint, CheckpointCertificate, Claim, Complaint, Event, PhaseVotes, SlotPhase, SlotVotes,
-    Status, TransferProgress, ViewChangeShown,
+    Status, Topic, TransferProgress, ViewChangeShown,
 };
 use byztop_core::rejection::{CertificateFault, Rejection};
 use byztop_core::replica::{Leaf, PeerMessage, Reply, ReplyOutcome, StatePart, StateRequest, Submission};
 use byztop_core::telemetry::{
-    ConsoleMessage, ConsoleRequest, Counters, Frame, Ledger, LedgerLeaf, LogEntry, PhaseLatencies, Welcome,
+    ConsoleMessage, ConsoleRequest, Counters, Course, Fate, Frame, Ledger, LedgerLeaf, LogEntry, Passage,
+    PhaseLatencies, Trace, Welcome,
 };
 use byztop_core::types::{
     ClientId, Digest, Micros, ProtocolName, ReplicaId, ReplicaSet, SeqNum, Session, Time, Timestamp, View,
@@ -344,6 +345,8 @@ pub(super) fn console_request() -> impl Strategy<Value = ConsoleRequest> {
         text().prop_map(ConsoleRequest::Attack),
         text().prop_map(ConsoleRequest::End),
         Just(ConsoleRequest::Heal),
+        course().prop_map(ConsoleRequest::Trace),
+        time().prop_map(|asked| ConsoleRequest::Clock { asked }),
     ]
 }
 
@@ -426,6 +429,9 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         text().prop_map(|attack| Event::AttackSet { attack }),
         text().prop_map(|name| Event::AttackEnded { name }),
         Just(Event::Healed),
+        (text(), topic(), replicas(), option::of(time()), text()).prop_map(|(message, topic, hearers, until, by)| {
+            Event::Tampered { message, topic, hearers, until, by }
+        }),
     ]
 }
 
@@ -591,5 +597,34 @@ pub(super) fn console_message() -> impl Strategy<Value = ConsoleMessage> {
         1 => ledger().prop_map(|ledger| ConsoleMessage::Ledger(Box::new(ledger))),
         1 => text().prop_map(ConsoleMessage::Done),
         1 => text().prop_map(ConsoleMessage::Refused),
+        1 => trace().prop_map(|trace| ConsoleMessage::Trace(Box::new(trace))),
+        1 => (time(), time()).prop_map(|(asked, at)| ConsoleMessage::Clock { asked, at }),
     ]
+}
+
+fn topic() -> impl Strategy<Value = Topic> {
+    let slot = (view(), seq(), digest()).prop_map(|(view, seq, digest)| Topic::Slot { view, seq, digest });
+    prop_oneof![slot, view().prop_map(Topic::View)]
+}
+
+fn course() -> impl Strategy<Value = Course> {
+    prop_oneof![seq().prop_map(Course::Slot), view().prop_map(Course::View)]
+}
+
+/// Whatever can become of a message.
+pub(super) fn passage() -> impl Strategy<Value = Passage> {
+    let fate = prop_oneof![
+        replicas().prop_map(|to| Fate::Left { to }),
+        replicas().prop_map(|to| Fate::Unsent { to }),
+        replica().prop_map(|from| Fate::Came { from }),
+        (replica(), rejection()).prop_map(|(from, why)| Fate::Refused { from, why }),
+        (replicas(), text()).prop_map(|(to, by)| Fate::Withheld { to, by }),
+        (replicas(), time(), text()).prop_map(|(to, until, by)| Fate::HeldBack { to, until, by }),
+    ];
+    (time(), text(), topic(), fate).prop_map(|(at, name, topic, fate)| Passage { at, name: name.into(), topic, fate })
+}
+
+fn trace() -> impl Strategy<Value = Trace> {
+    (replica(), course(), time(), option::of(log_entry()), vec(passage(), 0..6))
+        .prop_map(|(replica, course, since, entry, passages)| Trace { replica, course, since, entry, passages })
 }

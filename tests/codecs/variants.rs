@@ -8,7 +8,7 @@ use byztop_core::linear::{self, Count, Decision, Linear, Shown};
 use byztop_core::pbft::{self, Classic};
 use byztop_core::protocol::Event;
 use byztop_core::replica::{PeerMessage, ReplyOutcome, StatePart, StateRequest};
-use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest};
+use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest, Course, Fate, Passage};
 use byztop_core::views::message::Message;
 use proptest::strategy::{Strategy, ValueTree as _};
 use proptest::test_runner::TestRunner;
@@ -93,16 +93,30 @@ fn every_message_of_and_to_consoles_is_made() {
         ConsoleRequest::Attack(_) => 3,
         ConsoleRequest::End(_) => 4,
         ConsoleRequest::Heal => 5,
+        ConsoleRequest::Trace(Course::Slot(_)) => 6,
+        ConsoleRequest::Trace(Course::View(_)) => 7,
+        ConsoleRequest::Clock { .. } => 8,
     };
-    expect_all(seen(strategies::console_request(), request), 6);
+    expect_all(seen(strategies::console_request(), request), 9);
     let answer = |message: &ConsoleMessage| match message {
         ConsoleMessage::Welcome(_) => 0,
         ConsoleMessage::Frame(_) => 1,
         ConsoleMessage::Ledger(_) => 2,
         ConsoleMessage::Done(_) => 3,
         ConsoleMessage::Refused(_) => 4,
+        ConsoleMessage::Trace(_) => 5,
+        ConsoleMessage::Clock { .. } => 6,
     };
-    expect_all(seen(strategies::console_message(), answer), 5);
+    expect_all(seen(strategies::console_message(), answer), 7);
+    let fate = |passage: &Passage| match passage.fate {
+        Fate::Left { .. } => 0,
+        Fate::Unsent { .. } => 1,
+        Fate::Came { .. } => 2,
+        Fate::Refused { .. } => 3,
+        Fate::Withheld { .. } => 4,
+        Fate::HeldBack { .. } => 5,
+    };
+    expect_all(seen(strategies::passage(), fate), 6);
     let outcome = |outcome: &ReplyOutcome| match outcome {
         ReplyOutcome::Executed(_) => 0,
         ReplyOutcome::Busy => 1,
@@ -131,6 +145,7 @@ fn every_event_is_made() {
         Event::AttackSet { .. } => 15,
         Event::AttackEnded { .. } => 16,
         Event::Healed => 17,
+        Event::Tampered { .. } => 18,
     };
-    expect_all(seen(strategies::event(), place), 18);
+    expect_all(seen(strategies::event(), place), 19);
 }

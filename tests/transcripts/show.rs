@@ -247,5 +247,6 @@ fn event(names: &Names, event: &Event) -> String {
         Event::AttackSet { attack } => format!("attack {attack}"),
         Event::AttackEnded { name } => format!("attack {name} ends"),
         Event::Healed => "heals".to_string(),
+        Event::Tampered { .. } => event.to_string(),
     }
 }

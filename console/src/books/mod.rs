@@ -1,9 +1,11 @@
 //! The books that are kept of what replicas tell, whoever reads them: the screen, or the report on a test case.
 //!
 //! [`Ledgers`] has what each replica said last of its state and its slots, [`Views`] what was said of views, [`Evidence`]
-//! what replicas hold against each other, [`Deeds`] what came of each attack. All are folds over what comes from the
+//! what replicas hold against each other, [`Deeds`] what came of each attack, [`Courses`] the messages of single slots and
+//! view changes. All are folds over what comes from the
 //! replicas and know neither links nor screens.
 
+mod courses;
 mod deeds;
 mod evidence;
 mod ledgers;
@@ -14,6 +16,7 @@ use byztop_core::app::smallbank::{Account, SmallBank};
 use byztop_core::telemetry::Ledger;
 use byztop_core::types::{ReplicaId, ReplicaSet};
 
+pub(crate) use self::courses::{Courses, End, Journey, Sheet, main_digests};
 pub(crate) use self::deeds::{Deed, Deeds};
 pub(crate) use self::evidence::{Accused, Evidence};
 pub(crate) use self::ledgers::{Ledgers, LogLine, SlotStatus, Span};

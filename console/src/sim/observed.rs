@@ -6,10 +6,9 @@ use byztop_core::app::Application as _;
 use byztop_core::app::merkle::{MerkleTree, leaf_digest};
 use byztop_core::attack::Forge;
 use byztop_core::protocol::Protocol;
-use byztop_core::replica::PeerMessage;
 use byztop_core::sim::{Schedule, Simulation};
-use byztop_core::telemetry::{ConsoleMessage, Counters, Glimpse, Notebook, Recorder, Traffic, Welcome};
-use byztop_core::types::{Digest, Micros, ReplicaId, SeqNum, Time};
+use byztop_core::telemetry::{ConsoleMessage, Counters, Course, Glimpse, Notebook, Recorder, Traffic, Welcome};
+use byztop_core::types::{Digest, Micros, ReplicaId, ReplicaSet, SeqNum, Time};
 
 use crate::tui::{End, FeedEvent, LinkEvent, MAX_RECENT, ProcessEvent, RecentStep};
 
@@ -100,10 +99,18 @@ where
             self.recent.pop_front();
         }
         self.recent.push_back(RecentStep { step, at, what });
-        if let Some((to, PeerMessage::Protocol(message))) = self.simulation.heard() {
-            self.replicas[to.index()].recorder.on_arrival::<P>(at, message);
+        if let Some((to, from, message)) = self.simulation.heard()
+            && let Some(heading) = message.heading()
+        {
+            self.replicas[to.index()].recorder.on_arrival::<P>(at, from, heading);
         }
         self.take_notes();
+        for (from, to, message) in self.simulation.said() {
+            // What the network loses is lost on the way.
+            if let Some(heading) = message.heading() {
+                self.replicas[from.index()].recorder.on_sent(at, heading, to, ReplicaSet::default());
+            }
+        }
         self.look_at_links();
         self.follow_progress();
         true
@@ -241,6 +248,15 @@ where
         let ledger = node.replica().ledger(MerkleTree::new(&leaves).root(), log);
         let told = LinkEvent::Message(ConsoleMessage::Ledger(Box::new(ledger)));
         self.untold.push(FeedEvent::Link(id, told));
+    }
+
+    /// A replica tells the messages of a course, if it runs.
+    pub(super) fn tell_trace(&mut self, id: ReplicaId, course: Course) {
+        let (now, seen) = (self.simulation.now(), &self.replicas[id.index()]);
+        if seen.standing == Standing::Running {
+            let trace = Box::new(seen.recorder.trace(id, now, now, course));
+            self.untold.push(FeedEvent::Link(id, LinkEvent::Message(ConsoleMessage::Trace(trace))));
+        }
     }
 
     /// Shows the votes of this slot from now on, or of the newest.

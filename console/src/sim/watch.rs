@@ -172,6 +172,10 @@ where
                 self.observed.tell_ledger(replica);
                 self.is_news = true;
             }
+            Command::Send(replica, ConsoleRequest::Trace(course)) => {
+                self.observed.tell_trace(replica, course);
+                self.is_news = true;
+            }
             Command::Send(_, ConsoleRequest::WatchSlot(slot)) => {
                 self.is_news |= slot != self.observed.watched();
                 self.observed.watch_slot(slot);
@@ -274,7 +278,11 @@ where
                 let again = (!rest.is_empty()).then(|| set(Directive::join(&rest)));
                 Ok(std::iter::once(Action::Heal(replica)).chain(again).collect())
             }
-            ConsoleRequest::Subscribe { .. } | ConsoleRequest::WatchSlot(_) | ConsoleRequest::Ledger => Ok(Vec::new()),
+            ConsoleRequest::Subscribe { .. }
+            | ConsoleRequest::WatchSlot(_)
+            | ConsoleRequest::Ledger
+            | ConsoleRequest::Trace(_)
+            | ConsoleRequest::Clock { .. } => Ok(Vec::new()),
         }
     }
 

@@ -42,6 +42,10 @@ pub(super) enum Action {
     Baseline,
     /// Show the heat map of other latencies.
     Heat,
+    /// Draw every message, or those of the selected replica.
+    AllMessages,
+    /// Draw the last view change instead of a slot, or a slot again.
+    ViewChange,
     /// Open a pane.
     Open(Pane),
     /// Open the next pane.

@@ -1,12 +1,13 @@
 //! The figures behind a pane, as rows for other programs: CSV with a header line, and JSON with an object for each row.
 
+use byztop_core::protocol::Topic;
 use byztop_core::scenario::Ruling;
 use byztop_core::types::{Micros, Time};
 use serde_json::{Map, Value, json};
 
 use super::model::{CaseProgress, Model, Recent};
 use super::ui::{Pane, Ui};
-use crate::books::LogLine;
+use crate::books::{End, Journey, LogLine};
 
 /// Rows with names for their columns.
 pub(super) struct Sheet {
@@ -20,6 +21,7 @@ pub(super) fn of_pane(model: &Model, ui: &Ui) -> Sheet {
         Pane::Overview => replicas(model),
         Pane::Phases | Pane::Ledger => log(model),
         Pane::Latency => latencies(model),
+        Pane::Messages => messages(model, ui),
         Pane::Attacks => attacks(model),
         Pane::Evidence => evidence(model),
         Pane::Cases => cases(model),
@@ -53,6 +55,36 @@ impl Sheet {
         };
         let rows: Vec<Value> = self.rows.iter().map(object).collect();
         format!("{:#}\n", Value::Array(rows))
+    }
+}
+
+/// Every message of the course that is drawn, by the console's clock.
+fn messages(model: &Model, ui: &Ui) -> Sheet {
+    let journeys = super::view::course_sheet(model, &model.courses, ui).map(|sheet| {
+        let correct = |id, time| model.correct(id, time);
+        sheet.journeys(correct)
+    });
+    let row = |journey: &Journey| {
+        let (view, slot, digest) = match journey.topic {
+            Topic::Slot { view, seq, digest } => (view, json!(seq.0), json!(digest.to_string())),
+            Topic::View(view) => (view, Value::Null, Value::Null),
+        };
+        let end = match &journey.end {
+            End::Arrived => "arrived".to_string(),
+            End::Refused(why) => format!("refused: {why}"),
+            End::NotThere => "not there".to_string(),
+            End::Unknown => "unknown".to_string(),
+            End::Unsent => "unsent".to_string(),
+            End::Withheld(by) => format!("withheld by {by}"),
+        };
+        let held = journey.held.as_ref().map(|(at, _)| *at);
+        let who = [json!(journey.name), json!(journey.from.to_string()), json!(journey.to.to_string())];
+        let times = [time(held), time(journey.left), time(journey.came)];
+        who.into_iter().chain([json!(view.0), slot, digest]).chain(times).chain([json!(end)]).collect()
+    };
+    Sheet {
+        header: &["message", "from", "to", "view", "slot", "digest", "held_us", "left_us", "came_us", "end"],
+        rows: journeys.iter().flatten().map(row).collect(),
     }
 }
 

@@ -7,14 +7,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use byztop_core::app::Application as _;
 use byztop_core::app::smallbank::{Account, Operation, SmallBank};
-use byztop_core::attack::{Directive, parse};
+use byztop_core::attack::{Attack, Directive, parse};
 use byztop_core::committee::Committee;
 use byztop_core::protocol::{
-    Complaint, Event, PhaseVotes, SlotPhase, SlotVotes, Status, TransferProgress, ViewChangeShown,
+    Complaint, Event, PhaseVotes, SlotPhase, SlotVotes, Status, Topic, TransferProgress, ViewChangeShown,
 };
 use byztop_core::rejection::Rejection;
 use byztop_core::telemetry::{
-    ConsoleMessage, ConsoleRequest, Counters, Frame, Ledger, LogEntry, PhaseLatencies, Welcome,
+    ConsoleMessage, ConsoleRequest, Counters, Course, Fate, Frame, Ledger, LogEntry, Passage, PhaseLatencies, Trace,
+    Welcome,
 };
 use byztop_core::types::{Digest, Micros, ProtocolName, ReplicaId, ReplicaSet, SeqNum, Time, View};
 
@@ -40,6 +41,8 @@ pub(crate) struct Cluster {
     slots_per_second: f64,
     ops_per_slot: u64,
     view: View,
+    /// When it began.
+    view_began: Time,
     stalled_since: Option<Time>,
     asking: bool,
     attacks: Vec<String>,
@@ -67,6 +70,7 @@ impl Cluster {
             slots_per_second: 250.0,
             ops_per_slot: 8,
             view: View(0),
+            view_began: now,
             stalled_since: None,
             asking: false,
             attacks: vec![String::new(); replicas],
@@ -182,7 +186,8 @@ impl Cluster {
                 return Vec::new();
             }
             ConsoleRequest::Ledger => ConsoleMessage::Ledger(Box::new(self.ledger(id))),
-            ConsoleRequest::Subscribe { .. } => return Vec::new(),
+            ConsoleRequest::Trace(course) => ConsoleMessage::Trace(Box::new(self.trace(id, course))),
+            ConsoleRequest::Subscribe { .. } | ConsoleRequest::Clock { .. } => return Vec::new(),
         };
         vec![FeedEvent::Link(id, LinkEvent::Message(answer))]
     }
@@ -263,7 +268,7 @@ impl Cluster {
             let entered = Event::ViewEntered { view, primary, forced: 4, nulls: 1, view_changes };
             self.events[id.index()].push((began.after(Micros(18_000 + 500 * i as u64)), entered));
         }
-        (self.view, self.asking, self.stalled_since) = (view, false, None);
+        (self.view, self.view_began, self.asking, self.stalled_since) = (view, began, false, None);
         self.view_changes += 1;
     }
 
@@ -430,6 +435,87 @@ impl Cluster {
             leaf_count: bank.leaf_count() as u32,
             leaves: Ledger::first_leaves(bank.leaf_count(), |index| bank.leaf(index)),
         }
+    }
+
+    /// What passed at a replica: everyone tells everyone, some microseconds apart, but for what attacks do.
+    fn trace(&self, id: ReplicaId, course: Course) -> Trace {
+        let (began, names) = match course {
+            Course::Slot(seq) => {
+                let behind = self.status(self.leader()).executed.0.saturating_sub(seq.0);
+                (Time(self.now.0 - behind * 4000), &["pre-prepare", "prepare", "commit"][..])
+            }
+            Course::View(_) => (self.view_began, &["view-change", "new-view"][..]),
+        };
+        let entry = match course {
+            Course::Slot(seq) => self.ledger(id).log.into_iter().find(|entry| entry.seq == seq),
+            Course::View(_) => None,
+        };
+        let mut passages = Vec::new();
+        for (phase, name) in names.iter().enumerate() {
+            for from in self.committee.members() {
+                let is_by_leader = matches!(*name, "pre-prepare" | "new-view");
+                if self.dead.contains(&from) || is_by_leader != (from == self.leader()) && phase != 2 {
+                    continue;
+                }
+                for to in self.committee.members().filter(|to| *to != from && (*to == id || from == id)) {
+                    let left = began.after(Micros(([0, 500, 1400][phase]) + 90 * u64::from(from.0)));
+                    let way = 150 + 20 * ((u64::from(from.0) * 7 + u64::from(to.0) * 3 + phase as u64 * 5) % 11);
+                    let passage = self.passage(id, course, (*name, from, to), left, Micros(way));
+                    passages.extend(passage);
+                }
+            }
+        }
+        passages.sort_by_key(|passage: &Passage| passage.at);
+        Trace { replica: id, course, since: self.started, entry, passages }
+    }
+
+    /// A message as its sender or its hearer tells it.
+    fn passage(
+        &self,
+        teller: ReplicaId,
+        course: Course,
+        (name, from, to): (&'static str, ReplicaId, ReplicaId),
+        left: Time,
+        way: Micros,
+    ) -> Vec<Passage> {
+        let attacks = parse(&self.attacks[from.index()]).expect("the fixture sets what can be read");
+        let does = |is_it: &dyn Fn(&Attack) -> bool| attacks.iter().any(|directive| is_it(&directive.attack));
+        let lies = does(&|attack| matches!(attack, Attack::Equivocation { victims, .. } if victims.contains(to)));
+        let topic = match course {
+            Course::Slot(seq) => {
+                let digest = if lies { state(SeqNum(0)) } else { state(seq) };
+                Topic::Slot { view: self.view, seq, digest }
+            }
+            Course::View(view) => Topic::View(view),
+        };
+        let late = does(&|attack| matches!(attack, Attack::Time(_)));
+        let leaves = if late { left.after(Micros::from_millis(500)) } else { left };
+        let only = |replica| ReplicaSet::from_iter([replica]);
+        let told = |at, fate| Passage { at, name: name.into(), topic, fate };
+        let by = |name: &str| name.to_string();
+        if does(&|attack| *attack == Attack::Crash) {
+            return if teller == from {
+                vec![told(left, Fate::Withheld { to: only(to), by: by("crash") })]
+            } else {
+                vec![]
+            };
+        }
+        if does(&|attack| matches!(attack, Attack::Dark(victims) if victims.contains(to))) {
+            return if teller == from {
+                vec![told(left, Fate::Withheld { to: only(to), by: by("dark") })]
+            } else {
+                vec![]
+            };
+        }
+        if teller == to {
+            let came = leaves.after(way);
+            let is_bad = does(&|attack| *attack == Attack::Sign);
+            let why = Rejection::BadSignature;
+            return vec![told(came, if is_bad { Fate::Refused { from, why } } else { Fate::Came { from } })];
+        }
+        let held = Fate::HeldBack { to: only(to), until: leaves, by: by("time") };
+        let held = late.then(|| told(left, held));
+        held.into_iter().chain([told(leaves, Fate::Left { to: only(to) })]).collect()
     }
 
     fn load(&self) -> LoadReport {

@@ -34,7 +34,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest, Welcome};
+use byztop_core::telemetry::{ClockOffset, ConsoleMessage, ConsoleRequest, Welcome};
 use byztop_core::types::{Micros, ReplicaId, Time};
 pub(crate) use cases::{CaseEvent, CaseList, CaseWish, Told};
 pub(crate) use chronicle::{Chronicle, Happening};
@@ -107,6 +107,8 @@ pub(crate) enum LinkEvent {
     Rtt(Micros),
     /// The link is lost or did not come about, and why.
     Down(String),
+    /// How its clock differs from the console's.
+    Clock(ClockOffset),
 }
 
 /// What happens to a replica's process.

@@ -1,5 +1,6 @@
 //! What the user looks at and has half done: everything on the screen that is not knowledge of the cluster.
 
+use byztop_core::telemetry::Course;
 use byztop_core::types::{Micros, ReplicaId, SeqNum, Time};
 use jiff::tz::TimeZone;
 
@@ -13,8 +14,8 @@ use super::theme::Theme;
 /// How long a message to the user stays.
 const TOAST: Micros = Micros::from_millis(5000);
 
-/// How often the books are asked for while they are looked at: each time costs replicas a Merkle update.
-const LEDGER_EVERY: Micros = Micros::from_millis(1000);
+/// How often the books are asked for while they are looked at: the ledger costs replicas a Merkle update each time.
+const BOOKS_EVERY: Micros = Micros::from_millis(1000);
 
 /// How many commands the palette remembers.
 const MAX_HISTORY: usize = 100;
@@ -26,6 +27,7 @@ pub(super) enum Context {
     /// Panes that have keys of their own, besides those of the screen.
     Phases,
     Latency,
+    Messages,
     Cases,
     Chooser,
     Confirm,
@@ -37,7 +39,7 @@ impl Context {
     /// Where a key is looked for: here, then where it holds if it does nothing of its own here.
     pub(super) fn ladder(self) -> Vec<Context> {
         match self {
-            Context::Phases | Context::Latency | Context::Cases => vec![self, Context::Screen],
+            Context::Phases | Context::Latency | Context::Messages | Context::Cases => vec![self, Context::Screen],
             other => vec![other],
         }
     }
@@ -58,6 +60,8 @@ pub(super) enum Pane {
     Phases,
     /// How long everything takes.
     Latency,
+    /// Who told whom what of one slot or view change.
+    Messages,
     /// Who does what, and what came of it.
     Attacks,
     /// What replicas hold against each other.
@@ -70,8 +74,16 @@ pub(super) enum Pane {
 
 impl Pane {
     /// All of them, in the order of their numbers.
-    pub(super) const ALL: [Pane; 7] =
-        [Pane::Overview, Pane::Phases, Pane::Latency, Pane::Attacks, Pane::Evidence, Pane::Ledger, Pane::Cases];
+    pub(super) const ALL: [Pane; 8] = [
+        Pane::Overview,
+        Pane::Phases,
+        Pane::Latency,
+        Pane::Messages,
+        Pane::Attacks,
+        Pane::Evidence,
+        Pane::Ledger,
+        Pane::Cases,
+    ];
 
     /// The key that opens it.
     pub(super) fn key(self) -> char {
@@ -79,6 +91,7 @@ impl Pane {
             Pane::Overview => '1',
             Pane::Phases => '2',
             Pane::Latency => '3',
+            Pane::Messages => '4',
             Pane::Attacks => '5',
             Pane::Evidence => '6',
             Pane::Ledger => '7',
@@ -92,6 +105,7 @@ impl Pane {
             Pane::Overview => "overview",
             Pane::Phases => "phases",
             Pane::Latency => "latency",
+            Pane::Messages => "messages",
             Pane::Attacks => "attacks",
             Pane::Evidence => "evidence",
             Pane::Ledger => "ledger",
@@ -165,8 +179,16 @@ pub(super) struct Ui {
     /// The first line of the ledger that is shown, and of the evidence.
     pub ledger_scroll: usize,
     pub evidence_scroll: usize,
-    /// When the ledger was last asked for.
-    ledger_asked: Option<Time>,
+    /// The first line below the diagram of messages.
+    pub messages_scroll: usize,
+    /// Whether that diagram has every message, or those of the selected replica and what is odd.
+    pub shows_all_messages: bool,
+    /// Whether it is of the last view change, or of a slot.
+    pub shows_view_change: bool,
+    /// When the books of the pane were last asked for.
+    books_asked: Option<Time>,
+    /// At which step a simulation stood when this was last known.
+    simulated_step: u64,
     /// The selected test case, and whether the selection goes along with what runs.
     pub case: usize,
     pub follows_case: bool,
@@ -214,7 +236,11 @@ impl Ui {
             heat_row: usize::MAX,
             ledger_scroll: 0,
             evidence_scroll: 0,
-            ledger_asked: None,
+            messages_scroll: 0,
+            shows_all_messages: false,
+            shows_view_change: false,
+            books_asked: None,
+            simulated_step: 0,
             case: 0,
             follows_case: false,
             case_scroll: 0,
@@ -250,6 +276,7 @@ impl Ui {
         match self.overlay {
             Overlay::None if self.pane == Pane::Phases => Context::Phases,
             Overlay::None if self.pane == Pane::Latency => Context::Latency,
+            Overlay::None if self.pane == Pane::Messages => Context::Messages,
             Overlay::None if self.pane == Pane::Cases => Context::Cases,
             Overlay::None => Context::Screen,
             Overlay::Chooser(_) => Context::Chooser,
@@ -264,19 +291,46 @@ impl Ui {
         ReplicaId(u8::try_from(self.selected).unwrap_or(u8::MAX))
     }
 
-    /// Whether it is time to ask for the books again, as somebody looks at them; then they count as asked for.
-    pub(super) fn asks_for_ledger(&mut self) -> bool {
-        let is_due = self.ledger_asked.is_none_or(|asked| self.now.since(asked) >= LEDGER_EVERY);
-        let asks = matches!(self.pane, Pane::Phases | Pane::Ledger) && self.frozen.is_none() && is_due;
+    /// Whether it is time to ask for what the pane shows and frames do not have; then it counts as asked for.
+    pub(super) fn asks_for_books(&mut self) -> bool {
+        let is_due = self.books_asked.is_none_or(|asked| self.now.since(asked) >= BOOKS_EVERY);
+        let asks = matches!(self.pane, Pane::Phases | Pane::Messages | Pane::Ledger) && is_due;
         if asks {
-            self.ledger_asked = Some(self.now);
+            self.books_asked = Some(self.now);
         }
         asks
     }
 
+    /// What the pane shows has changed: it is asked for at once.
+    pub(super) fn ask_again(&mut self) {
+        self.books_asked = None;
+    }
+
+    /// A simulation stands still somewhere: what it shows there is asked for once.
+    pub(super) fn stands_at(&mut self, step: u64) {
+        if std::mem::replace(&mut self.simulated_step, step) != step {
+            self.ask_again();
+        }
+    }
+
+    /// The course whose messages are looked at, if there is one.
+    pub(super) fn course(&self, model: &Model) -> Option<Course> {
+        match self.watched {
+            _ if self.shows_view_change && self.pane == Pane::Messages => model.newest_view_change(),
+            Some(slot) => Some(Course::Slot(slot)),
+            None => model.newest_course(),
+        }
+    }
+
+    /// Whether that is whichever slot is the newest.
+    pub(super) fn follows_newest(&self) -> bool {
+        self.watched.is_none() && !(self.shows_view_change && self.pane == Pane::Messages)
+    }
+
     /// Opens a pane.
     pub(super) fn open(&mut self, pane: Pane) {
-        (self.pane, self.ledger_asked) = (pane, None);
+        self.pane = pane;
+        self.ask_again();
     }
 
     /// Tells the user something.

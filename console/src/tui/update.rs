@@ -1,7 +1,7 @@
 //! What an action does to model and screen, and what is to be done outside for it.
 
 use byztop_core::attack::{Attack, Directive, Trigger};
-use byztop_core::telemetry::ConsoleRequest;
+use byztop_core::telemetry::{ConsoleRequest, Course};
 use byztop_core::types::{ReplicaId, SeqNum};
 
 use super::action::{Action, Injection, Motion, Step as Next};
@@ -39,6 +39,7 @@ pub(super) fn on_event(ui: &mut Ui, event: &FeedEvent) {
     match event {
         // Whoever brings test cases wants to see them.
         FeedEvent::Case(CaseEvent::Listed(_)) => ui.open(Pane::Cases),
+        FeedEvent::Simulated(time) if time.is_paused => ui.stands_at(time.step),
         FeedEvent::Case(CaseEvent::Began { place }) if ui.follows_case => (ui.case, ui.case_scroll) = (*place, 0),
         _ => {}
     }
@@ -84,6 +85,12 @@ fn on_screen(model: &mut Model, ui: &mut Ui, action: Action) -> Vec<Command> {
         }
         Action::Slot(step) => return choose_slot(model, ui, step),
         Action::Zoom(step) => ui.slots_per_column = zoomed(ui.slots_per_column, step),
+        Action::AllMessages => ui.shows_all_messages = !ui.shows_all_messages,
+        Action::ViewChange => {
+            ui.shows_view_change = !ui.shows_view_change;
+            ui.messages_scroll = 0;
+            ui.ask_again();
+        }
         Action::Baseline => mark_baseline(model, ui),
         Action::Heat => {
             let rows = ui.shown(model).latencies.len() + usize::from(ui.shown(model).load.is_some());
@@ -159,6 +166,17 @@ fn move_on(model: &Model, ui: &mut Ui, motion: Motion) {
         Pane::Overview | Pane::Phases | Pane::Latency | Pane::Attacks => {
             ui.selected = motion.apply(ui.selected, model.replicas.len(), PAGE)
         }
+        // The arrows choose a replica, pages scroll what is told of messages.
+        Pane::Messages => match motion {
+            Motion::PageUp | Motion::PageDown => {
+                let lines = super::view::message_lines(ui.shown(model), ui);
+                ui.messages_scroll = motion.apply(ui.messages_scroll.min(lines), lines, PAGE);
+            }
+            _ => {
+                ui.messages_scroll = 0;
+                ui.selected = motion.apply(ui.selected, model.replicas.len(), PAGE);
+            }
+        },
         Pane::Evidence => {
             let lines = super::view::evidence_lines(ui.shown(model), ui);
             ui.evidence_scroll = motion.apply(ui.evidence_scroll.min(lines), lines, PAGE);
@@ -227,13 +245,25 @@ pub(super) fn go_in_time(model: &Model, ui: &mut Ui, history: &History) {
     }
 }
 
-/// Time has passed: the books are asked for as long as somebody looks at them.
+/// Time has passed: what the pane shows and frames do not have is asked for as long as somebody looks at it.
 pub(super) fn on_tick(model: &Model, ui: &mut Ui) -> Vec<Command> {
-    if !ui.asks_for_ledger() {
+    if ui.is_replay() || !ui.asks_for_books() {
         return Vec::new();
     }
-    let up = model.replicas.iter().filter(|replica| replica.is_up());
-    up.map(|replica| Command::Send(replica.id, ConsoleRequest::Ledger)).collect()
+    let mut wanted = Vec::new();
+    let is_live = ui.frozen.is_none();
+    if is_live && ui.pane == Pane::Ledger {
+        wanted.push(ConsoleRequest::Ledger);
+    }
+    // What has passed does not change any more: of that, what is not known yet.
+    let shown = ui.shown(model);
+    let is_unknown = |course: &Course| shown.courses.of(*course).or(model.courses.of(*course)).is_none();
+    let course = ui.course(shown).filter(|course| is_live || is_unknown(course));
+    if let (Pane::Phases | Pane::Messages, Some(course)) = (ui.pane, course) {
+        wanted.push(ConsoleRequest::Trace(course));
+    }
+    let up = || model.replicas.iter().filter(|replica| replica.is_up());
+    wanted.iter().flat_map(|request| up().map(|replica| Command::Send(replica.id, request.clone()))).collect()
 }
 
 fn on_chooser(model: &mut Model, ui: &mut Ui, mut chooser: Chooser, action: Action) -> Vec<Command> {
@@ -469,7 +499,8 @@ fn carry_out(model: &mut Model, ui: &mut Ui, changes: Vec<Change>) -> Vec<Comman
 }
 
 fn watch(model: &Model, ui: &mut Ui, slot: Option<SeqNum>) -> Vec<Command> {
-    ui.watched = slot;
+    (ui.watched, ui.shows_view_change, ui.messages_scroll) = (slot, false, 0);
+    ui.ask_again();
     let up = model.replicas.iter().filter(|replica| replica.is_up());
     up.map(|replica| Command::Send(replica.id, ConsoleRequest::WatchSlot(slot))).collect()
 }

@@ -212,7 +212,7 @@ impl Soak {
                     }
                     known.frame = Some(frame);
                 }
-                LinkEvent::Message(_) | LinkEvent::Connecting | LinkEvent::Rtt(_) => {}
+                LinkEvent::Message(_) | LinkEvent::Connecting | LinkEvent::Rtt(_) | LinkEvent::Clock(_) => {}
             }
         }
     }

@@ -11,6 +11,7 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use super::{VERSION, subscription};
+use crate::clock::Clock;
 use crate::core_loop::input::ConsoleInput;
 use crate::transport::frame::{self, FrameReader, Violation};
 use crate::transport::{LinkId, close, dial, endpoint};
@@ -32,6 +33,8 @@ pub(crate) struct ControlDoor {
     pub(crate) endpoint: Endpoint,
     /// The core task.
     pub(crate) core: mpsc::Sender<ConsoleInput>,
+    /// What frames go by.
+    pub(crate) clock: Clock,
 }
 
 impl ControlDoor {
@@ -110,18 +113,20 @@ impl ControlDoor {
             Ok(_) => return (close::FRAMING, format!("this replica speaks version {VERSION} of the control stream")),
             Err(error) => return (close::STOPPING, error.to_string()),
         }
+        // The core holds the queue and closes it; who listens only puts the time into it.
+        let answers = queue.downgrade();
         if self.core.send(ConsoleInput::Up(id, role, queue)).await.is_err() {
             return (close::STOPPING, "this replica is stopping".to_string());
         }
         let frames = FrameReader::new(receiver, MAX_REQUEST_BYTES);
         tokio::select! {
-            reason = self.listen(frames, id) => (close::FRAMING, reason),
+            reason = self.listen(frames, id, answers) => (close::FRAMING, reason),
             end = self.talk(sender, messages) => end,
         }
     }
 
     /// Passes requests on until the console ends or says something that is none.
-    async fn listen(&self, mut frames: FrameReader, id: LinkId) -> String {
+    async fn listen(&self, mut frames: FrameReader, id: LinkId, answers: mpsc::WeakSender<ConsoleMessage>) -> String {
         loop {
             let request = match frames.next().await {
                 Ok(Some(frame)) => wire::decode::<ConsoleRequest>(&frame, MAX_REQUEST_BYTES),
@@ -130,6 +135,13 @@ impl ControlDoor {
                 Err(violation) => return violation.to_string(),
             };
             match request {
+                // At once, and past whatever keeps the core busy: the way there and back is the error of the measurement.
+                Ok(ConsoleRequest::Clock { asked }) => {
+                    let told = ConsoleMessage::Clock { asked, at: self.clock.unix(self.clock.now()) };
+                    if answers.upgrade().is_some_and(|queue| queue.try_send(told).is_err()) {
+                        tracing::debug!("a console that does not keep up is not told the time");
+                    }
+                }
                 Ok(request) => {
                     if self.core.send(ConsoleInput::Request(id, request)).await.is_err() {
                         return "this replica is stopping".to_string();

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use byztop_certs::Role;
-use byztop_core::protocol::{Event, Protocol, SlotVotes};
+use byztop_core::protocol::{Event, Message, Protocol, Recipients, SlotVotes};
 use byztop_core::rejection::Rejection;
 use byztop_core::replica::PeerMessage;
-use byztop_core::telemetry::{ConsoleMessage, Counters, Glimpse, LogEntry, Recorder, Welcome};
-use byztop_core::types::{Digest, Micros, ReplicaId, SeqNum, Time};
+use byztop_core::telemetry::{ConsoleMessage, Counters, Course, Glimpse, Heading, LogEntry, Recorder, Welcome};
+use byztop_core::types::{Digest, Micros, ReplicaId, ReplicaSet, SeqNum, Time};
 use tokio::sync::mpsc;
 
 use super::progress::ProgressLog;
@@ -75,6 +75,9 @@ impl Observer {
     /// A console is gone.
     pub(crate) fn down(&mut self, id: LinkId) {
         self.consoles.remove(&id);
+        if self.consoles.is_empty() {
+            self.recorder.rest();
+        }
     }
 
     /// A console wants frames.
@@ -117,13 +120,49 @@ impl Observer {
         }
     }
 
-    /// A message has come; of a proposal it is remembered when.
-    pub(crate) fn on_arrival<P: Protocol>(&mut self, arrived: Time, message: &PeerMessage<P::Message>) {
+    /// A message has come; the replica handles it next.
+    pub(crate) fn on_arrival<P: Protocol>(
+        &mut self,
+        arrived: Time,
+        from: ReplicaId,
+        message: &PeerMessage<P::Message>,
+    ) {
         if !self.consoles.is_empty()
-            && let PeerMessage::Protocol(message) = message
+            && let Some(heading) = message.heading()
         {
-            self.recorder.on_arrival::<P>(arrived, message);
+            self.recorder.on_arrival::<P>(arrived, from, heading);
         }
+    }
+
+    /// A message has come that the replica does not get to see.
+    pub(crate) fn on_refused(&mut self, arrived: Time, from: ReplicaId, heading: Heading, why: &Rejection) {
+        if !self.consoles.is_empty() {
+            self.recorder.on_refused(arrived, from, heading, why);
+        }
+    }
+
+    /// A message was to leave, and is on its way to those that it reached.
+    pub(crate) fn on_sent<M: Message>(
+        &mut self,
+        now: Time,
+        to: Recipients,
+        message: &PeerMessage<M>,
+        reached: ReplicaSet,
+    ) {
+        let Some(heading) = message.heading().filter(|_| !self.consoles.is_empty()) else { return };
+        let me = self.welcome.replica;
+        let meant: ReplicaSet = match to {
+            Recipients::All => (0..self.welcome.replicas).map(ReplicaId).filter(|peer| *peer != me).collect(),
+            Recipients::One(peer) => [peer].into_iter().collect(),
+        };
+        let unsent = meant.iter().filter(|peer| !reached.contains(*peer)).collect();
+        self.recorder.on_sent(now, heading, reached, unsent);
+    }
+
+    /// Tells a console the messages of a course.
+    pub(crate) fn tell_trace(&mut self, now: Time, id: LinkId, course: Course) {
+        let trace = self.recorder.trace(self.welcome.replica, now, self.clock.unix(now), course);
+        self.answer(id, ConsoleMessage::Trace(Box::new(trace)));
     }
 
     /// The replica notes something.

@@ -4,14 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use byztop_certs::{ClusterDirectory, Role};
-use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest, MAX_CONTROL_BYTES, Welcome};
-use byztop_core::types::{Micros, ReplicaId, SeqNum};
+use byztop_core::telemetry::{ClockOffset, ClockOffsets, ConsoleMessage, ConsoleRequest, MAX_CONTROL_BYTES, Welcome};
+use byztop_core::types::{Micros, ReplicaId, SeqNum, Time};
 use byztop_core::wire;
 use quinn::{Connection, Endpoint};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::VERSION;
+use crate::clock::unix_micros;
 use crate::transport::close;
 use crate::transport::dial::{self, Backoff, DialError};
 use crate::transport::endpoint::{self, Streams};
@@ -29,12 +30,17 @@ pub enum LinkEvent {
     Message(ConsoleMessage),
     /// The round trip to it, as QUIC measures it; comes with each frame.
     Rtt(Micros),
+    /// How its clock differs from the console's, as far as that is known.
+    Clock(ClockOffset),
     /// The link is gone, or nothing comes over it any more, for this reason. It will be dialled again.
     Down(String),
 }
 
 /// A subscribed link without any frame for so long is stale; three times the interval if that is longer.
 const STALE: Duration = Duration::from_secs(1);
+
+/// How often a replica is asked for the time.
+const CLOCK: Duration = Duration::from_secs(1);
 
 /// Follows one replica for a console in `role` until `requests` is closed: connects, reconnects with growing pauses, and
 /// repeats the console's subscription on each new connection.
@@ -158,7 +164,12 @@ impl Watcher {
         match request {
             ConsoleRequest::Subscribe { interval_ms } => self.subscription = Some(*interval_ms),
             ConsoleRequest::WatchSlot(seq) => self.watched = Some(*seq),
-            ConsoleRequest::Ledger | ConsoleRequest::Attack(_) | ConsoleRequest::End(_) | ConsoleRequest::Heal => {}
+            ConsoleRequest::Ledger
+            | ConsoleRequest::Trace(_)
+            | ConsoleRequest::Clock { .. }
+            | ConsoleRequest::Attack(_)
+            | ConsoleRequest::End(_)
+            | ConsoleRequest::Heal => {}
         }
     }
 
@@ -177,6 +188,8 @@ impl Watcher {
         }
         let mut frames = FrameReader::new(receiver, MAX_CONTROL_BYTES);
         let mut last_frame = Instant::now();
+        let mut offsets = ClockOffsets::default();
+        let mut clock_asked: Option<Instant> = None;
         loop {
             let stale_at = last_frame + self.patience();
             tokio::select! {
@@ -191,10 +204,21 @@ impl Watcher {
                             backoff.reset();
                             self.tell(LinkEvent::Up(Box::new(welcome))).await?;
                         }
+                        Ok(ConsoleMessage::Clock { asked, at }) => {
+                            let offset = offsets.take(asked, at, Time(unix_micros()));
+                            self.tell(LinkEvent::Clock(offset)).await?;
+                        }
                         Ok(message) => {
                             if matches!(message, ConsoleMessage::Frame(_)) {
                                 let rtt = u64::try_from(connection.rtt().as_micros()).unwrap_or(u64::MAX);
                                 self.tell(LinkEvent::Rtt(Micros(rtt))).await?;
+                                if clock_asked.is_none_or(|asked| asked.elapsed() >= CLOCK) {
+                                    clock_asked = Some(Instant::now());
+                                    let asked = ConsoleRequest::Clock { asked: Time(unix_micros()) };
+                                    if let Err(error) = sender.write_chunk(frame::encode(&asked)).await {
+                                        return Ok(ended(connection, &error));
+                                    }
+                                }
                             }
                             self.tell(LinkEvent::Message(message)).await?;
                         }

@@ -4,7 +4,7 @@ use byztop_certs::Role;
 use byztop_core::crypto::{Signed, Verified};
 use byztop_core::rejection::Rejection;
 use byztop_core::replica::{PeerMessage, Submission};
-use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest};
+use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest, Heading};
 use byztop_core::types::{ClientId, ReplicaId, Time};
 use tokio::sync::mpsc;
 
@@ -25,7 +25,16 @@ pub(crate) enum PeerInput<M> {
         message: Box<Verified<PeerMessage<M>>>,
     },
     /// A message that was not.
-    Refused(ReplicaId, Rejection),
+    Refused {
+        /// The TLS peer.
+        from: ReplicaId,
+        /// When its last byte had come.
+        arrived: Time,
+        /// What it claims to be, as far as it can be read.
+        heading: Option<Heading>,
+        /// What is wrong with it.
+        why: Rejection,
+    },
     /// A link is ready for sending.
     Up(ReplicaId, PeerLink),
     /// A link is gone.

@@ -131,10 +131,15 @@ where
     fn on_peer(&mut self, input: PeerInput<P::Message>) {
         match input {
             PeerInput::Message { from, arrived, message } => {
-                self.observer.on_arrival::<P>(arrived, message.get());
+                self.observer.on_arrival::<P>(arrived, from, message.get());
                 self.handle(Input::Peer(from, *message));
             }
-            PeerInput::Refused(from, why) => self.observer.refused(self.clock.now(), Some(from), why),
+            PeerInput::Refused { from, arrived, heading, why } => {
+                if let Some(heading) = heading {
+                    self.observer.on_refused(arrived, from, heading, &why);
+                }
+                self.observer.refused(self.clock.now(), Some(from), why);
+            }
             PeerInput::Up(peer, link) => self.peers.up(peer, link),
             PeerInput::Down(peer, id) => self.peers.down(peer, id),
         }
@@ -159,6 +164,7 @@ where
             }
             ConsoleInput::Request(id, ConsoleRequest::WatchSlot(seq)) => self.observer.watch_slot(id, seq),
             ConsoleInput::Request(id, ConsoleRequest::Ledger) => self.ledgers_wanted.push(id),
+            ConsoleInput::Request(id, ConsoleRequest::Trace(course)) => self.observer.tell_trace(now, id, course),
             ConsoleInput::Request(id, request) => {
                 let done = self.permitted(id).and_then(|()| self.meddle(now, request));
                 self.perform(now);
@@ -182,7 +188,12 @@ where
             }
             ConsoleRequest::End(name) => self.byzantine.end(now, &name, &mut self.outputs),
             ConsoleRequest::Heal => self.byzantine.heal(now, &mut self.outputs),
-            ConsoleRequest::Subscribe { .. } | ConsoleRequest::WatchSlot(_) | ConsoleRequest::Ledger => {}
+            ConsoleRequest::Subscribe { .. }
+            | ConsoleRequest::WatchSlot(_)
+            | ConsoleRequest::Ledger
+            | ConsoleRequest::Trace(_)
+            // The door tells the time.
+            | ConsoleRequest::Clock { .. } => {}
         }
         Ok(())
     }
@@ -262,7 +273,10 @@ where
         for output in self.outputs.drain(..) {
             match output {
                 Output::Send(..) | Output::Reply(..) if !self.unwritten.is_empty() => self.held.push(output),
-                Output::Send(to, message) => self.peers.send(to, &message),
+                Output::Send(to, message) => {
+                    let reached = self.peers.send(to, &message);
+                    self.observer.on_sent(now, to, &message, reached);
+                }
                 Output::Reply(_, reply) => self.clients.reply(&reply),
                 Output::SetTimer(timer, at) => self.timers.set(timer, at),
                 Output::CancelTimer(timer) => self.timers.cancel(timer),
@@ -288,9 +302,13 @@ where
                 store.commit(writes)?;
             }
         }
+        let now = self.clock.now();
         for output in self.held.drain(..) {
             match output {
-                Output::Send(to, message) => self.peers.send(to, &message),
+                Output::Send(to, message) => {
+                    let reached = self.peers.send(to, &message);
+                    self.observer.on_sent(now, to, &message, reached);
+                }
                 Output::Reply(_, reply) => self.clients.reply(&reply),
                 _ => {}
             }

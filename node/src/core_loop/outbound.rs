@@ -6,7 +6,7 @@ use bytes::Bytes;
 use byztop_core::protocol::{Class, Message, Recipients};
 use byztop_core::replica::{PeerMessage, Reply};
 use byztop_core::telemetry::{Counters, Traffic};
-use byztop_core::types::{ClientId, ReplicaId};
+use byztop_core::types::{ClientId, ReplicaId, ReplicaSet};
 use quinn::Connection;
 
 use crate::transport::link::MAX_VOTE_BYTES;
@@ -62,25 +62,26 @@ impl Peers {
     }
 
     /// Sends a signed message to one other replica, or to all: it is encoded once. Where no link is up it is lost, which
-    /// the protocol makes good.
-    pub(crate) fn send<M: Message>(&mut self, to: Recipients, message: &PeerMessage<M>) {
+    /// the protocol makes good. Says whose links have it.
+    pub(crate) fn send<M: Message>(&mut self, to: Recipients, message: &PeerMessage<M>) -> ReplicaSet {
         let mut encoded: Option<Bytes> = None;
-        let mut copies = 0;
-        let mut offer = |link: &PeerLink| {
+        let mut reached = ReplicaSet::default();
+        let mut offer = |peer: usize, link: &PeerLink| {
             let frame = encoded.get_or_insert_with(|| frame::encode(message)).clone();
             let bytes = frame.len() as u64;
             if link.outboxes[stream_of(message.class(), frame.len())].offer(frame) {
-                copies += 1;
+                reached.insert(ReplicaId(peer as u8));
                 self.bytes += bytes;
             } else {
                 self.dropped += 1;
             }
         };
-        match to {
-            Recipients::All => self.links.iter().flatten().for_each(&mut offer),
-            Recipients::One(peer) => self.links.get(peer.index()).and_then(Option::as_ref).into_iter().for_each(offer),
-        }
-        self.messages.add(message.name(), copies);
+        let links = self.links.iter().enumerate();
+        let is_meant = |peer: usize| to == Recipients::All || to == Recipients::One(ReplicaId(peer as u8));
+        let meant = links.filter_map(|(peer, link)| Some((peer, link.as_ref().filter(|_| is_meant(peer))?)));
+        meant.for_each(|(peer, link)| offer(peer, link));
+        self.messages.add(message.name(), reached.len() as u64);
+        reached
     }
 
     /// What was sent, by name.

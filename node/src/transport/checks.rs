@@ -117,18 +117,19 @@ impl<M: Message> Checker<M> {
         let mut values = Vec::new();
         let mut sources = Vec::with_capacity(pieces.len());
         for Piece { from, arrived, decoded, handed_over } in pieces {
-            sources.push((from, arrived, decoded.len(), handed_over));
+            let heading = |value: &Result<PeerMessage<M>, Rejection>| value.as_ref().ok()?.heading();
+            sources.push((from, arrived, decoded.iter().map(heading).collect::<Vec<_>>(), handed_over));
             values.extend(decoded.into_iter().map(|value| (Author::Replica(from), value)));
         }
         let mut verdicts = Verified::check_all(values, &self.verifier).into_iter();
-        for (from, arrived, count, handed_over) in sources {
+        for (from, arrived, headings, handed_over) in sources {
             doubtful.remove(&from);
-            for checked in verdicts.by_ref().take(count) {
+            for (heading, checked) in headings.into_iter().zip(verdicts.by_ref()) {
                 let input = match checked {
                     Ok(message) => PeerInput::Message { from, arrived, message: Box::new(message) },
                     Err(why) => {
                         doubtful.insert(from);
-                        PeerInput::Refused(from, why)
+                        PeerInput::Refused { from, arrived, heading, why }
                     }
                 };
                 self.core.send(input).await.map_err(|_| Stopping)?;
@@ -206,7 +207,10 @@ mod tests {
                         PeerMessage::Checkpoint(said) => (from, u64::from(from.0) == arrived.0, Ok(said.body.seq.0)),
                         _ => unreachable!("only checkpoints were said"),
                     },
-                    PeerInput::Refused(from, why) => (from, true, Err(why)),
+                    PeerInput::Refused { from, arrived, heading, why } => {
+                        assert_eq!(heading, None, "neither a checkpoint nor nonsense belongs to a course");
+                        (from, u64::from(from.0) == arrived.0, Err(why))
+                    }
                     PeerInput::Up(..) | PeerInput::Down(..) => unreachable!("no link was made"),
                 });
             }

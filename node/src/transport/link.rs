@@ -101,7 +101,8 @@ pub(crate) async fn run<M: Message>(connection: Connection, peer: ReplicaId, sha
         Err(end) => end,
     };
     if let Some(why) = end.rejection() {
-        if shared.core.peers.send(PeerInput::Refused(peer, why)).await.is_err() {
+        let refused = PeerInput::Refused { from: peer, arrived: shared.clock.now(), heading: None, why };
+        if shared.core.peers.send(refused).await.is_err() {
             return LinkEnd::Stopping;
         }
         connection.close(close::FRAMING, end.to_string().as_bytes());

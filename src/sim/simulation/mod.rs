@@ -60,6 +60,8 @@ where
     notes: Vec<(ReplicaId, Event)>,
     /// Which seat heard what in the last event.
     heard: Option<(usize, Arc<Parcel<P::Message>>)>,
+    /// What was sent in the last event and whom it is for, if lines are wanted.
+    said: Vec<(ReplicaSet, Arc<Parcel<P::Message>>)>,
     /// The last event as a line, if lines are wanted.
     line: Option<String>,
 }
@@ -92,6 +94,7 @@ where
             is_over: false,
             notes: Vec::new(),
             heard: None,
+            said: Vec::new(),
             line: None,
         };
         if schedule.keys == Keys::Ed25519 {
@@ -117,6 +120,7 @@ where
     /// Lets the next event happen; false if the run is over.
     pub fn step(&mut self) -> bool {
         self.notes.clear();
+        self.said.clear();
         self.heard = None;
         while !self.is_over {
             let Some((at, what)) = self.queue.pop() else {
@@ -246,7 +250,10 @@ where
                 Output::Executed(slot) => {
                     self.mix(&[7, seat as u64, slot.seq.0, slot.ran.len() as u64], &slot.batch.digest().0);
                 }
-                Output::Note(event) => {
+                Output::Note(mut event) => {
+                    if let Event::Tampered { until: Some(until), .. } = &mut event {
+                        *until = Time(until.since(START).0);
+                    }
                     self.log(|line| write!(line, " [{event}]"));
                     self.coverage.note(&event, !self.byzantine.is_empty());
                     self.notes.push((id, event));
@@ -262,6 +269,7 @@ where
         });
         let from_id = self.seats[from].id;
         let mut copies = 0;
+        let mut meant = ReplicaSet::default();
         for seat in 0..self.seats.len() {
             let id = self.seats[seat].id;
             let is_meant = id != from_id && matches!(to, Recipients::All) || to == Recipients::One(id);
@@ -269,6 +277,7 @@ where
                 continue;
             }
             copies += 1;
+            meant.insert(id);
             let arrivals = self.network.carry((from, from_id), (seat, id), parcel);
             for arrival in arrivals {
                 let at = self.now.after(arrival.after);
@@ -276,6 +285,9 @@ where
             }
         }
         self.seats[from].traffic.add(parcel.message().name(), copies);
+        if self.line.is_some() {
+            self.said.push((meant, parcel.clone()));
+        }
     }
 
     fn judge(&mut self, checked: Result<(), Broken>) {

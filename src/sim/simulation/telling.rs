@@ -5,7 +5,7 @@ use crate::attack::Forge;
 use crate::protocol::Protocol;
 use crate::replica::PeerMessage;
 use crate::sim::queue::Happening;
-use crate::types::{ReplicaId, Session, Time};
+use crate::types::{ReplicaId, ReplicaSet, Session, Time};
 
 impl<P: Protocol> Simulation<P>
 where
@@ -36,10 +36,15 @@ where
         None
     }
 
-    /// The message that reached a replica in the last event, if that is what it was.
-    pub fn heard(&self) -> Option<(ReplicaId, &PeerMessage<P::Message>)> {
+    /// The message that reached a replica in the last event, if that is what it was: to whom, from whom.
+    pub fn heard(&self) -> Option<(ReplicaId, ReplicaId, &PeerMessage<P::Message>)> {
         let (seat, parcel) = self.heard.as_ref()?;
-        Some((self.seats[*seat].id, parcel.message()))
+        Some((self.seats[*seat].id, parcel.from, parcel.message()))
+    }
+
+    /// The messages that left replicas in the last event, and whom for. Empty unless [`Simulation::tell`] was called.
+    pub fn said(&self) -> impl Iterator<Item = (ReplicaId, ReplicaSet, &PeerMessage<P::Message>)> {
+        self.said.iter().map(|(to, parcel)| (parcel.from, *to, parcel.message()))
     }
 
     /// An event in a few words.

@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 
 use byztop_core::committee::Committee;
 use byztop_core::protocol::SlotVotes;
-use byztop_core::telemetry::{ConsoleMessage, Frame};
+use byztop_core::telemetry::{ConsoleMessage, Course, Frame};
 use byztop_core::types::{Micros, ReplicaId, SeqNum, Time, View};
 pub(super) use cases::{Case, Cases, Progress as CaseProgress};
 pub(super) use latency::{HEAT_HIGH, HEAT_LOW, HEAT_S, Recent, Summary};
@@ -22,7 +22,7 @@ pub(super) use load::Load;
 pub(super) use log::{Entry, Kind, Log};
 pub(super) use replica::{Link, Process, Replica, SlotsThen};
 
-use crate::books::{Deeds, Evidence, Ledgers, Views};
+use crate::books::{Courses, Deeds, Evidence, Ledgers, Views};
 
 use super::text::clean;
 use super::{End, FeedEvent, LinkEvent, Roster, SimulatedTime};
@@ -59,6 +59,7 @@ pub(super) struct Model {
     pub views: Views,
     pub evidence: Evidence,
     pub deeds: Deeds,
+    pub courses: Courses,
     /// The test cases, if some are run here.
     pub cases: Option<Cases>,
     /// Where the simulation stands, if it is one.
@@ -116,6 +117,7 @@ impl Model {
             views: Views::default(),
             evidence: Evidence::new(committee),
             deeds: Deeds::new(committee),
+            courses: Courses::default(),
             cases: None,
             simulation: roster.simulation.clone(),
             now,
@@ -205,10 +207,13 @@ impl Model {
                 self.note_up(id);
             }
             LinkEvent::Rtt(rtt) => self.replicas[id.index()].rtt = Some(rtt),
+            LinkEvent::Clock(offset) => self.replicas[id.index()].clock = offset,
             LinkEvent::Down(why) => self.on_down(id, &clean(&why)),
             LinkEvent::Message(ConsoleMessage::Welcome(_)) => {}
             LinkEvent::Message(ConsoleMessage::Ledger(ledger)) if ledger.replica == id => self.ledgers.insert(*ledger),
-            LinkEvent::Message(ConsoleMessage::Ledger(_)) => {}
+            LinkEvent::Message(ConsoleMessage::Trace(trace)) if trace.replica == id => self.courses.insert(*trace),
+            LinkEvent::Message(ConsoleMessage::Ledger(_) | ConsoleMessage::Trace(_) | ConsoleMessage::Clock { .. }) => {
+            }
             LinkEvent::Message(ConsoleMessage::Frame(frame)) => self.on_frame(id, frame),
             LinkEvent::Message(ConsoleMessage::Done(attack)) => {
                 self.replicas[id.index()].on_done(self.now, clean(&attack));
@@ -286,6 +291,32 @@ impl Model {
     /// The last executed slot of whoever is furthest.
     pub(super) fn newest_executed(&self) -> Option<SeqNum> {
         self.known().map(|(_, frame)| frame.status.executed).max()
+    }
+
+    /// The newest slot that a quorum has executed, or whoever is known if those are fewer.
+    pub(super) fn executed_by_quorum(&self) -> Option<SeqNum> {
+        let mut executed: Vec<SeqNum> = self.known().map(|(_, frame)| frame.status.executed).collect();
+        executed.sort_unstable_by(|a, b| b.cmp(a));
+        let enough = self.committee.quorum().min(executed.len());
+        executed.get(enough.checked_sub(1)?).copied()
+    }
+
+    /// What is worth to be followed message by message: the slot that was decided last, or the one that everybody waits
+    /// for.
+    pub(super) fn newest_course(&self) -> Option<Course> {
+        let waited_for = self.silence().and_then(|_| self.newest_executed()).map(SeqNum::next);
+        waited_for.or_else(|| self.executed_by_quorum()).filter(|slot| *slot > SeqNum(0)).map(Course::Slot)
+    }
+
+    /// The way into the newest view that anyone is in or asks for, if it was not the first.
+    pub(super) fn newest_view_change(&self) -> Option<Course> {
+        let views = self.known().map(|(_, frame)| frame.status.asking_for.unwrap_or_default().max(frame.status.view));
+        views.max().filter(|view| *view > View(0)).map(Course::View)
+    }
+
+    /// A replica's time by the console's clock.
+    pub(super) fn correct(&self, id: ReplicaId, time: Time) -> Time {
+        self.replicas.get(id.index()).map_or(time, |replica| replica.clock.correct(time))
     }
 
     /// The newest slot that anyone has begun.

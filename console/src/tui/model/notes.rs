@@ -56,6 +56,8 @@ impl Model {
             Event::AttackSet { attack } => attacked(clean(&attack)),
             Event::AttackEnded { name } => attacked(format!("ends {}", clean(&name))),
             Event::Healed => attacked(String::new()),
+            // Told message by message, to whoever asks for that.
+            Event::Tampered { .. } => return,
         };
         self.log.tell(at, id, story);
     }

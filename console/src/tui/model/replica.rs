@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use byztop_core::protocol::{SlotPhase, SlotVotes};
-use byztop_core::telemetry::Frame;
+use byztop_core::telemetry::{ClockOffset, Frame};
 use byztop_core::types::{Micros, ReplicaId, SeqNum, Time, View};
 
 /// A link that is up but brings no frame for so long tells nothing about now.
@@ -128,6 +128,8 @@ pub(in crate::tui) struct Replica {
     /// The slot until which it only watches, as it last said.
     pub watches_until: Option<SeqNum>,
     pub rtt: Option<Micros>,
+    /// How its clock differs from the console's.
+    pub clock: ClockOffset,
     /// Whether it takes attacks from this console.
     pub may_attack: bool,
     /// What was asked for and is not confirmed.
@@ -161,6 +163,7 @@ impl Replica {
             dying_since: None,
             watches_until: None,
             rtt: None,
+            clock: ClockOffset::default(),
             may_attack: false,
             pending: None,
             attacked_since: None,

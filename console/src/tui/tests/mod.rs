@@ -101,6 +101,8 @@ impl Rig {
                 "Down" => Some(KeyCode::Down),
                 "Home" => Some(KeyCode::Home),
                 "End" => Some(KeyCode::End),
+                "Left" => Some(KeyCode::Left),
+                "Right" => Some(KeyCode::Right),
                 "PageDown" => Some(KeyCode::PageDown),
                 "Backspace" => Some(KeyCode::Backspace),
                 _ => None,

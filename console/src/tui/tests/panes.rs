@@ -72,6 +72,7 @@ fn the_keys_of_the_panes_go_round() {
     for (keys, expected) in [
         ("Tab", Pane::Phases),
         ("Tab", Pane::Latency),
+        ("Tab", Pane::Messages),
         ("Tab", Pane::Attacks),
         ("Tab", Pane::Evidence),
         ("Tab", Pane::Ledger),
@@ -292,4 +293,68 @@ fn the_figures_behind_each_pane_can_be_exported() {
     rig.take(vec![FeedEvent::Case(CaseEvent::Judged { place: 0, found: Box::new(found), verdict })]);
     let csv = export::of_pane(&rig.model, &rig.ui).csv().expect("it is written to memory");
     assert!(csv.contains("\n1,fail,") && csv.contains("\n2,,,stalls,two of four can not agree\n"), "{csv}");
+}
+
+#[test]
+fn messages_are_drawn_as_they_left_and_came() {
+    let mut rig = Rig::running(7, 24);
+    rig.press("4");
+    rig.frames(5);
+    check_sizes("messages", &rig);
+    rig.press("a");
+    check("messages-all-200x60", rig.screen(200, 60));
+    rig.press("a Left Left");
+    rig.frames(1);
+    assert!(rig.screen(120, 36).contains("every message arrived"), "{}", rig.screen(120, 36));
+}
+
+#[test]
+fn what_attacks_do_to_messages_is_marked_with_its_cause() {
+    let mut rig = Rig::running(7, 24);
+    rig.press("Down Down k Enter d Down s");
+    rig.frames(2);
+    rig.press("4 Home");
+    rig.frames(5);
+    check_sizes("messages-odd", &rig);
+    let screen = rig.screen(120, 36);
+    for said in ["n3's commit to n6,n7: kept by dark", "refused: bad signature", "500 ms late by time"] {
+        assert!(screen.contains(said), "{said} is not in\n{screen}");
+    }
+}
+
+#[test]
+fn a_view_change_is_drawn_and_a_slot_again() {
+    let mut rig = Rig::running(7, 24);
+    rig.press("4 v");
+    rig.frames(1);
+    assert!(rig.screen(120, 36).contains("no view change yet"), "{}", rig.screen(120, 36));
+    rig.press("c");
+    rig.frames(14);
+    check_sizes("messages-view", &rig);
+    rig.press("v");
+    rig.frames(1);
+    assert!(rig.screen(120, 36).contains("─ slot 20"), "{}", rig.screen(120, 36));
+}
+
+#[test]
+fn messages_are_asked_for_while_somebody_looks_and_once_of_the_past() {
+    let mut rig = Rig::running(4, 24);
+    let asked = |rig: &Rig| {
+        let is_it = |command: &&Command| matches!(command, Command::Send(_, ConsoleRequest::Trace(_)));
+        rig.commands.iter().filter(is_it).count()
+    };
+    rig.press("4");
+    rig.frames(9);
+    assert_eq!(asked(&rig), 3 * 4, "at once, and each second from each replica");
+    rig.press("_");
+    rig.frames(9);
+    let frozen = asked(&rig);
+    assert!(frozen <= 4 * 4, "{frozen}: what has passed does not change");
+    rig.press("Left Left Left");
+    rig.frames(9);
+    assert_eq!(asked(&rig), frozen + 4, "another slot of the past, once");
+    assert!(rig.screen(120, 36).contains("every message arrived"), "{}", rig.screen(120, 36));
+    rig.press("1 _");
+    rig.frames(9);
+    assert_eq!(asked(&rig), frozen + 4, "nobody looks at it");
 }

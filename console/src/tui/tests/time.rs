@@ -205,7 +205,7 @@ fn what_is_no_recording_or_half_of_one_is_told_apart() {
     );
     let mut newer = bytes.clone();
     newer[16] = 9;
-    assert_eq!(error(&newer).as_deref(), Some("F: a recording in format 9; this byztop reads format 1"));
+    assert_eq!(error(&newer).as_deref(), Some("F: a recording in format 9; this byztop reads format 2"));
     assert_eq!(error(&bytes[..60]).as_deref(), Some("F: nothing was recorded"));
     let cut = read(&bytes[..bytes.len() - 5]);
     assert!(cut.is_err(), "there is but one part, and that is cut");

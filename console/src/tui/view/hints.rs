@@ -26,7 +26,7 @@ pub(super) fn draw(model: &Model, ui: &Ui, mut canvas: Canvas) {
     if let (Some(frozen), Overlay::None) = (&ui.frozen, &ui.overlay) {
         return time_bar(&frozen.bar, ui, canvas);
     }
-    let has_replicas = matches!(ui.pane, Pane::Overview | Pane::Attacks);
+    let has_replicas = matches!(ui.pane, Pane::Overview | Pane::Messages | Pane::Attacks);
     // Those of the pane come first, and hide what does not act on anything there.
     let of_pane = context.ladder();
     let hints = || {

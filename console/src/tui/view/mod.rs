@@ -1,6 +1,7 @@
 //! Drawing: a pure function of what is known and what the user looks at.
 
 mod attacks;
+mod axis;
 mod canvas;
 mod cases;
 mod chooser;
@@ -13,12 +14,14 @@ mod latency;
 mod layout;
 mod ledger;
 mod log;
+mod messages;
 mod page;
 mod palette;
 mod phases;
 mod replicas;
 mod simulation;
 mod slots;
+mod spacetime;
 mod tabs;
 mod votes;
 
@@ -30,6 +33,7 @@ pub(super) use self::evidence::line_count as evidence_lines;
 pub(super) use self::help::lines as help_lines;
 use self::layout::{Part, Plan};
 pub(super) use self::ledger::line_count as ledger_lines;
+pub(super) use self::messages::{line_count as message_lines, sheet as course_sheet};
 use super::model::Model;
 use super::text::cut;
 use super::ui::{Overlay, Pane, Ui};
@@ -47,8 +51,13 @@ pub(super) fn view(model: &Model, ui: &Ui, frame: &mut Frame) {
         let shown = ui.shown(model);
         match ui.pane {
             Pane::Overview => overview(shown, ui, canvas),
-            Pane::Phases => within_tabs(shown, ui, canvas, slots::draw),
+            Pane::Phases => within_tabs(shown, ui, canvas, |shown, ui, canvas| {
+                slots::draw(shown, &model.courses, ui, canvas);
+            }),
             Pane::Latency => within_tabs(shown, ui, canvas, latency::pane),
+            Pane::Messages => within_tabs(shown, ui, canvas, |shown, ui, canvas| {
+                messages::draw(shown, &model.courses, ui, canvas);
+            }),
             Pane::Attacks => within_tabs(shown, ui, canvas, attacks::draw),
             Pane::Evidence => within_tabs(shown, ui, canvas, evidence::draw),
             Pane::Ledger => within_tabs(shown, ui, canvas, ledger::draw),

@@ -1,13 +1,16 @@
-//! The pane of phases: slots by replica, the votes of one of them, and when each phase of it ended where.
+//! The pane of phases: slots by replica, the votes of one of them, when each phase of it ended where, and when each vote
+//! came.
 
-use byztop_core::telemetry::LogEntry;
-use byztop_core::types::{Digest, Micros, ReplicaId, SeqNum, Time};
+use byztop_core::telemetry::{Course, LogEntry};
+use byztop_core::types::{Micros, ReplicaId, Time};
 
 use super::super::model::Model;
 use super::super::text::{grouped, millis};
 use super::super::ui::Ui;
 use super::canvas::Canvas;
-use super::{phases, votes};
+use super::page::Page;
+use super::{messages, phases, votes};
+use crate::books::{Courses, Sheet};
 
 /// Columns of a replica's name, and of the numbers at the right end.
 const NAME: usize = 6;
@@ -16,7 +19,7 @@ const NUMBERS: usize = 40;
 /// Lines of the votes: a heading, two phases and what is said below them.
 const VOTES: usize = 6;
 
-pub(super) fn draw(model: &Model, ui: &Ui, mut canvas: Canvas) {
+pub(super) fn draw(model: &Model, live: &Courses, ui: &Ui, mut canvas: Canvas) {
     let theme = &ui.theme;
     let (width, height) = (canvas.width(), canvas.height());
     let replicas = model.replicas.len();
@@ -34,30 +37,29 @@ pub(super) fn draw(model: &Model, ui: &Ui, mut canvas: Canvas) {
         votes::draw(model, ui, true, canvas.part(0, y + 1, width, VOTES));
         y += VOTES + 1;
     }
-    times(model, ui, shown, canvas.part(0, y, width, height.saturating_sub(y)));
+    let Some(sheet) = messages::sheet(model, live, ui) else {
+        canvas.rule(y, "times", theme.title, theme.faint);
+        canvas.put(1, y + 1, "the replicas are being asked how it went", theme.dim);
+        return;
+    };
+    times(model, ui, sheet, shown, canvas.part(0, y, width, height.saturating_sub(y)));
+    y += rows + 3;
+    let mut page = Page::default();
+    messages::arrivals(model, ui, sheet, width.saturating_sub(2), &mut page);
+    page.draw(0, theme, canvas.part(0, y, width, height.saturating_sub(y)));
 }
 
 /// A line for each replica: which phase of the slot it was in when, from the first that accepted the proposal to the last
 /// that executed it.
-fn times(model: &Model, ui: &Ui, rows: std::ops::Range<usize>, mut canvas: Canvas) {
+fn times(model: &Model, ui: &Ui, sheet: &Sheet, rows: std::ops::Range<usize>, mut canvas: Canvas) {
     let theme = &ui.theme;
-    let entry_of = |id: ReplicaId, seq: SeqNum| entry(model, id, seq);
-    let Some(seq) = ui.watched.or_else(|| newest_decided(model)) else {
-        canvas.rule(0, "times", theme.title, theme.faint);
-        canvas.put(1, 1, "the replicas are being asked for their logs", theme.dim);
-        return;
-    };
-    let entries: Vec<Option<LogEntry>> = rows.clone().map(|row| entry_of(model.replicas[row].id, seq)).collect();
+    let Course::Slot(seq) = sheet.course else { return };
+    let entries: Vec<Option<LogEntry>> = rows.clone().map(|row| entry(model, sheet, model.replicas[row].id)).collect();
     let known = || entries.iter().flatten();
     let began = known().filter_map(|entry| entry.pre_prepared).min();
     let ended = known().filter_map(|entry| entry.executed.or(entry.committed)).max();
     let proposal = known().find_map(|entry| entry.proposal);
-    let of = match proposal {
-        Some((view, Digest::ZERO)) => format!(" in view {view}, the null request"),
-        Some((view, digest)) => format!(" in view {view}, batch {}", digest.short()),
-        None => String::new(),
-    };
-    canvas.rule(0, &format!("slot {}{of}", grouped(seq.0)), theme.title, theme.faint);
+    canvas.rule(0, &messages::title(Some(sheet.course), proposal), theme.title, theme.faint);
     let (Some(began), Some(ended)) = (began, ended.or(began)) else {
         canvas.put(1, 1, "no replica has it in its log any more: the newest few hundred are kept", theme.dim);
         return;
@@ -74,7 +76,7 @@ fn times(model: &Model, ui: &Ui, rows: std::ops::Range<usize>, mut canvas: Canva
         let (y, id) = (y + 2, model.replicas[row].id);
         canvas.put(1, y, &id.to_string(), if row == ui.selected { theme.key } else { theme.text });
         let Some(entry) = entry else {
-            let executed = model.ledgers.of(id).map(|ledger| ledger.status.executed);
+            let executed = model.replicas[row].known(model.now).map(|frame| frame.status.executed);
             let why = match executed {
                 Some(executed) if executed < seq => format!("not there yet: at slot {}", grouped(executed.0)),
                 Some(_) => "not in its log".to_string(),
@@ -101,16 +103,15 @@ fn times(model: &Model, ui: &Ui, rows: std::ops::Range<usize>, mut canvas: Canva
     }
 }
 
-fn entry(model: &Model, id: ReplicaId, seq: SeqNum) -> Option<LogEntry> {
-    let ledger = model.ledgers.of(id).filter(|_| model.replicas[id.index()].known(model.now).is_some())?;
-    ledger.log.iter().find(|entry| entry.seq == seq).copied()
-}
-
-/// The newest slot that a quorum has executed, or everybody whose log is known if those are fewer.
-fn newest_decided(model: &Model) -> Option<SeqNum> {
-    let newest = |log: &[LogEntry]| log.iter().filter(|entry| entry.executed.is_some()).map(|entry| entry.seq).max();
-    let mut executed: Vec<SeqNum> = model.ledgers.all().filter_map(|(_, ledger)| newest(&ledger.log)).collect();
-    executed.sort_unstable_by(|a, b| b.cmp(a));
-    let enough = model.committee.quorum().min(executed.len());
-    executed.get(enough.checked_sub(1)?).copied()
+/// How the slot went at a replica, by the console's clock.
+fn entry(model: &Model, sheet: &Sheet, id: ReplicaId) -> Option<LogEntry> {
+    let entry = *sheet.entry(id)?;
+    let correct = |at: Option<Time>| at.map(|at| model.correct(id, at));
+    Some(LogEntry {
+        pre_prepared: correct(entry.pre_prepared),
+        prepared: correct(entry.prepared),
+        committed: correct(entry.committed),
+        executed: correct(entry.executed),
+        ..entry
+    })
 }

@@ -1,0 +1,467 @@
+//! The pane of messages: who told whom what about one slot, or on the way into one view, and when it came.
+
+use std::collections::BTreeMap;
+
+use byztop_core::protocol::Topic;
+use byztop_core::telemetry::{Course, LogEntry};
+use byztop_core::types::{Digest, Micros, ReplicaId, ReplicaSet, SeqNum, Time, View};
+use ratatui::style::Style;
+
+use super::super::model::Model;
+use super::super::text::{grouped, millis};
+use super::super::theme::Theme;
+use super::super::ui::Ui;
+use super::axis::Axis;
+use super::canvas::{Canvas, wrap};
+use super::page::{Line, Page};
+use super::spacetime::{Lines, Plane, Slant};
+use crate::books::{Courses, End, Journey, Sheet, main_digests, ranges};
+
+/// Columns of a replica's name, and of when it was done.
+const NAME: usize = 7;
+const DONE: usize = 10;
+
+/// A replica's own line by how far the slot is there: none, pre-prepared, prepared, committed, executed.
+const OWN: [char; 5] = ['·', '╌', '─', '━', '═'];
+
+/// How many rows replicas are apart at most.
+const MOST_APART: usize = 5;
+
+/// The lines below the diagram that stay whatever its height.
+const BELOW: usize = 5;
+
+/// A course as it is drawn.
+struct Scene<'a> {
+    model: &'a Model,
+    ui: &'a Ui,
+    sheet: &'a Sheet,
+    journeys: Vec<Journey>,
+    main: BTreeMap<(View, SeqNum), Digest>,
+    began: Time,
+}
+
+/// Which course is looked at; what is known is one that the screen shows or, of the past, one that was asked for since.
+pub(in super::super) fn sheet<'a>(model: &'a Model, live: &'a Courses, ui: &Ui) -> Option<&'a Sheet> {
+    let of = |course| model.courses.of(course).or_else(|| live.of(course));
+    let is_live = ui.frozen.is_none();
+    match ui.course(model) {
+        Some(course) if !ui.follows_newest() || !is_live => of(course),
+        _ if ui.follows_newest() => model.courses.newest_slot(model.known().count()),
+        _ => None,
+    }
+}
+
+pub(super) fn draw(model: &Model, live: &Courses, ui: &Ui, mut canvas: Canvas) {
+    let theme = &ui.theme;
+    let Some(sheet) = sheet(model, live, ui) else {
+        canvas.rule(0, &title(ui.course(model), None), theme.title, theme.faint);
+        let why = match ui.course(model) {
+            _ if ui.is_replay() => "nobody looked at the messages of this slot when it was recorded",
+            None if ui.shows_view_change => "no view change yet: all are in the first view",
+            None => "nothing is ordered yet",
+            Some(_) => "the replicas are being asked for what they sent and heard",
+        };
+        canvas.put(1, 1, why, theme.dim);
+        return;
+    };
+    let scene = Scene::new(model, ui, sheet);
+    let Some(axis) = scene.axis(canvas.width().saturating_sub(NAME + DONE)) else {
+        canvas.rule(0, &title(Some(sheet.course), None), theme.title, theme.faint);
+        let why = "no replica remembers messages of it any more: they keep those of the last seconds";
+        canvas.put(1, 1, why, theme.dim);
+        return;
+    };
+    let replicas = model.replicas.len();
+    // Title, scale and legend are always there; as few replicas as there are have the room for more than their lines.
+    let room = canvas.height().saturating_sub(BELOW + 3).max(1);
+    let rows = room.min(replicas);
+    let apart = ((room - 1) / (rows - 1).max(1)).clamp(1, MOST_APART);
+    let first = (ui.selected + 1).saturating_sub(rows).min(replicas - rows);
+    let height = (rows - 1) * apart + 1;
+    scene.heading(&axis, &mut canvas);
+    scene.scale(&axis, &mut canvas.part(0, 1, usize::MAX, 1));
+    scene.diagram(&axis, first..first + rows, apart, canvas.part(0, 2, usize::MAX, height));
+    scene.legend(&mut canvas.part(0, height + 2, usize::MAX, 1));
+    let (width, below) = (canvas.width(), canvas.height().saturating_sub(height + 3));
+    let mut page = Page::default();
+    scene.remarks(width.saturating_sub(2), &mut page);
+    scene.arrivals(width.saturating_sub(2), &mut page);
+    page.draw(ui.messages_scroll, theme, canvas.part(0, height + 3, width, below));
+}
+
+/// How many lines stand below the diagram.
+pub(in super::super) fn line_count(model: &Model, ui: &Ui) -> usize {
+    let Some(sheet) = sheet(model, &model.courses, ui) else { return 0 };
+    let (scene, mut page) = (Scene::new(model, ui, sheet), Page::default());
+    scene.remarks(usize::MAX, &mut page);
+    scene.arrivals(usize::MAX, &mut page);
+    page.len()
+}
+
+/// When the messages of a course came to the selected replica, for other panes.
+pub(super) fn arrivals(model: &Model, ui: &Ui, sheet: &Sheet, width: usize, page: &mut Page) {
+    Scene::new(model, ui, sheet).arrivals(width, page);
+}
+
+/// What a course is called.
+pub(super) fn title(course: Option<Course>, proposal: Option<(View, Digest)>) -> String {
+    match (course, proposal) {
+        (Some(Course::Slot(seq)), Some((view, Digest::ZERO))) => {
+            format!("slot {} in view {view}, the null request", grouped(seq.0))
+        }
+        (Some(Course::Slot(seq)), Some((view, digest))) => {
+            format!("slot {} in view {view}, batch {}", grouped(seq.0), digest.short())
+        }
+        (Some(Course::Slot(seq)), None) => format!("slot {}", grouped(seq.0)),
+        (Some(Course::View(view)), _) => format!("the way into view {view}"),
+        (None, _) => "messages".to_string(),
+    }
+}
+
+impl<'a> Scene<'a> {
+    fn new(model: &'a Model, ui: &'a Ui, sheet: &'a Sheet) -> Scene<'a> {
+        let journeys = sheet.journeys(|id, time| model.correct(id, time));
+        let began = journeys.iter().filter_map(Journey::begin).min();
+        let entered = sheet.tellers().iter().filter_map(|id| Some((id, sheet.entry(id)?.pre_prepared?)));
+        let entered = entered.map(|(id, at)| model.correct(id, at)).min();
+        let began = began.into_iter().chain(entered).min().unwrap_or_default();
+        Scene { model, ui, sheet, main: main_digests(&journeys), journeys, began }
+    }
+
+    fn theme(&self) -> &Theme {
+        &self.ui.theme
+    }
+
+    /// Milliseconds after the beginning, to ten microseconds as long as that says something.
+    fn since(&self, at: Time) -> String {
+        match at.since(self.began).0 {
+            0 => "0".to_string(),
+            micros @ 1..100_000 => format!("{:.2}", micros as f64 / 1000.0),
+            micros => millis(Micros(micros)),
+        }
+    }
+
+    /// When the slot had ended each phase at a replica, by the console's clock.
+    fn steps(&self, id: ReplicaId) -> [Option<Time>; 4] {
+        let entry = self.sheet.entry(id);
+        let of = |step: fn(&LogEntry) -> Option<Time>| Some(self.model.correct(id, step(entry?)?));
+        [of(|e| e.pre_prepared), of(|e| e.prepared), of(|e| e.committed), of(|e| e.executed)]
+    }
+
+    fn axis(&self, width: usize) -> Option<Axis> {
+        let mut moments: Vec<Time> = Vec::new();
+        for journey in &self.journeys {
+            moments.extend(journey.held.as_ref().map(|(at, _)| *at));
+            moments.extend([journey.left, journey.came].into_iter().flatten());
+        }
+        moments.extend(self.sheet.tellers().iter().flat_map(|id| self.steps(id)).flatten());
+        Axis::of(moments, width)
+    }
+
+    fn heading(&self, axis: &Axis, canvas: &mut Canvas) {
+        let theme = self.theme();
+        let proposal = self.sheet.tellers().iter().filter_map(|id| self.sheet.entry(id)?.proposal).max_by_key(|p| p.0);
+        let (from, until) = axis.ends();
+        let sent = self.journeys.iter().filter(|journey| journey.left.is_some()).count();
+        let told = format!(" {} messages, {} ms ", grouped(sent as u64), millis(until.since(from)));
+        canvas.rule(0, &title(Some(self.sheet.course), proposal), theme.title, theme.faint);
+        canvas.put_right(canvas.width().saturating_sub(1), 0, &told, theme.dim);
+    }
+
+    /// The moments above the diagram, and what was left out.
+    fn scale(&self, axis: &Axis, canvas: &mut Canvas) {
+        let theme = self.theme();
+        let width = canvas.width().saturating_sub(NAME + DONE);
+        canvas.put(NAME, 0, "0", theme.dim);
+        for column in (0..width).step_by(20).skip(1).filter(|column| column + 12 < width) {
+            let at = axis.moment(column);
+            canvas.put(NAME + column, 0, &format!("╷{}", self.since(at)), theme.faint);
+        }
+        let (_, until) = axis.ends();
+        canvas.put_right(NAME + width, 0, &format!("{} ms", self.since(until)), theme.dim);
+        if matches!(self.sheet.course, Course::Slot(_)) {
+            canvas.put_right(canvas.width(), 0, "done", theme.dim);
+        }
+        for (column, left_out) in axis.breaks() {
+            let text = format!("≈{}", millis(left_out));
+            canvas.put((NAME + column).saturating_sub(text.chars().count() / 2), 0, &text, theme.warn);
+        }
+    }
+
+    fn diagram(&self, axis: &Axis, shown: std::ops::Range<usize>, apart: usize, mut canvas: Canvas) {
+        let (theme, ui) = (self.theme(), self.ui);
+        let (width, height) = (canvas.width().saturating_sub(NAME + DONE), canvas.height());
+        let plane = Plane { axis, rows_apart: apart };
+        let row = |id: ReplicaId| shown.contains(&id.index()).then(|| id.index() - shown.start);
+        for id in self.model.committee.members().filter(|id| shown.contains(&id.index())) {
+            let y = (id.index() - shown.start) * apart;
+            self.own_line(axis, id, y, width, &mut canvas);
+        }
+        for (column, _) in axis.breaks() {
+            for y in 0..height {
+                canvas.put_char(NAME + column, y, '≈', theme.warn);
+            }
+        }
+        let mut field = canvas.part(NAME, 0, width, height);
+        let mut lines = Lines::new(width, height);
+        let mut marks: Vec<(usize, usize, char, Style)> = Vec::new();
+        for journey in &self.journeys {
+            let (Some(from), Some(to)) = (row(journey.from), row(journey.to)) else { continue };
+            let is_selected = journey.from == ui.selection() || journey.to == ui.selection();
+            let is_shown = is_selected || ui.shows_all_messages;
+            let (look, weight) = match self.oddity(journey) {
+                Some((_, style)) => (style, 3),
+                None if is_selected => (self.look(&journey.name), 2),
+                None if ui.shows_all_messages => (theme.faint, 1),
+                None => (theme.faint, 0),
+            };
+            if let (Some((wanted, _)), Some(left)) = (&journey.held, journey.left.or(Some(axis.ends().1))) {
+                for x in axis.column(*wanted)..axis.column(left) {
+                    field.put_char(x, from * apart, '…', theme.attack);
+                }
+            }
+            match (journey.left, journey.came) {
+                (Some(left), Some(came)) if is_shown || weight == 3 => {
+                    lines.draw(&plane, Slant { from: (left, from), to: (came, to) }, look, weight);
+                    let head = if from < to { '▾' } else { '▴' };
+                    let mark = self.oddity(journey).map_or(head, |(glyph, _)| glyph);
+                    marks.push((axis.column(came), to * apart, mark, look));
+                    marks.push((axis.column(left), from * apart, '●', self.look(&journey.name)));
+                }
+                (Some(left), None) if weight == 3 => {
+                    let slant = Slant { from: (left, from), to: (self.expected(journey, left), to) };
+                    let (x, y) = lines.draw_broken(&plane, slant, look, weight);
+                    marks.push((axis.column(left), from * apart, '●', self.look(&journey.name)));
+                    marks.push((x, y, '╳', look));
+                }
+                (None, Some(came)) => marks.push((axis.column(came), to * apart, '▾', look)),
+                _ => {}
+            }
+        }
+        lines.put(&plane, &mut field);
+        marks.sort_by_key(|(_, _, glyph, _)| matches!(glyph, '╳' | 'x' | '≠'));
+        for (x, y, glyph, style) in marks {
+            field.put_char(x, y, glyph, style);
+        }
+    }
+
+    /// A replica's own line: how far it is with the slot, and when it was done.
+    fn own_line(&self, axis: &Axis, id: ReplicaId, y: usize, width: usize, canvas: &mut Canvas) {
+        let (theme, replica) = (self.theme(), &self.model.replicas[id.index()]);
+        let is_selected = id == self.ui.selection();
+        if is_selected {
+            canvas.put_char(0, y, '▸', theme.key);
+        }
+        let leads = self.model.reign().is_some_and(|reign| reign.leader == id);
+        if leads {
+            canvas.put_char(1, y, '★', theme.leader);
+        }
+        let style = match replica.attack().is_some_and(|attack| !attack.is_empty()) {
+            true => theme.attack,
+            false if is_selected => theme.key,
+            false => theme.text,
+        };
+        canvas.put(2, y, &id.to_string(), style);
+        if !self.sheet.tellers().contains(id) {
+            for x in (0..width).step_by(2) {
+                canvas.put_char(NAME + x, y, '?', theme.unknown);
+            }
+            return;
+        }
+        let steps = self.steps(id);
+        for x in 0..width {
+            let at = axis.moment(x);
+            let phase = steps.iter().rposition(|step| step.is_some_and(|step| step <= at)).map_or(0, |step| step + 1);
+            let (glyph, style) = match self.sheet.course {
+                Course::Slot(_) => (OWN[phase], theme.phases[phase]),
+                Course::View(_) => ('─', theme.faint),
+            };
+            canvas.put_char(NAME + x, y, glyph, style);
+        }
+        if let (Course::Slot(_), executed) = (self.sheet.course, steps[3]) {
+            let text = executed.map_or("-".to_string(), |at| self.since(at));
+            canvas.put_right(canvas.width(), y, &text, theme.text);
+        }
+    }
+
+    /// When a message would have come that did not, had it been as quick as the others.
+    fn expected(&self, journey: &Journey, left: Time) -> Time {
+        let of_name = self.journeys.iter().filter(|other| other.name == journey.name);
+        let mut took: Vec<Micros> = of_name.filter_map(|other| Some(other.came?.since(other.left?))).collect();
+        took.sort_unstable();
+        left.after(took.get(took.len() / 2).copied().unwrap_or(Micros(300)))
+    }
+
+    /// The style of messages of a name: that of the phase that they serve.
+    fn look(&self, name: &str) -> Style {
+        let phase = self.model.phases.iter().position(|phase| phase == name);
+        phase.map_or(self.theme().client, |phase| self.theme().phases[(phase + 1).min(3)])
+    }
+
+    /// What is odd about a message, as a glyph; nothing if it went as it should.
+    fn oddity(&self, journey: &Journey) -> Option<(char, Style)> {
+        let theme = self.theme();
+        match &journey.end {
+            End::Refused(_) => Some(('x', theme.bad)),
+            End::Withheld(_) => Some(('╳', theme.attack)),
+            End::Unsent | End::NotThere => Some(('╳', theme.warn)),
+            End::Arrived | End::Unknown if self.is_of_another_batch(journey) => Some(('≠', theme.bad)),
+            End::Arrived | End::Unknown => None,
+        }
+    }
+
+    fn is_of_another_batch(&self, journey: &Journey) -> bool {
+        match journey.topic {
+            Topic::Slot { view, seq, digest } => self.main.get(&(view, seq)).is_some_and(|main| *main != digest),
+            Topic::View(_) => false,
+        }
+    }
+
+    /// What its messages are called, in the order in which they were seen.
+    fn names(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for journey in &self.journeys {
+            if !names.contains(&journey.name.as_str()) {
+                names.push(&journey.name);
+            }
+        }
+        names
+    }
+
+    fn legend(&self, canvas: &mut Canvas) {
+        let theme = self.theme();
+        let mut x = 1;
+        for name in self.names() {
+            x = canvas.put(x, 0, "●", self.look(name)) + 1;
+            x = canvas.put(x, 0, name, theme.dim) + 2;
+        }
+        let glyphs = [
+            ('╳', theme.warn, "not there"),
+            ('╳', theme.attack, "kept"),
+            ('…', theme.attack, "held back"),
+            ('x', theme.bad, "refused"),
+            ('≠', theme.bad, "another batch"),
+        ];
+        x += 1;
+        for (glyph, style, text) in glyphs {
+            if x + 2 + text.len() > canvas.width() {
+                break;
+            }
+            canvas.put_char(x, 0, glyph, style);
+            x = canvas.put(x + 2, 0, text, theme.dim) + 2;
+        }
+    }
+
+    /// What stands out, by time: each cause once, with everyone whom it concerns.
+    fn remarks(&self, width: usize, page: &mut Page) {
+        let theme = self.theme();
+        let mut remarks: BTreeMap<(ReplicaId, String, String), (Time, ReplicaSet, Style)> = BTreeMap::new();
+        for journey in &self.journeys {
+            let (name, from) = (&journey.name, journey.from);
+            let mut remark = |said: String, style: Style| {
+                let at = journey.finish().unwrap_or_default();
+                let (first, hearers, _) =
+                    remarks.entry((from, name.clone(), said)).or_insert((at, ReplicaSet::default(), style));
+                *first = (*first).min(at);
+                hearers.insert(journey.to);
+            };
+            match &journey.end {
+                End::Refused(why) => remark(format!("refused: {why}"), theme.bad),
+                End::Withheld(by) => remark(format!("kept by {by}"), theme.attack),
+                End::Unsent => remark("could not leave: no link, or no room".to_string(), theme.warn),
+                End::NotThere if journey.held.is_none() => remark("not there".to_string(), theme.warn),
+                _ => {}
+            }
+            if let Some((wanted, by)) = &journey.held {
+                let late = match journey.left {
+                    Some(left) => format!("{} ms late by {by}", millis(left.since(*wanted))),
+                    None => format!("held back by {by}"),
+                };
+                remark(late, theme.attack);
+            }
+            if let Some(digest) = journey.digest().filter(|_| self.is_of_another_batch(journey)) {
+                remark(format!("for another batch, {}", digest.short()), theme.bad);
+            }
+        }
+        let silent: ReplicaSet =
+            self.model.committee.members().filter(|id| !self.sheet.tellers().contains(*id)).collect();
+        let mut remarks: Vec<_> = remarks.into_iter().collect();
+        remarks.sort_by_key(|(_, (at, ..))| *at);
+        if remarks.is_empty() {
+            let slowest = self.journeys.iter().filter_map(|j| Some((j.came?.since(j.left?), j)));
+            let text = match slowest.max_by_key(|(took, _)| *took) {
+                Some((took, j)) => {
+                    format!(
+                        "every message arrived; the slowest was {}'s {} to {}, {} ms",
+                        j.from,
+                        j.name,
+                        j.to,
+                        millis(took)
+                    )
+                }
+                None => "nothing was heard".to_string(),
+            };
+            page.line(text, theme.good);
+        }
+        for ((from, name, said), (at, hearers, style)) in remarks {
+            let text = format!("{from}'s {name} to {}: {said}", ranges(hearers));
+            let time = format!("{:>7}  ", self.since(at));
+            for (place, text) in wrap(&text, width.saturating_sub(9)).into_iter().enumerate() {
+                let time = if place == 0 { time.clone() } else { " ".repeat(9) };
+                page.pieces(vec![(time, theme.dim), (text, style)]);
+            }
+        }
+        if !silent.is_empty() {
+            page.line(format!("{} tell nothing of it", ranges(silent)), theme.unknown);
+        }
+    }
+
+    /// When votes came to the selected replica, and when they were enough.
+    fn arrivals(&self, width: usize, page: &mut Page) {
+        let theme = self.theme();
+        let hearer = self.ui.selection();
+        let rank = |name: &str| self.model.phases.iter().position(|phase| phase == name).unwrap_or(usize::MAX);
+        let mut names = self.names();
+        names.sort_by_key(|name| rank(name));
+        let longest = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
+        let ends = ["pre-prepared", "prepared", "committed"];
+        page.pieces(vec![
+            (format!("came to {hearer}"), theme.title),
+            ("  in ms, the sender's name first".into(), theme.dim),
+        ]);
+        for name in names {
+            let mut pieces: Vec<(Time, String, Style)> = Vec::new();
+            for journey in self.journeys.iter().filter(|j| j.to == hearer && j.name == name) {
+                let Some(came) = journey.came else { continue };
+                let (mark, style) = match self.oddity(journey) {
+                    Some((glyph, style)) => (format!("{glyph}"), style),
+                    None => (String::new(), theme.text),
+                };
+                pieces.push((came, format!("{}{mark} {}", journey.from, self.since(came)), style));
+            }
+            let step = rank(name);
+            if let Some(at) = self.steps(hearer).get(step).copied().flatten().filter(|_| step < ends.len()) {
+                pieces.push((at, format!("▎{} {}", ends[step], self.since(at)), theme.good));
+            }
+            if pieces.is_empty() {
+                continue;
+            }
+            pieces.sort_by_key(|(at, ..)| *at);
+            let (mut line, mut x) = (Line::new(), 0);
+            for (place, (_, text, style)) in pieces.into_iter().enumerate() {
+                let room = text.chars().count() + 2;
+                if place == 0 || x + room > width {
+                    if place > 0 {
+                        page.pieces(std::mem::take(&mut line));
+                    }
+                    let label = if place == 0 { name } else { "" };
+                    line.push((format!("{label:<longest$}  "), theme.dim));
+                    x = longest + 2;
+                }
+                line.push((format!("{text}  "), style));
+                x += room;
+            }
+            page.pieces(line);
+        }
+    }
+}
