@@ -6,9 +6,11 @@ use std::time::Duration;
 
 use byztop_certs::Role;
 use byztop_core::app::smallbank::{Account, Operation, OperationResult, decode_results, encode_operations};
-use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest};
-use byztop_core::types::{ClientId, ReplicaId, View};
+use byztop_core::rejection::Rejection;
+use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest, Course, Fate, Trace};
+use byztop_core::types::{ClientId, ReplicaId, SeqNum, Time, View};
 use byztop_node::client::{Client, ClientSession};
+use byztop_node::control::LinkEvent;
 use byztop_node::load::{Load, LoadSettings};
 use support::{Cluster, PATIENCE};
 
@@ -94,5 +96,67 @@ async fn a_load_reports_what_was_done() {
         assert_eq!(report.by_type.values().sum::<u64>(), report.committed_ops);
         assert_eq!(report.latency.len() * 4, report.committed_ops);
         assert!(report.offered_ops >= report.committed_ops + report.dropped_ops);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn both_ends_of_a_link_tell_what_passed_and_what_an_attack_did_to_it() {
+    let cluster = Cluster::start(4, true);
+    let mut consoles: Vec<_> = (0..4).map(|id| cluster.watch(Role::Operator, ReplicaId(id))).collect();
+    for console in &mut consoles {
+        console.expect("a welcome", |event| matches!(event, LinkEvent::Up(_)).then_some(())).await;
+        console.ask(ConsoleRequest::Subscribe { interval_ms: 20 }).await;
+    }
+    // n3 is dark to n2, and nobody can verify what n4 sends.
+    for (id, attack) in [(2, "dark(n2)"), (3, "sign")] {
+        consoles[id].ask(ConsoleRequest::Attack(attack.into())).await;
+        let done = |message| matches!(message, ConsoleMessage::Done(_)).then_some(());
+        consoles[id].expect_message("the attack's answer", done).await;
+    }
+    let client = Client::start(&cluster.directory, ClientId(0)).expect("a client");
+    let deposit = encode_operations(&[Operation::DepositChecking { account: Account(3), amount: 5 }]);
+    // One of the honest lacks the votes of two: it is not decided before n2 has learnt of it by other means, and need not
+    // be. What was said is what counts here.
+    let submitting = tokio::spawn(async move { client.session(0).expect("a session").submit(deposit).await });
+    let mut told = Vec::new();
+    for (id, console) in consoles.iter_mut().enumerate() {
+        let is_enough = |trace: &Trace| {
+            let prepares = trace.passages.iter().filter(|passage| passage.name == "prepare");
+            prepares.count() >= if id == 1 { 2 } else { 3 - usize::from(id == 2) }
+        };
+        told.push(loop {
+            console.ask(ConsoleRequest::Trace(Course::Slot(SeqNum(1)))).await;
+            let trace = |message| match message {
+                ConsoleMessage::Trace(trace) => Some(trace),
+                _ => None,
+            };
+            let trace = console.expect_message("the messages of slot 1", trace).await;
+            if is_enough(&trace) {
+                break trace;
+            }
+        });
+    }
+    submitting.abort();
+    let has = |id: usize, name: &str, is_it: &dyn Fn(&Fate) -> bool| {
+        told[id].passages.iter().any(|passage| passage.name == name && is_it(&passage.fate))
+    };
+    let [n2, n3, n4] = [1, 2, 3].map(ReplicaId);
+    assert!(has(0, "pre-prepare", &|fate| matches!(fate, Fate::Left { to } if to.len() == 3)), "{told:#?}");
+    assert!(has(1, "pre-prepare", &|fate| *fate == Fate::Came { from: N1 }), "{told:#?}");
+    let is_withheld = |fate: &Fate| matches!(fate, Fate::Withheld { to, by } if to.contains(n2) && by == "dark");
+    assert!(has(2, "prepare", &is_withheld), "{told:#?}");
+    assert!(has(0, "prepare", &|fate| *fate == Fate::Came { from: n3 }), "{told:#?}");
+    assert!(!has(1, "prepare", &|fate| *fate == Fate::Came { from: n3 }), "{told:#?}");
+    let is_refused = |fate: &Fate| matches!(fate, Fate::Refused { from, why: Rejection::BadSignature } if *from == n4);
+    assert!(has(0, "prepare", &is_refused), "{told:#?}");
+    // All clocks are this machine's.
+    for console in &mut consoles {
+        let clock = |event| match event {
+            LinkEvent::Clock(offset) => Some(offset),
+            _ => None,
+        };
+        let offset = console.expect("how the clocks differ", clock).await;
+        let at = Time(1_000_000_000);
+        assert!(offset.correct(at).0.abs_diff(at.0) < 60_000_000, "{offset:?}");
     }
 }
