@@ -331,8 +331,8 @@ mod tests {
     use std::sync::mpsc::Receiver;
 
     use byztop_core::pbft::Pbft;
-    use byztop_core::telemetry::Frame;
-    use byztop_core::types::ProtocolName;
+    use byztop_core::telemetry::{Course, Fate, Frame, Passage, Trace};
+    use byztop_core::types::{ProtocolName, SeqNum};
 
     use super::*;
     use crate::sim::Seeds;
@@ -434,6 +434,40 @@ mod tests {
         press(&mut driver, &[Simulate::Slower, Simulate::PauseOrGoOn]);
         assert!(driver.is_paused && driver.is_at_rest());
         assert_eq!(driver.speed, Speed::REAL.slower());
+    }
+
+    #[test]
+    fn nothing_comes_that_has_not_left() {
+        let (mut driver, told) = driver(1);
+        press(&mut driver, &[STEP; 400]);
+        for id in (0..4).map(ReplicaId) {
+            let wanted = ConsoleRequest::Trace(Course::Slot(SeqNum(1)));
+            assert!(driver.obey(Command::Send(id, wanted)).is_ok());
+        }
+        assert!(driver.tell().is_ok());
+        let traces: Vec<Trace> = told
+            .try_iter()
+            .filter_map(|event| match event {
+                FeedEvent::Link(_, LinkEvent::Message(ConsoleMessage::Trace(trace))) => Some(*trace),
+                _ => None,
+            })
+            .collect();
+        let left = |here: ReplicaId, from: ReplicaId, came: &Passage| {
+            traces[from.index()].passages.iter().any(|passage| {
+                let has_left = matches!(passage.fate, Fate::Left { to } if to.contains(here));
+                has_left && passage.at < came.at && (&passage.name, passage.topic) == (&came.name, came.topic)
+            })
+        };
+        let mut count = 0;
+        for trace in &traces {
+            for passage in &trace.passages {
+                if let Fate::Came { from } = passage.fate {
+                    assert!(left(trace.replica, from, passage), "{} of {passage:?}", trace.replica);
+                    count += 1;
+                }
+            }
+        }
+        assert!(count > 9, "a slot of four takes more than {count}");
     }
 
     #[test]
