@@ -319,3 +319,37 @@ fn consoles_come_and_go_while_a_cluster_runs() {
     cluster.child.wait().unwrap();
     until("no replica runs", || replicas(scratch.path()).is_empty());
 }
+
+/// Makes the recording that golden screens are drawn from: a real cluster under two attacks, looked at on every pane that
+/// asks for more than frames. Run it when the format of recordings changes, then accept the screens anew.
+#[test]
+#[ignore = "writes tests/recordings/two_attacks.rec"]
+fn record_two_attacks() {
+    let scratch = tempfile::tempdir().unwrap();
+    let arguments = ["up", "--replicas", "4", "--rate", "50", "--record", "two_attacks.rec"];
+    let mut console = open_with(scratch.path(), &arguments);
+    let screen = show(&console);
+    let mut keys = console.master.take_writer().unwrap();
+    let mut press = |key: &str| keys.write_all(key.as_bytes()).unwrap();
+    let header = || ends(&screen).0;
+    let shows = |text: &str| screen.lock().unwrap().screen().contents().contains(text);
+    until("all are live and n1 leads", || header().contains("LIVE 4/4") && header().contains("★n1"));
+    press("4c");
+    until("n1 is deposed", || header().contains("★n2"));
+    press("v");
+    until("the view change is drawn", || shows("the way into view 1") && shows("new-view"));
+    press("A");
+    until("it is healed", || header().contains("faults 0/1"));
+    press("2");
+    until("votes came", || shows("▎committed"));
+    press("\u{1b}[B\u{1b}[Bk\r4f");
+    until("a vote is kept", || shows("kept by dark"));
+    press("7");
+    until("the books are there", || shows("paid in less out"));
+    press("1");
+    until("a checkpoint is stable", || shows("stable on"));
+    press("q");
+    assert!(console.child.wait().unwrap().success());
+    let recording = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/two_attacks.rec");
+    std::fs::copy(scratch.path().join("two_attacks.rec"), recording).unwrap();
+}

@@ -2,6 +2,7 @@
 
 mod actions;
 mod panes;
+mod recorded;
 mod screens;
 mod simulated;
 mod sizes;

@@ -43,12 +43,12 @@ struct Scene<'a> {
 /// Which course is looked at; what is known is one that the screen shows or, of the past, one that was asked for since.
 pub(in super::super) fn sheet<'a>(model: &'a Model, live: &'a Courses, ui: &Ui) -> Option<&'a Sheet> {
     let of = |course| model.courses.of(course).or_else(|| live.of(course));
-    let is_live = ui.frozen.is_none();
-    match ui.course(model) {
-        Some(course) if !ui.follows_newest() || !is_live => of(course),
-        _ if ui.follows_newest() => model.courses.newest_slot(model.known().count()),
-        _ => None,
+    if !ui.follows_newest() {
+        return ui.course(model).and_then(of);
     }
+    // Of a moment of the past its own newest slot, if that is known; else the one that was looked at then.
+    let exact = ui.course(model).filter(|_| ui.frozen.is_some()).and_then(of);
+    exact.or_else(|| model.courses.newest_slot(model.known().count()))
 }
 
 pub(super) fn draw(model: &Model, live: &Courses, ui: &Ui, mut canvas: Canvas) {
@@ -178,13 +178,15 @@ impl<'a> Scene<'a> {
             canvas.put(NAME + column, 0, &format!("╷{}", self.since(at)), theme.faint);
         }
         let (_, until) = axis.ends();
-        canvas.put_right(NAME + width, 0, &format!("{} ms", self.since(until)), theme.dim);
+        let end = format!("{} ms", self.since(until));
+        canvas.put_right(NAME + width, 0, &end, theme.dim);
         if matches!(self.sheet.course, Course::Slot(_)) {
             canvas.put_right(canvas.width(), 0, "done", theme.dim);
         }
         for (column, left_out) in axis.breaks() {
-            let text = format!("≈{}", millis(left_out));
-            canvas.put((NAME + column).saturating_sub(text.chars().count() / 2), 0, &text, theme.warn);
+            let text = format!(" ≈{} ", millis(left_out));
+            let last = (NAME + width).saturating_sub(end.len() + text.chars().count());
+            canvas.put((NAME + column).saturating_sub(text.chars().count() / 2).min(last), 0, &text, theme.warn);
         }
     }
 
