@@ -21,6 +21,10 @@ const MAX_WAITING: usize = 256;
 /// How often the thread looks whether it is still wanted, in milliseconds.
 const LOOK_MS: u16 = 200;
 
+/// How long crossterm is given to make something of what has come. It looks at nothing if it is given no time at all,
+/// or is held up for all of it; what it has read but not told would wait for the next key.
+const READ: Duration = Duration::from_millis(100);
+
 /// Something came from the terminal.
 #[derive(Debug)]
 pub(super) enum Input {
@@ -98,9 +102,9 @@ fn read(tty: &Tty, send: &SyncSender<Input>, is_wanted: &AtomicBool) {
     }
 }
 
-/// Passes on what can be read without waiting.
+/// Passes on what can be read, until nothing more comes.
 fn pass_on(send: &SyncSender<Input>) -> Result<(), ()> {
-    while event::poll(Duration::ZERO).map_err(drop)? {
+    while event::poll(READ).map_err(drop)? {
         let input = match event::read().map_err(drop)? {
             Event::Key(key) => Input::Key(key),
             Event::Paste(text) => Input::Paste(text),

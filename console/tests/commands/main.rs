@@ -5,5 +5,6 @@ mod local_cluster;
 mod on_screen;
 mod process;
 mod simulate;
+mod terminal;
 mod test_cases;
 mod usage;

@@ -12,18 +12,17 @@ use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system}
 use crate::process::{BYZTOP, four_replicas, nothing_is_left, replicas, signal, until};
 
 /// A console on a terminal of its own.
-struct Console {
-    master: Box<dyn MasterPty + Send>,
-    child: Box<dyn Child + Send + Sync>,
+pub(crate) struct Console {
+    pub(crate) master: Box<dyn MasterPty + Send>,
+    pub(crate) child: Box<dyn Child + Send + Sync>,
 }
 
 fn open(scratch: &Path) -> Console {
     open_with(scratch, &["up", "--replicas", "4"])
 }
 
-fn open_with(scratch: &Path, arguments: &[&str]) -> Console {
-    let size = PtySize { rows: 36, cols: 120, pixel_width: 0, pixel_height: 0 };
-    let pair = native_pty_system().openpty(size).unwrap();
+pub(crate) fn open_with(scratch: &Path, arguments: &[&str]) -> Console {
+    let pair = native_pty_system().openpty(size(120, 36)).unwrap();
     let mut command = CommandBuilder::new(BYZTOP);
     command.args(arguments);
     command.cwd(scratch);
@@ -31,6 +30,10 @@ fn open_with(scratch: &Path, arguments: &[&str]) -> Console {
     command.env("TERM", "xterm-256color");
     let child = pair.slave.spawn_command(command).unwrap();
     Console { master: pair.master, child }
+}
+
+pub(crate) fn size(cols: u16, rows: u16) -> PtySize {
+    PtySize { rows, cols, pixel_width: 0, pixel_height: 0 }
 }
 
 /// Reads what the console draws and throws it away.
@@ -84,7 +87,7 @@ fn a_replica_that_does_not_listen_is_killed() {
 }
 
 /// What the console has drawn so far, as a terminal shows it.
-fn show(console: &Console) -> Arc<Mutex<vt100::Parser>> {
+pub(crate) fn show(console: &Console) -> Arc<Mutex<vt100::Parser>> {
     let mut output = console.master.try_clone_reader().unwrap();
     let [rows, columns] = [36, 120].map(|size| NonZeroU16::new(size).unwrap());
     let screen = Arc::new(Mutex::new(vt100::Parser::new(rows, columns, 0)));
