@@ -11,7 +11,7 @@ use crossterm::{cursor, execute, queue, style, terminal};
 use nix::sys::signal::{Signal, raise};
 use ratatui::backend::CrosstermBackend;
 use ratatui::{Frame, Terminal};
-use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM, SIGTSTP, SIGWINCH};
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SIGWINCH};
 
 /// Whether the terminal is ours now. What is written while it is not is dropped.
 static IS_TAKEN: AtomicBool = AtomicBool::new(false);
@@ -138,6 +138,7 @@ impl Signals {
             (SIGTERM, &signals.terminate),
             (SIGHUP, &signals.terminate),
             (SIGINT, &signals.terminate),
+            (SIGQUIT, &signals.terminate),
             (SIGTSTP, &signals.stop),
             (SIGCONT, &signals.resume),
             (SIGWINCH, &signals.resize),
@@ -220,5 +221,79 @@ impl Write for Pen {
         self.buffer = frame;
         self.buffer.clear();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+    use std::thread;
+
+    use portable_pty::{CommandBuilder, PtySize, native_pty_system};
+
+    use super::*;
+
+    const LEFT: &str = "\x1b[?1049l";
+
+    /// Set where a test runs that was started by itself, on a terminal of its own.
+    const ON_A_TERMINAL: &str = "BYZTOP_TEST_ON_A_TERMINAL";
+
+    fn is_on_a_terminal() -> bool {
+        std::env::var_os(ON_A_TERMINAL).is_some()
+    }
+
+    /// Starts a test of this module on a terminal, which must be set as before in the end; gives what it wrote there.
+    fn on_a_terminal(test: &str) -> String {
+        let size = PtySize { rows: 24, cols: 80, pixel_width: 0, pixel_height: 0 };
+        let pair = native_pty_system().openpty(size).unwrap();
+        let modes = || format!("{:?}", pair.master.get_termios().expect("it is a terminal"));
+        let before = modes();
+        let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
+        command.args(["--exact", "--nocapture", &format!("tui::terminal::tests::{test}")]);
+        command.env(ON_A_TERMINAL, "");
+        let mut output = pair.master.try_clone_reader().unwrap();
+        let read = move || {
+            let (mut text, mut bytes) = (Vec::new(), [0; 4096]);
+            while let Ok(count @ 1..) = output.read(&mut bytes) {
+                text.extend_from_slice(&bytes[..count]);
+            }
+            text
+        };
+        let reader = thread::spawn(read);
+        pair.slave.spawn_command(command).unwrap().wait().unwrap();
+        assert_eq!(modes(), before);
+        // Nobody else holds that end: there is nothing more to read.
+        drop(pair.slave);
+        String::from_utf8(reader.join().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_panic_of_whoever_draws_is_told_once_the_terminal_is_given_back() {
+        if is_on_a_terminal() {
+            let mut screen = Screen::take().unwrap();
+            let half_a_frame = |frame: &mut Frame| {
+                frame.render_widget("half a frame", frame.area());
+                panic!("in the middle");
+            };
+            return screen.draw(half_a_frame).unwrap();
+        }
+        let text = on_a_terminal("a_panic_of_whoever_draws_is_told_once_the_terminal_is_given_back");
+        assert_eq!(text.matches(LEFT).count(), 1, "{text:?}");
+        assert!(text.find(LEFT) < text.find("in the middle"), "{text:?}");
+        assert!(!text.contains("half a frame"), "{text:?}");
+    }
+
+    #[test]
+    fn a_panic_of_another_thread_is_kept_and_the_screen_goes_on() {
+        if is_on_a_terminal() {
+            let mut screen = Screen::take().unwrap();
+            thread::spawn(|| panic!("out of sight")).join().unwrap_err();
+            let panics = background_panics();
+            let words = if panics.len() == 1 && panics[0].contains("out of sight") { "remembered" } else { "lost" };
+            return screen.draw(|frame| frame.render_widget(words, frame.area())).unwrap();
+        }
+        let text = on_a_terminal("a_panic_of_another_thread_is_kept_and_the_screen_goes_on");
+        assert_eq!(text.matches(LEFT).count(), 1, "{text:?}");
+        assert!(text.contains("remembered") && !text.contains("out of sight"), "{text:?}");
     }
 }

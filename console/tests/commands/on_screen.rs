@@ -312,6 +312,10 @@ fn consoles_come_and_go_while_a_cluster_runs() {
     until("and that it is over", || {
         [&owner, &observed, &operated].iter().all(|screen| ends(screen).0.contains("faults 0/1"))
     });
+    let Console { master, mut child } = open_with(scratch.path(), &["attach", home]);
+    four_replicas(scratch.path());
+    drop(master);
+    child.wait().unwrap();
     signal(observer.child.process_id().unwrap(), Signal::SIGKILL);
     observer.child.wait().unwrap();
     keys.write_all(b"q").unwrap();

@@ -4,11 +4,99 @@ use std::io::Write;
 use std::num::NonZeroU16;
 use std::sync::Mutex;
 
+use nix::sys::signal::Signal;
+use portable_pty::{MasterPty, native_pty_system};
+
 use crate::on_screen::{open_with, show, size};
-use crate::process::{nothing_is_left, until};
+use crate::process::{nothing_is_left, signal, until};
+
+/// A way to end a console.
+#[derive(Debug)]
+enum End {
+    Key(&'static str),
+    Signal(Signal),
+}
+
+/// A simulation runs no processes; the screen is the same.
+const SIMULATION: [&str; 4] = ["sim", "--seed", "7", "--watch"];
+
+/// How a terminal is set, as text.
+fn modes(terminal: &dyn MasterPty) -> String {
+    format!("{:?}", terminal.get_termios().expect("it is a terminal"))
+}
+
+/// How one is set that nobody has used.
+fn untouched() -> String {
+    modes(&*native_pty_system().openpty(size(120, 36)).unwrap().master)
+}
+
+/// Whether the terminal shows what the console draws; `None` if some of its modes are the console's and some are not.
+fn is_taken(screen: &Mutex<vt100::Parser>) -> Option<bool> {
+    let parser = screen.lock().unwrap();
+    let screen = parser.screen();
+    match (screen.alternate_screen(), screen.hide_cursor(), screen.bracketed_paste()) {
+        (true, true, true) => Some(true),
+        (false, false, false) => Some(false),
+        _ => None,
+    }
+}
 
 fn shows(screen: &Mutex<vt100::Parser>, text: &str) -> bool {
     screen.lock().unwrap().screen().contents().contains(text)
+}
+
+#[test]
+fn the_terminal_is_as_it_was_however_the_console_ends() {
+    let signals = [Signal::SIGTERM, Signal::SIGHUP, Signal::SIGINT, Signal::SIGQUIT];
+    let keys = ["q", "\u{3}", ":quit\r"];
+    for end in keys.map(End::Key).into_iter().chain(signals.map(End::Signal)) {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut console = open_with(scratch.path(), &SIMULATION);
+        let screen = show(&console);
+        until("it draws", || is_taken(&screen) == Some(true) && shows(&screen, "seed 7"));
+        assert_ne!(modes(&*console.master), untouched(), "{end:?}");
+        match end {
+            End::Key(key) => console.master.take_writer().unwrap().write_all(key.as_bytes()).unwrap(),
+            End::Signal(which) => signal(console.child.process_id().unwrap(), which),
+        }
+        let status = console.child.wait().unwrap();
+        assert!(status.success(), "{end:?}: {status:?}");
+        until("what it drew is gone", || is_taken(&screen) == Some(false) && !shows(&screen, "seed 7"));
+        assert_eq!(modes(&*console.master), untouched(), "{end:?}");
+        nothing_is_left(scratch.path());
+    }
+}
+
+/// Whether a process is stopped.
+fn is_stopped(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    stat.rsplit(") ").next().unwrap().starts_with('T')
+}
+
+#[test]
+fn a_console_that_is_stopped_leaves_the_terminal_and_takes_it_again() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut console = open_with(scratch.path(), &SIMULATION);
+    let pid = console.child.process_id().unwrap();
+    let screen = show(&console);
+    let mut keys = console.master.take_writer().unwrap();
+    until("it draws", || shows(&screen, "seed 7"));
+    for by_key in [true, false] {
+        if by_key {
+            keys.write_all(b"\x1a").unwrap();
+        } else {
+            signal(pid, Signal::SIGTSTP);
+        }
+        until("it has stopped", || is_stopped(pid));
+        until("the terminal is the shell's", || is_taken(&screen) == Some(false) && !shows(&screen, "seed 7"));
+        assert_eq!(modes(&*console.master), untouched());
+        signal(pid, Signal::SIGCONT);
+        until("it draws again", || is_taken(&screen) == Some(true) && shows(&screen, "seed 7"));
+        assert_ne!(modes(&*console.master), untouched());
+    }
+    keys.write_all(b"q").unwrap();
+    console.child.wait().unwrap();
+    nothing_is_left(scratch.path());
 }
 
 #[test]
