@@ -46,6 +46,54 @@ pub(crate) struct LaunchOptions {
     pub(crate) bare: Option<Traffic>,
 }
 
+impl LaunchOptions {
+    /// What they lead to; nothing is made yet.
+    ///
+    /// # Errors
+    ///
+    /// If they contradict the directory, or a port of an existing cluster is taken.
+    pub(crate) fn prospect(&self) -> anyhow::Result<Prospect> {
+        match &self.dir {
+            Some(dir) if is_there(dir) => {
+                let directory = ClusterDirectory::open(dir)?;
+                check_same(&directory, self)?;
+                Ok(Prospect::of(&directory))
+            }
+            _ => Ok(Prospect::of_new(self)),
+        }
+    }
+}
+
+/// What is known of a cluster before it is made.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Prospect {
+    /// How many replicas there are.
+    pub(crate) replicas: usize,
+    /// Which protocol they run.
+    pub(crate) protocol: ProtocolName,
+    /// What survives.
+    pub(crate) durability: Durability,
+}
+
+impl Prospect {
+    /// Of a cluster that is there.
+    pub(crate) fn of(directory: &ClusterDirectory) -> Prospect {
+        let config = directory.config();
+        Prospect { replicas: config.replicas.len(), protocol: config.protocol, durability: config.durability }
+    }
+
+    /// Of one that is to be made.
+    fn of_new(options: &LaunchOptions) -> Prospect {
+        let defaults = InitOptions::default();
+        Prospect {
+            replicas: options.replicas.map_or(defaults.replicas, usize::from),
+            protocol: options.protocol.unwrap_or(defaults.protocol),
+            // Thrown away in the end: it must survive what is done to its processes, not a power cut.
+            durability: options.durability.unwrap_or(Durability::Os),
+        }
+    }
+}
+
 /// What happened to a replica's process.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Life {
@@ -153,7 +201,7 @@ struct Ground {
 impl Ground {
     fn find(options: &LaunchOptions) -> anyhow::Result<Ground> {
         match &options.dir {
-            Some(dir) if dir.is_file() || dir.join("cluster.toml").exists() => {
+            Some(dir) if is_there(dir) => {
                 let mut directory = ClusterDirectory::open(dir)?;
                 check_same(&directory, options)?;
                 // With durability `memory` what its replicas knew is gone, so they begin together and anew.
@@ -177,17 +225,21 @@ impl Ground {
     }
 }
 
+/// Whether there is a cluster in a folder already, or the path is that of its `cluster.toml`.
+fn is_there(dir: &Path) -> bool {
+    dir.is_file() || dir.join("cluster.toml").exists()
+}
+
 /// A fresh cluster for this machine, where the operator may attack.
 fn make(dir: &Path, options: &LaunchOptions) -> anyhow::Result<(ClusterDirectory, Reservation)> {
+    let Prospect { replicas, protocol, durability } = Prospect::of_new(options);
     let defaults = InitOptions::default();
-    let replicas = options.replicas.map_or(defaults.replicas, usize::from);
     let ports = ports::reserve(replicas).context("can not find free ports")?;
     let init = InitOptions {
         replicas,
         ports: ports.ports.clone(),
-        protocol: options.protocol.unwrap_or(defaults.protocol),
-        // Thrown away in the end: it must survive what is done to its processes, not a power cut.
-        durability: options.durability.unwrap_or(Durability::Os),
+        protocol,
+        durability,
         attacks_allowed: true,
         settings: options.settings.clone(),
         clients: options.clients.unwrap_or(defaults.clients),

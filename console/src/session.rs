@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -24,7 +25,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing_subscriber::EnvFilter;
 
 use crate::cli::{AttachArgs, Rate, UpArgs};
-use crate::launch::{LaunchOptions, Life, LocalCluster, Processes};
+use crate::launch::{LaunchOptions, Life, LocalCluster, Processes, Prospect};
 use crate::stop::Stop;
 use crate::tui::{self, Command, Feed, FeedEvent, ProcessEvent, Roster};
 use crate::usage;
@@ -70,14 +71,7 @@ impl Session {
     ///
     /// As [`LocalCluster::start`].
     pub(crate) fn start(up: &UpArgs, role: Role, frame_ms: u32) -> anyhow::Result<Session> {
-        let options = LaunchOptions {
-            replicas: up.replicas,
-            protocol: up.protocol,
-            durability: up.durability,
-            dir: up.dir.clone(),
-            ..LaunchOptions::default()
-        };
-        let session = Session::open(&options, load_settings(up), role, frame_ms)?;
+        let session = Session::open(&launch_options(up), load_settings(up), role, frame_ms)?;
         log_to_file(&session.cluster.directory().path().join("console.log"))?;
         Ok(session)
     }
@@ -108,6 +102,16 @@ impl Session {
 pub(crate) fn launch(options: &LaunchOptions) -> anyhow::Result<(LocalCluster, mpsc::Receiver<(ReplicaId, Life)>)> {
     let (sender, lives) = mpsc::channel(LIVES);
     Ok((LocalCluster::start(options, sender)?, lives))
+}
+
+fn launch_options(up: &UpArgs) -> LaunchOptions {
+    LaunchOptions {
+        replicas: up.replicas,
+        protocol: up.protocol,
+        durability: up.durability,
+        dir: up.dir.clone(),
+        ..LaunchOptions::default()
+    }
 }
 
 fn load_settings(up: &UpArgs) -> LoadSettings {
@@ -215,22 +219,39 @@ impl Links {
 
 /// Starts a cluster and shows it until the user leaves.
 ///
+/// The screen comes first: keys, certificates and processes take longer than anybody should look at nothing.
+///
 /// # Errors
 ///
 /// If the cluster can not be started or the terminal can not be used.
 pub(crate) fn show(up: &UpArgs) -> anyhow::Result<()> {
     let stop = Stop::install().context("can not listen for signals")?;
+    let (feed, wires) = wire(launch_options(up).prospect()?, up.record.clone());
+    let mut notes = Vec::new();
+    let shown = thread::scope(|scope| {
+        let serve = || serve(up, wires, stop, &mut notes);
+        let server = thread::Builder::new().name("cluster".to_string()).spawn_scoped(scope, serve);
+        let server = server.context("can not start a thread")?;
+        let shown = tui::run(feed);
+        // The screen has ended, so its commands have, and with them whoever took them.
+        let served = server.join().ok().context("what runs the cluster has failed; this is a bug in byztop")?;
+        shown.and(served)
+    });
+    // They are in the scroll-back, now that the screen has gone.
+    notes.iter().for_each(|note| eprintln!("byztop: {note}"));
+    shown
+}
+
+/// Runs a cluster for a screen until that has ended; tells what the user should know about how it was started.
+fn serve(up: &UpArgs, wires: Wires, stop: Stop, notes: &mut Vec<String>) -> anyhow::Result<()> {
     let session = Session::start(up, Role::Operator, FRAME_MS)?;
-    // They are in the scroll-back when the screen has gone.
-    session.cluster.notes().iter().for_each(|note| eprintln!("byztop: {note}"));
+    notes.extend_from_slice(session.cluster.notes());
     // Named in this order, the cluster is dropped last, whatever happens on the way.
     let Session { cluster, runtime, links, lives, load_settings } = session;
     let load = LoadState::Waiting { connected: BTreeSet::new(), settings: load_settings };
     let (processes, directory) = (Some(cluster.processes()), cluster.directory().clone());
-    let shown = present(&runtime, Show { links, lives, processes, load, directory, record: up.record.clone() }, stop);
-    drop(runtime);
-    drop(cluster);
-    shown
+    let driver = Driver { links, lives, processes, outbox: wires.outbox, load, directory };
+    runtime.get().block_on(driver.run(wires.commands, stop))
 }
 
 /// Shows a cluster that somebody else has started, until the user leaves. It goes on.
@@ -247,45 +268,36 @@ pub(crate) fn attach(args: &AttachArgs) -> anyhow::Result<()> {
     let runtime = Background::start()?;
     let members = directory.config().committee().members().collect();
     let links = Links::open(&runtime, &directory, members, role, FRAME_MS);
+    let (feed, wires) = wire(Prospect::of(&directory), args.record.clone());
     // No process is ours, so that none is ever heard of.
     let (_silent, lives) = mpsc::channel(1);
     let load = LoadState::Elsewhere;
-    let shown = Show { links, lives, processes: None, load, directory, record: args.record.clone() };
-    present(&runtime, shown, stop)
-}
-
-/// What a screen shows, and what acts on it.
-struct Show {
-    links: Links,
-    lives: mpsc::Receiver<(ReplicaId, Life)>,
-    processes: Option<Processes>,
-    load: LoadState,
-    directory: Arc<ClusterDirectory>,
-    record: Option<PathBuf>,
-}
-
-/// Shows it until the user leaves.
-fn present(runtime: &Background, show: Show, stop: Stop) -> anyhow::Result<()> {
-    let Show { links, lives, processes, load, directory, record } = show;
-    let config = directory.config();
-    let roster = Roster {
-        protocol: config.protocol.to_string(),
-        replicas: config.replicas.len(),
-        durability: config.durability.to_string(),
-        simulation: None,
-    };
-    let (events, feed_events) = sync_channel(LINK_EVENTS);
-    let (commands, command_queue) = mpsc::channel(COMMANDS);
-    let dropped = Arc::new(AtomicU64::new(0));
-    let outbox = Outbox::new(events, dropped.clone());
-    let feed = Feed { roster, events: feed_events, commands, dropped, record };
-    let driver = Driver { links, lives, processes, outbox, load, directory };
-    let driver = runtime.get().spawn(driver.run(command_queue, stop));
+    let driver = Driver { links, lives, processes: None, outbox: wires.outbox, load, directory };
+    let driver = runtime.get().spawn(driver.run(wires.commands, stop));
     let shown = tui::run(feed);
     // The screen has ended, so its commands have, and with them the driver.
     let driven = runtime.get().block_on(driver);
     shown?;
     driven.context("the links to the cluster have failed; this is a bug in byztop")?
+}
+
+/// The other ends of a screen's feed.
+struct Wires {
+    outbox: Outbox,
+    commands: mpsc::Receiver<Command>,
+}
+
+/// A feed for the screen, and its other ends.
+fn wire(prospect: Prospect, record: Option<PathBuf>) -> (Feed, Wires) {
+    let Prospect { protocol, replicas, durability } = prospect;
+    let (protocol, durability) = (protocol.to_string(), durability.to_string());
+    let roster = Roster { protocol, replicas, durability, simulation: None };
+    let (events, feed_events) = sync_channel(LINK_EVENTS);
+    let (commands, command_queue) = mpsc::channel(COMMANDS);
+    let dropped = Arc::new(AtomicU64::new(0));
+    let outbox = Outbox::new(events, dropped.clone());
+    let feed = Feed { roster, events: feed_events, commands, dropped, record };
+    (feed, Wires { outbox, commands: command_queue })
 }
 
 /// Carries events to the screen and its commands away.

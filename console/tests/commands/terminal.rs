@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use portable_pty::{MasterPty, native_pty_system};
 
 use crate::on_screen::{open_with, show, size};
-use crate::process::{nothing_is_left, signal, until};
+use crate::process::{nothing_is_left, run, signal, until};
 
 /// A way to end a console.
 #[derive(Debug)]
@@ -97,6 +97,28 @@ fn a_console_that_is_stopped_leaves_the_terminal_and_takes_it_again() {
     keys.write_all(b"q").unwrap();
     console.child.wait().unwrap();
     nothing_is_left(scratch.path());
+}
+
+#[test]
+fn a_cluster_that_can_not_be_made_is_told_once_the_screen_has_gone() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut console = open_with(scratch.path(), &["up", "--dir", "/proc/nowhere"]);
+    let screen = show(&console);
+    let status = console.child.wait().unwrap();
+    assert!(!status.success(), "{status:?}");
+    until("it is told", || is_taken(&screen) == Some(false) && shows(&screen, "/proc/nowhere"));
+}
+
+#[test]
+fn everybody_is_named_before_anybody_answers() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (status, _, errors) = run(scratch.path(), &["init", "bank", "--replicas", "4"]);
+    assert_eq!(status, 0, "{errors}");
+    let mut console = open_with(scratch.path(), &["attach", "bank"]);
+    let screen = show(&console);
+    until("all are named", || ["n1", "n2", "n3", "n4", "LIVE 0/4"].iter().all(|text| shows(&screen, text)));
+    console.master.take_writer().unwrap().write_all(b"q").unwrap();
+    console.child.wait().unwrap();
 }
 
 #[test]
