@@ -27,7 +27,7 @@ use tracing_subscriber::EnvFilter;
 use crate::cli::{AttachArgs, Rate, UpArgs};
 use crate::launch::{LaunchOptions, Life, LocalCluster, Processes, Prospect};
 use crate::stop::Stop;
-use crate::tui::{self, Command, Feed, FeedEvent, ProcessEvent, Roster};
+use crate::tui::{self, Attention, Command, Feed, FeedEvent, ProcessEvent, Roster};
 use crate::usage;
 
 /// How many link events wait for whoever folds them.
@@ -42,8 +42,10 @@ const COMMANDS: usize = 128;
 /// How many reports on processes wait; a cluster of a hundred starts and dies within it.
 const LIVES: usize = 512;
 
-/// How often replicas send frames to the screen.
+/// How often replicas send frames to the screen, and how often while that is held still. Most of what an idle console
+/// costs is taking frames from the network; nothing that happens is missing from fewer of them.
 const FRAME_MS: u32 = 100;
+const FRAME_MS_WHILE_HELD: u32 = 250;
 
 /// How often the load is reported.
 const LOAD_REPORT: Duration = Duration::from_millis(250);
@@ -208,6 +210,14 @@ impl Links {
         Some((replica, event))
     }
 
+    /// From now on frames come so far apart, the first of them at once.
+    fn pace(&mut self, frame_ms: u32) {
+        self.frame_ms = frame_ms;
+        for replica in self.requests.keys() {
+            self.ask(*replica, ConsoleRequest::Subscribe { interval_ms: frame_ms });
+        }
+    }
+
     /// Sends a request if the link has room for it.
     pub(crate) fn ask(&self, replica: ReplicaId, request: ConsoleRequest) {
         let Some(link) = self.requests.get(&replica) else { return };
@@ -339,6 +349,8 @@ impl Driver {
                     Some(Command::Kill(replica)) => self.processes.iter().for_each(|ours| ours.kill(replica)),
                     Some(Command::Restart(replica)) => self.processes.iter().for_each(|ours| ours.restart(replica)),
                     Some(Command::SetRate(wanted)) => self.set_rate(wanted),
+                    Some(Command::Listen(Attention::Live)) => self.links.pace(FRAME_MS),
+                    Some(Command::Listen(Attention::Held)) => self.links.pace(FRAME_MS_WHILE_HELD),
                     // Real time passes by itself, and there are no test cases.
                     Some(Command::Simulate(_) | Command::Case(_)) => {}
                 },

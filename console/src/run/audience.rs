@@ -81,7 +81,13 @@ impl Audience {
                     return None;
                 }
                 // Time, load and processes of a test case are its own.
-                Some(Command::Kill(_) | Command::Restart(_) | Command::SetRate(_) | Command::Simulate(_)) => {}
+                Some(
+                    Command::Kill(_)
+                    | Command::Restart(_)
+                    | Command::SetRate(_)
+                    | Command::Listen(_)
+                    | Command::Simulate(_),
+                ) => {}
                 Some(Command::Quit) | None => {
                     screen.stop.ask();
                     return pending().await;

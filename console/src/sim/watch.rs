@@ -166,7 +166,7 @@ where
         match command {
             Command::Quit => return Err(Gone),
             // A simulation has no processes and no rate; the screen says so.
-            Command::Kill(_) | Command::Restart(_) | Command::SetRate(_) | Command::Case(_) => {}
+            Command::Kill(_) | Command::Restart(_) | Command::SetRate(_) | Command::Listen(_) | Command::Case(_) => {}
             Command::Send(_, ConsoleRequest::Subscribe { .. }) => {}
             Command::Send(replica, ConsoleRequest::Ledger) => {
                 self.observed.tell_ledger(replica);

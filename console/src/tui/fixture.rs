@@ -153,7 +153,7 @@ impl Cluster {
                 self.slots_per_second = rate.unwrap_or(12_400.0) / self.ops_per_slot as f64;
                 return Vec::new();
             }
-            Command::Simulate(_) | Command::Case(_) | Command::Quit => return Vec::new(),
+            Command::Listen(_) | Command::Simulate(_) | Command::Case(_) | Command::Quit => return Vec::new(),
         };
         if self.dead.contains(&id) {
             return Vec::new();

@@ -161,6 +161,15 @@ pub(crate) struct LoadReport {
     pub(crate) bundle: u32,
 }
 
+/// How closely the cluster is watched.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Attention {
+    /// The screen follows it.
+    Live,
+    /// The screen is held still: what happens is remembered, and nobody looks.
+    Held,
+}
+
 /// What the console wants done outside of it.
 #[derive(Clone, PartialEq, Debug)]
 pub(crate) enum Command {
@@ -172,6 +181,8 @@ pub(crate) enum Command {
     Restart(ReplicaId),
     /// Change the load's operations per second; `None` for as many as possible.
     SetRate(Option<f64>),
+    /// Let replicas speak as often as somebody looks who watches this closely.
+    Listen(Attention),
     /// Run test cases, or no more of them.
     Case(CaseWish),
     /// Let the simulated time pass otherwise.

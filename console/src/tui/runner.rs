@@ -26,8 +26,9 @@ use super::update::{go_in_time, on_connected, on_event, on_tick, update};
 use super::{Command, Feed, FeedEvent, LinkEvent, export, keys, picture, view};
 use crate::clock::unix_now;
 
-/// How often the feed is looked at.
+/// How often the feed is looked at, and how often while nothing on the screen moves; keys are felt at once.
 const LOOK: Duration = Duration::from_millis(33);
+const LOOK_WHILE_STILL: Duration = Duration::from_millis(100);
 
 /// The least time between two drawings, here and through a remote shell.
 const FRAME: Duration = Duration::from_millis(33);
@@ -135,6 +136,7 @@ impl Console {
             }
             let wait = match (is_drained, self.urgent) {
                 (false, _) => Duration::ZERO,
+                (true, false) if self.is_still() => LOOK_WHILE_STILL,
                 (true, false) => LOOK,
                 (true, true) => least.saturating_sub(drawn.map_or(least, |at| at.elapsed())),
             };
@@ -186,7 +188,8 @@ impl Console {
         self.urgent = true;
         let commands = update(&mut self.model, &mut self.ui, action);
         self.send(commands);
-        go_in_time(&self.model, &mut self.ui, &self.history);
+        let commands = go_in_time(&self.model, &mut self.ui, &self.history);
+        self.send(commands);
         if std::mem::take(&mut self.ui.wants_picture) {
             self.save_picture();
         }
@@ -230,6 +233,11 @@ impl Console {
         }
         let endings: Vec<String> = files.iter().map(|(ending, _)| format!("{name}.{ending}")).collect();
         self.ui.say(format!("{what} {}", endings.join(" and ")));
+    }
+
+    /// Whether the screen stays as it is until a key is pressed.
+    fn is_still(&self) -> bool {
+        self.ui.frozen.as_ref().is_some_and(|frozen| frozen.bar.pace.is_none())
     }
 
     /// Time passes in a recording that plays.

@@ -4,6 +4,7 @@ use byztop_core::telemetry::Course;
 use byztop_core::types::{Micros, ReplicaId, SeqNum, Time};
 use jiff::tz::TimeZone;
 
+use super::Attention;
 use super::attacks::{Before, Change};
 use super::chooser::Chooser;
 use super::history::{Frozen, Travel};
@@ -269,6 +270,11 @@ impl Ui {
     /// Whether it is a recording that is shown.
     pub(super) fn is_replay(&self) -> bool {
         self.frozen.as_ref().is_some_and(|frozen| frozen.bar.is_recording)
+    }
+
+    /// How closely the cluster is watched.
+    pub(super) fn attention(&self) -> Attention {
+        if self.frozen.is_some() { Attention::Held } else { Attention::Live }
     }
 
     /// What the keys act on.

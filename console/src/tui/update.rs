@@ -237,12 +237,15 @@ fn stop_cases(model: &Model, ui: &mut Ui) -> Vec<Command> {
 }
 
 /// Goes where in time the user wants to go, if anywhere. What was said before is of another moment.
-pub(super) fn go_in_time(model: &Model, ui: &mut Ui, history: &History) {
-    let Some(wish) = ui.travel.take() else { return };
+pub(super) fn go_in_time(model: &Model, ui: &mut Ui, history: &History) -> Vec<Command> {
+    let Some(wish) = ui.travel.take() else { return Vec::new() };
+    let before = ui.attention();
     match travel(&mut ui.frozen, history, model, wish) {
         Ok(()) => ui.toast = None,
         Err(why) => ui.complain(why),
     }
+    let now = ui.attention();
+    (now != before).then_some(Command::Listen(now)).into_iter().collect()
 }
 
 /// Time has passed: what the pane shows and frames do not have is asked for as long as somebody looks at it.

@@ -120,7 +120,8 @@ impl Rig {
         if let Some(action) = keys::action(self.ui.context(), event) {
             let commands = update(&mut self.model, &mut self.ui, action);
             self.do_all(commands);
-            go_in_time(&self.model, &mut self.ui, &self.history);
+            let commands = go_in_time(&self.model, &mut self.ui, &self.history);
+            self.do_all(commands);
         }
     }
 

@@ -45,6 +45,15 @@ fn a_held_screen_stays_while_the_cluster_goes_on() {
 }
 
 #[test]
+fn replicas_are_listened_to_less_closely_while_the_screen_is_held() {
+    let mut rig = attacked();
+    assert_eq!(rig.sent("_"), ["Listen(Held)"]);
+    assert!(rig.sent("{ { } [").is_empty(), "it is held already");
+    assert_eq!(rig.sent("_"), ["Listen(Live)"]);
+    assert_eq!(rig.sent("["), ["Listen(Held)"], "whoever goes back holds it, too");
+}
+
+#[test]
 fn stepping_back_and_forth_comes_by_the_same_screens() {
     for (back, forth) in [("[", "]"), ("{", "}")] {
         let mut rig = attacked();
