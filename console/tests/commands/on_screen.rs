@@ -183,6 +183,28 @@ fn a_primary_is_killed_by_a_key_replaced_and_brought_back_by_another() {
 }
 
 #[test]
+fn a_replica_that_is_stopped_is_not_known_until_it_goes_on() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut console = open(scratch.path());
+    let screen = show(&console);
+    until("all are live and n3 gets on", || {
+        ends(&screen).0.contains("LIVE 4/4") && slot_and_lag(&screen, "n3").is_some_and(|(slot, _)| slot > 0)
+    });
+    let replicas = four_replicas(scratch.path());
+    let (n3, _) = *replicas.iter().find(|(_, name)| name == "n3").unwrap();
+    signal(n3, Signal::SIGSTOP);
+    until("nothing is told of it any more", || {
+        let words = row(&screen, "n3");
+        ends(&screen).0.contains("LIVE 3/4") && words.iter().skip(1).take(8).filter(|word| *word == "?").count() > 4
+    });
+    signal(n3, Signal::SIGCONT);
+    until("it is known again", || ends(&screen).0.contains("LIVE 4/4") && slot_and_lag(&screen, "n3").is_some());
+    console.master.take_writer().unwrap().write_all(b"q").unwrap();
+    console.child.wait().unwrap();
+    nothing_is_left(scratch.path());
+}
+
+#[test]
 fn a_restarted_replica_ends_with_a_console_that_is_killed() {
     let scratch = tempfile::tempdir().unwrap();
     let mut console = open(scratch.path());

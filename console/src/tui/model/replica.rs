@@ -7,7 +7,7 @@ use byztop_core::telemetry::{ClockOffset, Frame};
 use byztop_core::types::{Micros, ReplicaId, SeqNum, Time, View};
 
 /// A link that is up but brings no frame for so long tells nothing about now.
-const STALE_AFTER: Micros = Micros::from_millis(2000);
+const STALE_AFTER: Micros = Micros::from_millis(800);
 
 /// A kill that was ordered is believed for so long without being confirmed.
 const DIES_WITHIN: Micros = Micros::from_millis(3000);
