@@ -111,6 +111,9 @@ pub(crate) struct UpArgs {
     /// Record what the console hears to this file, which must not be there yet; `byztop replay FILE` shows it.
     #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
+    /// Draw with the signs of ASCII alone, for terminals and fonts that have no others.
+    #[arg(long, conflicts_with = "headless")]
+    pub(crate) ascii: bool,
     /// How long to run, such as 10s, 500ms or 2m; Ctrl-C ends it earlier [default: 10s]
     #[arg(long, value_name = "D", requires = "headless", value_parser = duration)]
     pub(crate) duration: Option<Duration>,
@@ -152,6 +155,9 @@ pub(crate) struct AttachArgs {
     /// Record what the console hears to this file, which must not be there yet; `byztop replay FILE` shows it.
     #[arg(long, value_name = "FILE")]
     pub(crate) record: Option<PathBuf>,
+    /// Draw with the signs of ASCII alone, for terminals and fonts that have no others.
+    #[arg(long)]
+    pub(crate) ascii: bool,
 }
 
 /// What `byztop replay` takes.
@@ -159,6 +165,9 @@ pub(crate) struct AttachArgs {
 pub(crate) struct ReplayArgs {
     /// A recording: `r` on the console writes one, or --record.
     pub(crate) file: PathBuf,
+    /// Draw with the signs of ASCII alone, for terminals and fonts that have no others.
+    #[arg(long)]
+    pub(crate) ascii: bool,
 }
 
 /// What `byztop node` takes.
@@ -232,6 +241,9 @@ pub(crate) struct SimArgs {
     /// Show the simulated cluster on the screen, under your control: pause, step, go back.
     #[arg(long, conflicts_with_all = ["seeds", "json"])]
     pub(crate) watch: bool,
+    /// Draw with the signs of ASCII alone, for terminals and fonts that have no others.
+    #[arg(long, requires = "watch")]
+    pub(crate) ascii: bool,
     /// Print one JSON document and nothing else.
     #[arg(long)]
     pub(crate) json: bool,

@@ -38,7 +38,7 @@ use thiserror::Error;
 
 use cli::{Cli, Command, ReplayArgs, UpArgs};
 use progress::Progress;
-use tui::Recording;
+use tui::{Glyphs, Recording};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -82,7 +82,8 @@ fn replay(args: &ReplayArgs) -> anyhow::Result<()> {
         eprintln!("byztop: {}: its end is missing; what stands before it is shown", args.file.display());
     }
     let progress = Progress::start();
-    let shown = tui::replay(&recording, |done, of| progress.show(&format!("reading: {done} of {of} parts")));
+    let glyphs = Glyphs::from_flag(args.ascii);
+    let shown = tui::replay(&recording, glyphs, |done, of| progress.show(&format!("reading: {done} of {of} parts")));
     progress.clear();
     shown
 }

@@ -27,7 +27,7 @@ use tracing_subscriber::EnvFilter;
 use crate::cli::{AttachArgs, Rate, UpArgs};
 use crate::launch::{LaunchOptions, Life, LocalCluster, Processes, Prospect};
 use crate::stop::Stop;
-use crate::tui::{self, Attention, Command, Feed, FeedEvent, ProcessEvent, Roster};
+use crate::tui::{self, Attention, Command, Feed, FeedEvent, Glyphs, ProcessEvent, Roster};
 use crate::usage;
 
 /// How many link events wait for whoever folds them.
@@ -242,7 +242,7 @@ pub(crate) fn show(up: &UpArgs) -> anyhow::Result<()> {
         let serve = || serve(up, wires, stop, &mut notes);
         let server = thread::Builder::new().name("cluster".to_string()).spawn_scoped(scope, serve);
         let server = server.context("can not start a thread")?;
-        let shown = tui::run(feed);
+        let shown = tui::run(feed, Glyphs::from_flag(up.ascii));
         // The screen has ended, so its commands have, and with them whoever took them.
         let served = server.join().ok().context("what runs the cluster has failed; this is a bug in byztop")?;
         shown.and(served)
@@ -284,7 +284,7 @@ pub(crate) fn attach(args: &AttachArgs) -> anyhow::Result<()> {
     let load = LoadState::Elsewhere;
     let driver = Driver { links, lives, processes: None, outbox: wires.outbox, load, directory };
     let driver = runtime.get().spawn(driver.run(wires.commands, stop));
-    let shown = tui::run(feed);
+    let shown = tui::run(feed, Glyphs::from_flag(args.ascii));
     // The screen has ended, so its commands have, and with them the driver.
     let driven = runtime.get().block_on(driver);
     shown?;

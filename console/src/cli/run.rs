@@ -44,6 +44,9 @@ pub(crate) struct RunArgs {
     /// Choose sets and watch them run, on the console.
     #[arg(long, conflicts_with_all = ["step", "json"])]
     pub(crate) watch: bool,
+    /// Draw with the signs of ASCII alone, for terminals and fonts that have no others.
+    #[arg(long, requires = "watch")]
+    pub(crate) ascii: bool,
     /// Print one JSON document and nothing else.
     #[arg(long)]
     pub(crate) json: bool,

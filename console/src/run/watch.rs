@@ -19,7 +19,7 @@ use crate::print_out;
 use crate::progress::Progress;
 use crate::session::{Background, Outbox};
 use crate::stop::Stop;
-use crate::tui::{self, CaseEvent, Feed, FeedEvent};
+use crate::tui::{self, CaseEvent, Feed, FeedEvent, Glyphs};
 
 /// How many events wait for the screen, and how many commands of it.
 const EVENTS: usize = 1024;
@@ -45,7 +45,7 @@ pub(super) fn run(args: &RunArgs, committee: Committee, sets: &[&Set], stop: &St
         let shown = {
             let play = || play(&runner, sets, audience, stop);
             let player = thread::Builder::new().name("cases".to_string()).spawn_scoped(scope, play)?;
-            let shown = tui::run(feed);
+            let shown = tui::run(feed, Glyphs::from_flag(args.ascii));
             stop.ask();
             let played = player.join().ok().context("the runner of test cases has failed; this is a bug in byztop")?;
             shown.and(played)

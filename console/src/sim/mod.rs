@@ -18,6 +18,7 @@ use byztop_core::sim::{Schedule, ScheduleError};
 use byztop_core::types::ProtocolName;
 
 use crate::cli::SimArgs;
+use crate::tui::Glyphs;
 use crate::usage;
 
 /// What is run once: a seed's schedule, or a file's.
@@ -67,7 +68,7 @@ pub(crate) fn run(args: &SimArgs) -> anyhow::Result<bool> {
     if !io::stdout().is_terminal() {
         return Err(usage("standard output is not a terminal, so there is nothing to draw on; leave out --watch"));
     }
-    watch::show(scenario)
+    watch::show(scenario, Glyphs::from_flag(args.ascii))
 }
 
 /// Reads a scenario's file.

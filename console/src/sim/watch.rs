@@ -18,7 +18,9 @@ use tokio::sync::mpsc;
 
 use super::Scenario;
 use super::observed::Observed;
-use crate::tui::{self, Command, End, Feed, FeedEvent, LinkEvent, Roster, Simulate, SimulatedTime, Speed, Stride};
+use crate::tui::{
+    self, Command, End, Feed, FeedEvent, Glyphs, LinkEvent, Roster, Simulate, SimulatedTime, Speed, Stride,
+};
 
 /// How many events and commands wait.
 const EVENTS: usize = 1024;
@@ -38,11 +40,11 @@ const TELL: Duration = Duration::from_millis(100);
 /// # Errors
 ///
 /// If the terminal can not be used, or the simulation fails.
-pub(super) fn show(scenario: Scenario) -> anyhow::Result<bool> {
-    byztop_core::with_protocol!(scenario.schedule.protocol, P => show_with::<P>(scenario))
+pub(super) fn show(scenario: Scenario, glyphs: Glyphs) -> anyhow::Result<bool> {
+    byztop_core::with_protocol!(scenario.schedule.protocol, P => show_with::<P>(scenario, glyphs))
 }
 
-fn show_with<P: Protocol>(scenario: Scenario) -> anyhow::Result<bool>
+fn show_with<P: Protocol>(scenario: Scenario, glyphs: Glyphs) -> anyhow::Result<bool>
 where
     P::Message: Forge,
 {
@@ -58,7 +60,7 @@ where
     let drive = move || Driver::<P>::new(scenario, events).run(wanted);
     let driver = thread::Builder::new().name("simulation".to_string()).spawn(drive);
     let driver = driver.context("can not start a thread for the simulation")?;
-    tui::run(Feed { roster, events: feed_events, commands, dropped, record: None })?;
+    tui::run(Feed { roster, events: feed_events, commands, dropped, record: None }, glyphs)?;
     match driver.join() {
         Ok(is_clean) => Ok(is_clean),
         Err(_) => anyhow::bail!("the simulated replicas panicked; `--seed` without `--watch` shows where"),

@@ -43,6 +43,7 @@ pub(crate) use runner::{replay, run};
 use serde::{Deserialize, Serialize};
 pub(crate) use simulated::{End, MAX_RECENT, RecentStep, Simulate, SimulatedTime, Speed, Stride};
 pub(crate) use text::seconds;
+pub(crate) use theme::Glyphs;
 
 /// Everything that the console is given: who there is, what they say, and whom to tell what.
 pub(crate) struct Feed {

@@ -20,7 +20,7 @@ use super::input::{Input, Reader};
 use super::model::{Kind, Model};
 use super::terminal::{Screen, background_panics};
 use super::text::{clean, grouped, span};
-use super::theme::Theme;
+use super::theme::{Glyphs, Theme};
 use super::ui::Ui;
 use super::update::{go_in_time, on_connected, on_event, on_tick, update};
 use super::{Command, Feed, FeedEvent, LinkEvent, export, keys, picture, view};
@@ -49,13 +49,14 @@ const DRAIN: Duration = Duration::from_millis(8);
 /// # Errors
 ///
 /// Standard output is no terminal, or writing to it failed.
-pub(crate) fn run(feed: Feed) -> anyhow::Result<()> {
+pub(crate) fn run(feed: Feed, glyphs: Glyphs) -> anyhow::Result<()> {
     let screen = Screen::take()?;
     let reader = Reader::start()?;
     let model = Model::new(&feed.roster, unix_now());
     // A simulation's day begins at midnight.
     let zone = if feed.roster.simulation.is_some() { TimeZone::UTC } else { TimeZone::system() };
     let mut ui = Ui::new(Theme::from_env(), zone);
+    ui.glyphs = glyphs;
     ui.tick(unix_now());
     let is_remote = std::env::var_os("SSH_CONNECTION").is_some();
     let least = if is_remote { REMOTE_FRAME } else { FRAME };
@@ -81,7 +82,11 @@ pub(crate) fn run(feed: Feed) -> anyhow::Result<()> {
 /// # Errors
 ///
 /// As [`run`]; if a part of the recording is damaged.
-pub(crate) fn replay(recording: &Recording, mut progress: impl FnMut(usize, usize)) -> anyhow::Result<()> {
+pub(crate) fn replay(
+    recording: &Recording,
+    glyphs: Glyphs,
+    mut progress: impl FnMut(usize, usize),
+) -> anyhow::Result<()> {
     let history = History::of_recording(recording, &mut progress)?;
     let screen = Screen::take()?;
     let reader = Reader::start()?;
@@ -91,6 +96,7 @@ pub(crate) fn replay(recording: &Recording, mut progress: impl FnMut(usize, usiz
     let feed = Feed { roster: recording.roster().clone(), events, commands, dropped: Arc::default(), record: None };
     let model = Model::new(&feed.roster, unix_now());
     let mut ui = Ui::new(Theme::from_env(), TimeZone::system());
+    ui.glyphs = glyphs;
     ui.tick(unix_now());
     ui.frozen = Some(Frozen::playing_from_the_beginning(&history, &model));
     let mut console = Console { feed, model, ui, history, writer: None, news: false, urgent: true };

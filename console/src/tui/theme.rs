@@ -2,6 +2,22 @@
 
 use ratatui::style::{Color, Modifier, Style};
 
+/// Which signs a screen is drawn with.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Glyphs {
+    /// Those that say it best.
+    Unicode,
+    /// Those of ASCII alone.
+    Ascii,
+}
+
+impl Glyphs {
+    /// What `--ascii` asks for.
+    pub(crate) fn from_flag(is_ascii: bool) -> Glyphs {
+        if is_ascii { Glyphs::Ascii } else { Glyphs::Unicode }
+    }
+}
+
 /// What things look like.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Theme {

@@ -10,7 +10,7 @@ use super::chooser::Chooser;
 use super::history::{Frozen, Travel};
 use super::model::{Model, Recent};
 use super::palette::Line;
-use super::theme::Theme;
+use super::theme::{Glyphs, Theme};
 
 /// How long a message to the user stays.
 const TOAST: Micros = Micros::from_millis(5000);
@@ -165,6 +165,7 @@ pub(super) struct Toast {
 #[derive(Debug)]
 pub(super) struct Ui {
     pub theme: Theme,
+    pub glyphs: Glyphs,
     /// For the log's times.
     pub zone: TimeZone,
     /// The selected replica's row.
@@ -228,6 +229,7 @@ impl Ui {
     pub(super) fn new(theme: Theme, zone: TimeZone) -> Ui {
         Ui {
             theme,
+            glyphs: Glyphs::Unicode,
             zone,
             selected: 0,
             overlay: Overlay::None,

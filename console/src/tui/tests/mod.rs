@@ -1,6 +1,7 @@
 //! The console as its user meets it: keys in, screens out, with a made-up cluster behind it.
 
 mod actions;
+mod ascii;
 mod panes;
 mod recorded;
 mod screens;

@@ -12,6 +12,7 @@ use super::super::export;
 use super::super::ui::Pane;
 use super::super::{CaseEvent, CaseList, Command, FeedEvent, LinkEvent};
 use super::Rig;
+use super::ascii::check_ascii;
 use super::screens::check;
 
 const SIZES: [(u16, u16); 4] = [(200, 60), (120, 36), (80, 24), (40, 10)];
@@ -158,6 +159,7 @@ fn cases_are_listed_run_and_judged() {
     rig.take(vec![FeedEvent::Case(CaseEvent::Broken { place: 2, why: "replicas are not linked after 10 s".into() })]);
     rig.press("Home");
     check_sizes("cases", &rig);
+    check_ascii(&mut rig, "cases");
     rig.press("PageDown");
     check("cases-scrolled-80x24", rig.screen(80, 24));
     rig.press("Down");

@@ -8,7 +8,7 @@ use super::super::{Command, FeedEvent, Roster};
 use super::{NOON, Rig, lines};
 
 /// A cluster that is said to be simulated, so many steps on.
-fn simulated(frames: usize) -> Rig {
+pub(super) fn simulated(frames: usize) -> Rig {
     let mut rig = Rig::new(7);
     // The clocks of simulations begin at zero, and the wall clock has nothing to say.
     rig.cluster = super::Cluster::new(7, Time(0));
@@ -39,7 +39,7 @@ fn change(rig: &mut Rig, change: impl FnOnce(&mut SimulatedTime)) {
     rig.take(vec![FeedEvent::Simulated(Box::new(time))]);
 }
 
-fn pause(rig: &mut Rig) {
+pub(super) fn pause(rig: &mut Rig) {
     let recent = (1..=MAX_RECENT as u64).map(|i| RecentStep {
         step: 1218 + i,
         at: Time(6_249_000 + 70 * i),

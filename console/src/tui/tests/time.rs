@@ -6,6 +6,7 @@ use byztop_core::types::Micros;
 
 use super::super::history::{Frozen, History, Travel, travel};
 use super::super::{Recording, Stride};
+use super::ascii::check_ascii;
 use super::screens::check;
 use super::{NOON, Rig};
 
@@ -179,6 +180,7 @@ fn a_recording_plays_stops_and_begins_again() {
     };
     assert!(pass(&mut replay, 3000));
     check("replay-playing-120x36", replay.screen(120, 36));
+    check_ascii(&mut replay, "recording");
     replay.press("_");
     assert!(replay.first_line().contains("‖ REPLAY 7/7"), "{}", replay.first_line());
     assert!(!pass(&mut replay, 3000), "it stands still");

@@ -103,7 +103,7 @@ fn detail(cases: &Cases, ui: &Ui, canvas: Canvas) {
         }
     };
     let is_current = cases.sets.get(cases.current.unwrap_or(usize::MAX)).is_some_and(|on| on.set.number == set.number);
-    let on_screen = if is_current { "its cluster is on the other panes" } else { "⏎ runs it" };
+    let on_screen = if is_current { "its cluster is on the other panes" } else { "Enter runs it" };
     page.heading(&format!("set {}", set.number), on_screen, theme);
     if !set.note.is_empty() {
         told(&mut page, "shows", &set.note, theme.text);

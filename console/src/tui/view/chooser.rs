@@ -44,7 +44,7 @@ pub(super) fn draw(model: &Model, ui: &Ui, chooser: &Chooser, mut canvas: Canvas
     inner.put(1, rows + 2, &preview, theme.accent);
     let mut x = 1;
     let form = if chooser.attack == Injection::Equivocate { "form" } else { "" };
-    for (key, hint) in [("⏎", "attack"), ("space", "choose"), ("m", form), ("Esc", "back")] {
+    for (key, hint) in [("Enter", "attack"), ("space", "choose"), ("m", form), ("Esc", "back")] {
         if !hint.is_empty() {
             x = inner.put(x, rows + 3, key, theme.key) + 1;
             x = inner.put(x, rows + 3, hint, theme.dim) + 2;

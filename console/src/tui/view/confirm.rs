@@ -16,7 +16,7 @@ pub(super) fn draw(ui: &Ui, confirm: &Confirm, mut canvas: Canvas) {
         inner.put(1, y, line, theme.text);
     }
     let y = lines.len() + 1;
-    let x = inner.put(1, y, "⏎", theme.key);
+    let x = inner.put(1, y, "Enter", theme.key);
     let x = inner.put(x + 1, y, "do it all the same", theme.dim);
     let x = inner.put(x + 2, y, "Esc", theme.key);
     inner.put(x + 1, y, "back", theme.dim);

@@ -1,5 +1,6 @@
 //! Drawing: a pure function of what is known and what the user looks at.
 
+mod ascii;
 mod attacks;
 mod axis;
 mod canvas;
@@ -36,6 +37,7 @@ pub(super) use self::ledger::line_count as ledger_lines;
 pub(super) use self::messages::{line_count as message_lines, sheet as course_sheet};
 use super::model::Model;
 use super::text::cut;
+use super::theme::Glyphs;
 use super::ui::{Overlay, Pane, Ui};
 
 /// The smallest screen that is of use.
@@ -71,6 +73,9 @@ pub(super) fn view(model: &Model, ui: &Ui, frame: &mut Frame) {
             Overlay::Palette(line) => palette::draw(model, ui, line, canvas),
             Overlay::Help { search, scroll } => help::draw(ui, search, *scroll, canvas),
         }
+    }
+    if ui.glyphs == Glyphs::Ascii {
+        ascii::translate(frame.buffer_mut());
     }
 }
 
