@@ -29,6 +29,8 @@ pub(super) struct Theme {
     pub faint: Style,
     /// The names of panes.
     pub title: Style,
+    /// The name of the one that is open, among others.
+    pub open: Style,
     /// The program's name and what one's eye should find.
     pub accent: Style,
     /// The leader.
@@ -72,6 +74,7 @@ impl Theme {
         dim: fg(245),
         faint: fg(239),
         title: fg(110).add_modifier(Modifier::BOLD),
+        open: fg(110).add_modifier(Modifier::BOLD),
         accent: fg(80).add_modifier(Modifier::BOLD),
         leader: fg(221).add_modifier(Modifier::BOLD),
         good: fg(114),
@@ -98,9 +101,10 @@ impl Theme {
         let dim = Style::new().add_modifier(Modifier::DIM);
         Theme {
             text: plain,
-            dim: plain,
+            dim,
             faint: dim,
             title: bold,
+            open: bold.add_modifier(Modifier::REVERSED),
             accent: bold,
             leader: bold,
             good: plain,

@@ -74,6 +74,9 @@ fn times(model: &Model, ui: &Ui, sheet: &Sheet, rows: std::ops::Range<usize>, mu
     }
     for (y, (row, entry)) in rows.zip(&entries).enumerate() {
         let (y, id) = (y + 2, model.replicas[row].id);
+        if row == ui.selected {
+            canvas.put(0, y, "▸", theme.key);
+        }
         canvas.put(1, y, &id.to_string(), if row == ui.selected { theme.key } else { theme.text });
         let Some(entry) = entry else {
             let executed = model.replicas[row].known(model.now).map(|frame| frame.status.executed);

@@ -25,7 +25,7 @@ pub(super) fn draw(model: &Model, ui: &Ui, mut canvas: Canvas) {
         x = canvas.put(x, 0, &pane.key().to_string(), theme.key);
         if are_named || is_open {
             x = canvas.put(x, 0, " ", theme.faint);
-            x = canvas.put(x, 0, pane.title(), if is_open { theme.title } else { theme.dim });
+            x = canvas.put(x, 0, pane.title(), if is_open { theme.open } else { theme.dim });
         }
         x = canvas.put(x, 0, " ", theme.faint) + usize::from(has_rule);
     }
