@@ -62,6 +62,8 @@ pub(super) enum Action {
     Help,
     /// Open the command line.
     Palette,
+    /// Type what lines must contain to be shown.
+    Filter,
     /// Make the event log larger or smaller.
     Log,
     /// Follow the newest slot's votes again.

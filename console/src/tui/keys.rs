@@ -47,7 +47,7 @@ macro_rules! key {
 /// All keys. The order is that of hint line and help.
 #[rustfmt::skip]
 pub(super) const BINDINGS: &[Binding] = {
-    use Action::{Accept, Attack, Cancel, Complete, Erase, Freeze, Heal, HealAll, Help, Log, Move, NextPane, Open, Palette, PreviousPane, Quit, RunCase, RunCases, StopCases, SwitchForm, Toggle};
+    use Action::{Accept, Attack, Cancel, Complete, Erase, Filter, Freeze, Heal, HealAll, Help, Log, Move, NextPane, Open, Palette, PreviousPane, Quit, RunCase, RunCases, StopCases, SwitchForm, Toggle};
     use Simulate::{Back, Faster, Forward, Slower};
     use Injection::{Crash, Dark, Delay, Equivocate, Sign};
     use KeyCode::{BackTab, Backspace, Char, Down, End, Enter, Esc, Home, Left, PageDown, PageUp, Right, Tab, Up};
@@ -100,6 +100,7 @@ pub(super) const BINDINGS: &[Binding] = {
         key!(Cases, Char('x'), StopCases, "x", "stop", "run no more sets once the one that runs is judged"),
         key!(Screen, Char('u'), Action::Undo, "u", "undo", "bring back what held before the last change to attacks and processes", "undo"),
         key!(Screen, Char(':'), Palette, ":", "command", "type a command: attack, heal, kill, restart, goto, rate, …"),
+        key!(Screen, Char('/'), Filter, "/", "filter", "show only what contains some words, of the event log, the evidence or the ledger; Esc: all", "filter"),
         key!(Screen, Char('r'), Action::Record, "r", "record", "write what happens to a file, and what is remembered; again: ends it", "record"),
         key!(Screen, Char('S'), Action::Save, "S", "", "save the screen as text and SVG in this folder", "save"),
         key!(Screen, Char('E'), Action::Export, "E", "", "export the figures behind the pane as CSV and JSON in this folder", "export"),
@@ -112,6 +113,8 @@ pub(super) const BINDINGS: &[Binding] = {
         key!(Screen, End, Move(Motion::Last), "End", "", ""),
         key!(Screen, PageUp, Move(Motion::PageUp), "PgUp PgDn", "", "select a replica further up or down"),
         key!(Screen, PageDown, Move(Motion::PageDown), "PgDn", "", ""),
+        key!(Screen, Esc, Cancel, "Esc", "", "drop the filter"),
+        key!(Screen, Backspace, Cancel, "Backspace", "", ""),
         Binding { ctrl: true, ..key!(Screen, Char('z'), Action::Suspend, "Ctrl-Z", "", "back to the shell; fg returns") },
 
         key!(Chooser, Enter, Accept, "Enter", "attack", "attack these victims"),
@@ -141,6 +144,14 @@ pub(super) const BINDINGS: &[Binding] = {
         key!(Palette, Down, Move(Motion::Down), "↓", "", ""),
         key!(Palette, Backspace, Erase, "Backspace", "", "erase; closes an empty line"),
         key!(Palette, Esc, Cancel, "Esc", "back", "close the command line"),
+
+        key!(Filter, Enter, Accept, "Enter", "keep", "keep the filter; / changes it"),
+        key!(Filter, Esc, Cancel, "Esc", "drop", "drop the filter: everything is shown"),
+        key!(Filter, Backspace, Erase, "Backspace", "", "erase; closes an empty line"),
+        key!(Filter, Up, Move(Motion::Up), "↑ ↓", "", "scroll what passes, on the panes that scroll"),
+        key!(Filter, Down, Move(Motion::Down), "↓", "", ""),
+        key!(Filter, PageUp, Move(Motion::PageUp), "PgUp", "", ""),
+        key!(Filter, PageDown, Move(Motion::PageDown), "PgDn", "", ""),
 
         key!(Help, Esc, Cancel, "Esc", "back", "close the help"),
         key!(Help, Enter, Cancel, "Enter", "", ""),
@@ -203,7 +214,9 @@ mod tests {
     #[test]
     fn control_c_leaves_from_anywhere() {
         let event = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
-        for context in [Context::Screen, Context::Chooser, Context::Confirm, Context::Palette, Context::Help] {
+        for context in
+            [Context::Screen, Context::Chooser, Context::Confirm, Context::Palette, Context::Filter, Context::Help]
+        {
             assert_eq!(action(context, event), Some(Action::Quit));
         }
     }

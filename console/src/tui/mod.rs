@@ -11,6 +11,7 @@ mod cases;
 mod chooser;
 mod chronicle;
 mod export;
+mod filter;
 #[cfg(test)]
 mod fixture;
 mod history;

@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use super::Attention;
 use super::attacks::{Before, Change};
 use super::chooser::Chooser;
+use super::filter::Filter;
 use super::history::{Frozen, Travel};
 use super::model::{Model, Recent};
 use super::palette::Line;
@@ -33,6 +34,7 @@ pub(super) enum Context {
     Chooser,
     Confirm,
     Palette,
+    Filter,
     Help,
 }
 
@@ -47,7 +49,7 @@ impl Context {
 
     /// Whether letters are typed rather than pressed.
     pub(super) fn takes_text(self) -> bool {
-        matches!(self, Context::Palette | Context::Help)
+        matches!(self, Context::Palette | Context::Filter | Context::Help)
     }
 }
 
@@ -126,6 +128,8 @@ pub(super) enum Overlay {
     Confirm(Confirm),
     /// A command is typed.
     Palette(Line),
+    /// What the filter lets pass is typed.
+    Filter,
     /// The help.
     Help {
         /// What is searched for.
@@ -209,6 +213,8 @@ pub(super) struct Ui {
     /// Whether a recording is being written.
     pub is_recording: bool,
     pub is_log_large: bool,
+    /// What lines of log, evidence and ledger must contain to be shown.
+    pub filter: Filter,
     /// The slot whose votes are shown; the newest if none is named.
     pub watched: Option<SeqNum>,
     pub toast: Option<Toast>,
@@ -254,6 +260,7 @@ impl Ui {
             wants_record: false,
             is_recording: false,
             is_log_large: false,
+            filter: Filter::default(),
             watched: None,
             toast: None,
             undo: Vec::new(),
@@ -290,6 +297,7 @@ impl Ui {
             Overlay::Chooser(_) => Context::Chooser,
             Overlay::Confirm(_) => Context::Confirm,
             Overlay::Palette(_) => Context::Palette,
+            Overlay::Filter => Context::Filter,
             Overlay::Help { .. } => Context::Help,
         }
     }
@@ -333,6 +341,11 @@ impl Ui {
     /// Whether that is whichever slot is the newest.
     pub(super) fn follows_newest(&self) -> bool {
         self.watched.is_none() && !(self.shows_view_change && self.pane == Pane::Messages)
+    }
+
+    /// Whether this pane has lines that can be filtered.
+    pub(super) fn has_filter(&self) -> bool {
+        matches!(self.pane, Pane::Overview | Pane::Evidence | Pane::Ledger | Pane::Cases)
     }
 
     /// Opens a pane.

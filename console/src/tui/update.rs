@@ -7,6 +7,7 @@ use byztop_core::types::{ReplicaId, SeqNum};
 use super::action::{Action, Injection, Motion, Step as Next};
 use super::attacks::{Before, Change, Step, beyond_budget};
 use super::chooser::Chooser;
+use super::filter::Filter;
 use super::history::{History, Travel, travel};
 use super::model::{Cases, Model};
 use super::palette::{self, Line, Order, Whom};
@@ -30,6 +31,7 @@ pub(super) fn update(model: &mut Model, ui: &mut Ui, action: Action) -> Vec<Comm
         Overlay::Chooser(chooser) => on_chooser(model, ui, chooser, action),
         Overlay::Confirm(confirm) => on_confirm(model, ui, confirm, action),
         Overlay::Palette(line) => on_palette(model, ui, line, action),
+        Overlay::Filter => on_filter(model, ui, action),
         Overlay::Help { search, scroll } => on_help(ui, search, scroll, action),
     }
 }
@@ -106,12 +108,14 @@ fn on_screen(model: &mut Model, ui: &mut Ui, action: Action) -> Vec<Command> {
         Action::Record => ui.wants_record = true,
         Action::Help => ui.overlay = Overlay::Help { search: String::new(), scroll: 0 },
         Action::Palette => ui.overlay = Overlay::Palette(Line::default()),
+        Action::Filter if ui.has_filter() => ui.overlay = Overlay::Filter,
+        Action::Filter => ui.complain("/ filters the event log on 1 and 8, the evidence on 6 and the ledger on 7"),
+        Action::Cancel => change_filter(ui, |filter| *filter = Filter::default()),
         Action::Log => ui.is_log_large = !ui.is_log_large,
         Action::Follow => return watch(model, ui, None),
         Action::Toggle
         | Action::SwitchForm
         | Action::Accept
-        | Action::Cancel
         | Action::Complete
         | Action::Type(_)
         | Action::Erase
@@ -204,6 +208,15 @@ fn open(model: &Model, ui: &mut Ui, pane: Pane) {
         return ui.complain("no test cases here: byztop run FILE.csv --watch brings those of a file");
     }
     ui.open(pane);
+}
+
+/// Another filter: pages show the first that passes it.
+fn change_filter(ui: &mut Ui, change: impl FnOnce(&mut Filter)) {
+    let before = ui.filter.clone();
+    change(&mut ui.filter);
+    if ui.filter != before {
+        (ui.evidence_scroll, ui.ledger_scroll) = (0, 0);
+    }
 }
 
 /// Opens the pane so many further, among those that have something to show.
@@ -316,6 +329,26 @@ fn on_help(ui: &mut Ui, mut search: String, mut scroll: usize, action: Action) -
         _ => {}
     }
     ui.overlay = Overlay::Help { search, scroll };
+    Vec::new()
+}
+
+fn on_filter(model: &Model, ui: &mut Ui, action: Action) -> Vec<Command> {
+    match action {
+        Action::Quit => return leave(ui),
+        Action::Accept => return Vec::new(),
+        Action::Cancel => {
+            change_filter(ui, |filter| *filter = Filter::default());
+            return Vec::new();
+        }
+        Action::Suspend => ui.wants_suspend = true,
+        Action::Move(motion) => move_on(model, ui, motion),
+        Action::Type(c) => change_filter(ui, |filter| filter.type_char(c)),
+        Action::Erase if ui.filter.text().is_empty() => return Vec::new(),
+        Action::Erase => change_filter(ui, Filter::erase),
+        Action::EraseAll => change_filter(ui, |filter| *filter = Filter::default()),
+        _ => {}
+    }
+    ui.overlay = Overlay::Filter;
     Vec::new()
 }
 

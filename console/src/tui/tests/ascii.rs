@@ -33,7 +33,7 @@ fn check_everything(rig: &mut Rig, what: &str) {
         check_ascii(rig, &format!("{what}, pane {pane}"));
     }
     rig.press("1");
-    for keys in ["k", "e", "?", ":attack_n1_dark(", ":nonsense Enter", "l", "_", "_"] {
+    for keys in ["k", "e", "?", ":attack_n1_dark(", ":nonsense Enter", "l", "/link", "_", "_"] {
         rig.press(keys);
         check_ascii(rig, &format!("{what}, {keys}"));
         rig.press(if keys == "l" { "l" } else { "Esc" });

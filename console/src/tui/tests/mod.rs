@@ -2,6 +2,7 @@
 
 mod actions;
 mod ascii;
+mod filter;
 mod panes;
 mod recorded;
 mod screens;

@@ -99,7 +99,7 @@ Set Number,Transactions,Live,Byzantine,Attack,Expect,Note
 ";
 
 /// A console that was given three sets.
-fn with_cases() -> (Rig, CaseList) {
+pub(super) fn with_cases() -> (Rig, CaseList) {
     let mut rig = Rig::new(4);
     let file = read("cases.csv", FILE.as_bytes(), None).expect("it reads");
     let sets = file.sets.into_iter().map(|set| (set.clone(), set.expectation(file.committee))).collect();
@@ -108,7 +108,7 @@ fn with_cases() -> (Rig, CaseList) {
     (rig, list)
 }
 
-fn begin(rig: &mut Rig, place: usize) {
+pub(super) fn begin(rig: &mut Rig, place: usize) {
     rig.take(vec![FeedEvent::Case(CaseEvent::Began { place })]);
     let events = rig.cluster.connect();
     rig.take(events);

@@ -52,7 +52,7 @@ fn page(model: &Model, ui: &Ui, width: usize) -> Page {
             let text = format!("{}; held by {}{often}", clean(&one.rule), ranges(one.by));
             for (line, part) in wrap(&text, width.saturating_sub(RULE + 1)).into_iter().enumerate() {
                 if line > 0 {
-                    page.pieces(vec![(" ".repeat(RULE - 1), theme.text), (part, theme.text)]);
+                    page.continued(vec![(" ".repeat(RULE - 1), theme.text), (part, theme.text)]);
                     continue;
                 }
                 page.pieces(vec![
@@ -64,8 +64,9 @@ fn page(model: &Model, ui: &Ui, width: usize) -> Page {
             }
         }
         if is_empty {
-            page.line("none", theme.faint);
+            page.columns("none", theme.faint);
         }
     }
+    page.filter(&ui.filter);
     page
 }

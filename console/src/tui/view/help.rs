@@ -87,7 +87,7 @@ fn entries(search: &str) -> Vec<Entry> {
     let glossary = GLOSSARY.iter().map(|(name, text)| (name.to_string(), text.to_string())).collect();
     let usages = Attack::names().iter().chain(Trigger::names());
     let attacks = usages.map(|usage| (usage.form.to_string(), usage.description.to_string())).collect();
-    let sections: [(&str, Vec<Entry>); 10] = [
+    let sections: [(&str, Vec<Entry>); 11] = [
         ("keys", keys(Context::Screen)),
         ("in the pane of phases", keys(Context::Phases)),
         ("in the pane of latencies", keys(Context::Latency)),
@@ -96,6 +96,7 @@ fn entries(search: &str) -> Vec<Entry> {
         ("attacks, and when they hold, for :attack", attacks),
         ("when victims are chosen", keys(Context::Chooser)),
         ("when a command is typed", keys(Context::Palette)),
+        ("when a filter is typed", keys(Context::Filter)),
         ("when something is asked", keys(Context::Confirm)),
         ("on the screen", glossary),
     ];

@@ -34,10 +34,17 @@ pub(super) fn draw(model: &Model, ui: &Ui, mut canvas: Canvas) {
         of_pane.iter().copied().flat_map(of).filter(|b| has_replicas || !acts_on_replica(&b.action))
     };
     let is_last = |label: &str| of_pane.contains(&Context::Screen) && LAST.contains(&label);
+    // What is typed comes before the keys.
+    let mut x = 1;
+    if matches!(ui.overlay, Overlay::Filter) {
+        let after = canvas.put(0, 0, "/", theme.key);
+        let after = canvas.put(after, 0, ui.filter.text(), theme.text);
+        canvas.put(after, 0, " ", theme.cursor);
+        x = after + 3;
+    }
     let width = |label: &str, hint: &str| label.chars().count() + 1 + hint.chars().count();
     let last: usize = hints().filter(|b| is_last(b.label)).map(|b| width(b.label, b.hint) + 2).sum();
     let mut end = canvas.width().saturating_sub(last.saturating_sub(1));
-    let mut x = 1;
     for binding in hints() {
         let Some(hint) = hint_now(model, ui, binding) else { continue };
         let needed = width(binding.label, hint);
@@ -113,6 +120,7 @@ fn acts_on(model: &Model, ui: &Ui, action: &Action) -> bool {
     match action {
         Action::Simulate(Simulate::Faster | Simulate::Slower | Simulate::Forward(_)) => model.simulation.is_some(),
         Action::Undo => !ui.undo.is_empty(),
+        Action::Filter => ui.has_filter(),
         Action::Record => model.simulation.is_none(),
         Action::Kill => Change::kill(selected).obstacle(model).is_none(),
         Action::Restart => Change::restart(selected).obstacle(model).is_none(),

@@ -57,6 +57,7 @@ fn page(model: &Model, ui: &Ui, width: usize) -> Page {
     statuses(model, width, &mut page, &ui.theme);
     log(model, &mut page, &ui.theme);
     views(model, &mut page, &ui.theme);
+    page.filter(&ui.filter);
     page
 }
 
@@ -95,7 +96,7 @@ fn states(model: &Model, ledgers: &[(ReplicaId, Option<&Ledger>)], width: usize,
     for (account, ..) in names {
         head += &format!("{:>cell$}", account.name(customers).to_string());
     }
-    page.line(head, theme.dim);
+    page.columns(head, theme.dim);
     let leader = model.reign().map(|reign| reign.leader);
     for ((replica, ledger), sheet) in ledgers.iter().zip(&sheets) {
         let is_leader = leader == Some(*replica);
@@ -189,7 +190,7 @@ fn statuses(model: &Model, width: usize, page: &mut Page, theme: &Theme) {
     }
     let mut head = " ".repeat(NAME);
     shown.iter().for_each(|(seq, _)| head += &format!("{:>SLOT$}", seq.0 % 100_000));
-    page.line(head, theme.dim);
+    page.columns(head, theme.dim);
     for replica in &model.replicas {
         let mut line: Line = vec![(format!("{:<NAME$}", replica.id.to_string()), theme.text)];
         for (_, row) in &shown {
@@ -224,7 +225,7 @@ fn log(model: &Model, page: &mut Page, theme: &Theme) {
         "{:>10}{:>6}  {:<10}{:>5}  {:<12}{:>13}{:>10}{:>11}{:>10}",
         "slot", "view", "batch", "size", "at", "pre-prepared", "prepared", "committed", "executed"
     );
-    page.line(head, theme.dim);
+    page.columns(head, theme.dim);
     for line in lines.iter().rev().take(LOG_LINES) {
         let (view, batch) = match line.proposal {
             Some((view, digest)) if digest == Digest::ZERO => (view.to_string(), "null".to_string()),
@@ -269,11 +270,11 @@ fn views(model: &Model, page: &mut Page, theme: &Theme) {
         page.pieces(vec![(format!("view {view} of {primary}  "), theme.leader), (begun, theme.text)]);
         let asked: Vec<String> = seen.reasons().iter().map(|(why, by)| format!("{} ({why})", ranges(*by))).collect();
         if !asked.is_empty() {
-            page.line(format!("  asked for by {}", asked.join(", ")), theme.dim);
+            page.continued(vec![(format!("  asked for by {}", asked.join(", ")), theme.dim)]);
         }
         let shown = seen.shown_in_words();
         if !shown.is_empty() {
-            page.line(format!("  its new-view shows the view-changes of {}", shown.join(", ")), theme.dim);
+            page.continued(vec![(format!("  its new-view shows the view-changes of {}", shown.join(", ")), theme.dim)]);
         }
     }
 }

@@ -15,18 +15,37 @@ use super::canvas::{Canvas, wrap};
 const TIME: usize = 14;
 const KIND: usize = 11;
 
+/// What it is called: with a filter, what that is and how many entries pass it.
+pub(super) fn title(model: &Model, ui: &Ui) -> String {
+    if ui.filter.is_empty() {
+        return "events".to_string();
+    }
+    format!("events  {}", ui.filter.told(passing(model, ui).count(), model.log.newest().count()))
+}
+
+/// The entries that pass the filter, the newest first.
+fn passing<'a>(model: &'a Model, ui: &'a Ui) -> impl Iterator<Item = &'a Entry> {
+    let size = model.replicas.len();
+    let passes = move |entry: &&Entry| {
+        ui.filter.is_empty() || ui.filter.matches(&format!("{} {}", entry.kind().word(), entry.text(size)))
+    };
+    model.log.newest().filter(passes)
+}
+
 pub(super) fn draw(model: &Model, ui: &Ui, is_boxed: bool, mut canvas: Canvas) {
     let theme = &ui.theme;
-    let top = if is_boxed || canvas.height() < 4 { 0 } else { 1 };
+    // A filter is worth a line that says so.
+    let least = if ui.filter.is_empty() { 4 } else { 2 };
+    let top = if is_boxed || canvas.height() < least { 0 } else { 1 };
     if top > 0 {
-        canvas.rule(0, "events", theme.title, theme.faint);
+        canvas.rule(0, &title(model, ui), theme.title, theme.faint);
     }
     let height = canvas.height() - top;
     let width = canvas.width().saturating_sub(TIME + KIND + 1);
     // The newest entries that fit; where there is room, long ones are shown in full.
     let mut shown: Vec<(&Entry, Vec<String>)> = Vec::new();
     let mut left = height;
-    for entry in model.log.newest() {
+    for entry in passing(model, ui) {
         let text = entry.text(model.replicas.len());
         let lines = if ui.is_log_large || is_boxed { wrap(&text, width) } else { vec![cut(&text, width)] };
         if lines.len() > left {

@@ -67,7 +67,7 @@ pub(super) fn view(model: &Model, ui: &Ui, frame: &mut Frame) {
         }
         let canvas = Canvas::new(frame.buffer_mut(), area);
         match &ui.overlay {
-            Overlay::None => {}
+            Overlay::None | Overlay::Filter => {}
             Overlay::Chooser(chooser) => chooser::draw(model, ui, chooser, canvas),
             Overlay::Confirm(confirm) => confirm::draw(ui, confirm, canvas),
             Overlay::Palette(line) => palette::draw(model, ui, line, canvas),
@@ -94,9 +94,13 @@ fn overview(model: &Model, ui: &Ui, mut canvas: Canvas) {
     for placed in &plan.panes {
         let (x, y, width, height) = placed.place;
         let mut part = canvas.part(x, y, width, height);
-        let inner = match (placed.is_boxed, placed.part.title()) {
-            (true, Some(title)) => part.boxed(title, ui.theme.title, ui.theme.faint),
-            _ => part,
+        let title = match placed.part {
+            Part::Log => Some(log::title(model, ui)),
+            other => other.title().map(str::to_string),
+        };
+        let inner = match title.filter(|_| placed.is_boxed) {
+            Some(title) => part.boxed(&title, ui.theme.title, ui.theme.faint),
+            None => part,
         };
         match placed.part {
             Part::Header => header::draw(model, ui, inner),
