@@ -38,6 +38,10 @@ pub(super) enum Action {
     Slot(Step),
     /// Let more slots share a column, or fewer.
     Zoom(Step),
+    /// Give the marked part of the overview the whole screen, or everything its place again.
+    Whole,
+    /// Mark the part of the overview before, or the next.
+    Part(Step),
     /// Compare latencies with those of now, or with none.
     Baseline,
     /// Show the heat map of other latencies.

@@ -79,6 +79,9 @@ pub(super) const BINDINGS: &[Binding] = {
         key!(Screen, Char('6'), Open(Pane::Evidence), "6", "", "evidence: what replicas hold against each other, and how certain that is", "evidence"),
         key!(Screen, Char('7'), Open(Pane::Ledger), "7", "", "the ledger: state, slots, log and views of each replica", "ledger"),
         key!(Screen, Char('8'), Open(Pane::Cases), "8", "", "test cases; byztop run FILE.csv --watch brings them", "cases"),
+        key!(Overview, Char('z'), Action::Whole, "z", "zoom", "give the marked part of the overview the whole screen; again, or Esc: everything", "zoom"),
+        key!(Overview, Left, Action::Part(Step::Less), "Left Right", "part", "mark another part of the overview, or go on to it while one is zoomed"),
+        key!(Overview, Right, Action::Part(Step::More), "Right", "", ""),
         key!(Phases, Left, Action::Slot(Step::Less), "Left Right", "slot", "choose the slot before or after; its votes and times are shown"),
         key!(Phases, Right, Action::Slot(Step::More), "Right", "", ""),
         key!(Phases, Char('f'), Action::Follow, "f", "follow", "show the newest slot again", ""),
@@ -113,7 +116,7 @@ pub(super) const BINDINGS: &[Binding] = {
         key!(Screen, End, Move(Motion::Last), "End", "", ""),
         key!(Screen, PageUp, Move(Motion::PageUp), "PgUp PgDn", "", "select a replica further up or down"),
         key!(Screen, PageDown, Move(Motion::PageDown), "PgDn", "", ""),
-        key!(Screen, Esc, Cancel, "Esc", "", "drop the filter"),
+        key!(Screen, Esc, Cancel, "Esc", "", "leave what is zoomed, or drop the filter"),
         key!(Screen, Backspace, Cancel, "Backspace", "", ""),
         Binding { ctrl: true, ..key!(Screen, Char('z'), Action::Suspend, "Ctrl-Z", "", "back to the shell; fg returns") },
 

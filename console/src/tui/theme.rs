@@ -74,7 +74,7 @@ impl Theme {
         dim: fg(245),
         faint: fg(239),
         title: fg(110).add_modifier(Modifier::BOLD),
-        open: fg(110).add_modifier(Modifier::BOLD),
+        open: fg(110).add_modifier(Modifier::BOLD.union(Modifier::UNDERLINED)),
         accent: fg(80).add_modifier(Modifier::BOLD),
         leader: fg(221).add_modifier(Modifier::BOLD),
         good: fg(114),

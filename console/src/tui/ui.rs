@@ -3,6 +3,7 @@
 use byztop_core::telemetry::Course;
 use byztop_core::types::{Micros, ReplicaId, SeqNum, Time};
 use jiff::tz::TimeZone;
+use ratatui::style::Style;
 
 use super::Attention;
 use super::attacks::{Before, Change};
@@ -27,6 +28,7 @@ const MAX_HISTORY: usize = 100;
 pub(super) enum Context {
     Screen,
     /// Panes that have keys of their own, besides those of the screen.
+    Overview,
     Phases,
     Latency,
     Messages,
@@ -42,7 +44,9 @@ impl Context {
     /// Where a key is looked for: here, then where it holds if it does nothing of its own here.
     pub(super) fn ladder(self) -> Vec<Context> {
         match self {
-            Context::Phases | Context::Latency | Context::Messages | Context::Cases => vec![self, Context::Screen],
+            Context::Overview | Context::Phases | Context::Latency | Context::Messages | Context::Cases => {
+                vec![self, Context::Screen]
+            }
             other => vec![other],
         }
     }
@@ -117,6 +121,28 @@ impl Pane {
     }
 }
 
+/// A part of the overview that can have the screen to itself.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum Zoom {
+    Replicas,
+    Phases,
+    Votes,
+    Latency,
+    #[default]
+    Events,
+}
+
+impl Zoom {
+    /// All of them, from top to bottom.
+    pub(super) const ALL: [Zoom; 5] = [Zoom::Replicas, Zoom::Phases, Zoom::Votes, Zoom::Latency, Zoom::Events];
+
+    /// The part so many further, and round.
+    pub(super) fn turned(self, steps: usize) -> Zoom {
+        let here = Zoom::ALL.iter().position(|zoom| *zoom == self).unwrap_or(0);
+        Zoom::ALL[(here + steps) % Zoom::ALL.len()]
+    }
+}
+
 /// What lies over the screen.
 #[derive(Clone, Debug)]
 pub(super) enum Overlay {
@@ -176,6 +202,9 @@ pub(super) struct Ui {
     pub selected: usize,
     pub overlay: Overlay,
     pub pane: Pane,
+    /// The marked part of the overview, and whether it has the screen to itself.
+    pub zoom: Zoom,
+    pub is_zoomed: bool,
     /// How many slots share a column of the pane of phases.
     pub slots_per_column: u64,
     /// Latencies that others are compared with: of each phase, execution, and the client.
@@ -240,6 +269,8 @@ impl Ui {
             selected: 0,
             overlay: Overlay::None,
             pane: Pane::Overview,
+            zoom: Zoom::default(),
+            is_zoomed: false,
             slots_per_column: 1,
             baseline: None,
             heat_row: usize::MAX,
@@ -289,6 +320,7 @@ impl Ui {
     /// What the keys act on.
     pub(super) fn context(&self) -> Context {
         match self.overlay {
+            Overlay::None if self.pane == Pane::Overview => Context::Overview,
             Overlay::None if self.pane == Pane::Phases => Context::Phases,
             Overlay::None if self.pane == Pane::Latency => Context::Latency,
             Overlay::None if self.pane == Pane::Messages => Context::Messages,
@@ -343,6 +375,12 @@ impl Ui {
         self.watched.is_none() && !(self.shows_view_change && self.pane == Pane::Messages)
     }
 
+    /// How the name of a part of the overview looks: the one that would be zoomed is marked.
+    pub(super) fn name_style(&self, part: Zoom) -> Style {
+        let is_marked = self.pane == Pane::Overview && self.zoom == part;
+        if is_marked { self.theme.open } else { self.theme.title }
+    }
+
     /// Whether this pane has lines that can be filtered.
     pub(super) fn has_filter(&self) -> bool {
         matches!(self.pane, Pane::Overview | Pane::Evidence | Pane::Ledger | Pane::Cases)
@@ -350,7 +388,7 @@ impl Ui {
 
     /// Opens a pane.
     pub(super) fn open(&mut self, pane: Pane) {
-        self.pane = pane;
+        (self.pane, self.is_zoomed) = (pane, false);
         self.ask_again();
     }
 

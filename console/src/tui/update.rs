@@ -12,7 +12,7 @@ use super::history::{History, Travel, travel};
 use super::model::{Cases, Model};
 use super::palette::{self, Line, Order, Whom};
 use super::text::grouped;
-use super::ui::{Baseline, Confirm, Overlay, Pane, Ui};
+use super::ui::{Baseline, Confirm, Overlay, Pane, Ui, Zoom};
 use super::{CaseEvent, CaseWish, Command, FeedEvent, Simulate};
 
 /// A page of the replica table.
@@ -110,7 +110,11 @@ fn on_screen(model: &mut Model, ui: &mut Ui, action: Action) -> Vec<Command> {
         Action::Palette => ui.overlay = Overlay::Palette(Line::default()),
         Action::Filter if ui.has_filter() => ui.overlay = Overlay::Filter,
         Action::Filter => ui.complain("/ filters the event log on 1 and 8, the evidence on 6 and the ledger on 7"),
+        Action::Cancel if ui.is_zoomed => ui.is_zoomed = false,
         Action::Cancel => change_filter(ui, |filter| *filter = Filter::default()),
+        Action::Whole => ui.is_zoomed = !ui.is_zoomed,
+        Action::Part(Next::More) => ui.zoom = ui.zoom.turned(1),
+        Action::Part(Next::Less) => ui.zoom = ui.zoom.turned(Zoom::ALL.len() - 1),
         Action::Log => ui.is_log_large = !ui.is_log_large,
         Action::Follow => return watch(model, ui, None),
         Action::Toggle

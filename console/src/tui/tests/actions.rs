@@ -40,7 +40,7 @@ fn ending_one_of_two_attacks_keeps_the_other() {
 fn enter_alone_darkens_a_sensible_choice() {
     let mut rig = Rig::running(7, 8);
     assert_eq!(rig.sent("k Enter"), [r#"Send(n1, Attack("dark(n6, n7)"))"#]);
-    assert_eq!(rig.ui.context(), Context::Screen);
+    assert_eq!(rig.ui.context(), Context::Overview);
     assert_eq!(rig.sent("k"), [r#"Send(n1, End("dark"))"#], "the key ends it without asking for victims");
 }
 
@@ -228,7 +228,7 @@ fn all_are_healed() {
 fn the_palette_attacks_whom_it_names() {
     let mut rig = Rig::running(7, 8);
     assert_eq!(rig.sent(":attack_n5_time(300ms) Enter"), [r#"Send(n5, Attack("time(300ms)"))"#]);
-    assert_eq!(rig.ui.context(), Context::Screen);
+    assert_eq!(rig.ui.context(), Context::Overview);
     let both = rig.sent(":attack_n5_dark(n2);_n6_sign Enter");
     assert_eq!(both, [r#"Send(n5, Attack("dark(n2)"))"#, r#"Send(n6, Attack("sign"))"#]);
     assert_eq!(attack_of(&rig, 4), "time(300ms); dark(n2)");
@@ -286,7 +286,7 @@ fn the_palette_completes_and_remembers() {
     rig.press("Down");
     assert_eq!(text(&rig), "goto 7");
     rig.press("Down Backspace");
-    assert_eq!(rig.ui.context(), Context::Screen, "erasing nothing closes the line");
+    assert_eq!(rig.ui.context(), Context::Overview, "erasing nothing closes the line");
 }
 
 #[test]
@@ -367,9 +367,9 @@ fn the_help_is_searched_by_typing() {
     rig.press("? quit");
     assert!(matches!(&rig.ui.overlay, Overlay::Help { search, .. } if search == "quit"));
     rig.press("Backspace Backspace Backspace Backspace Backspace");
-    assert_eq!(rig.ui.context(), Context::Screen);
+    assert_eq!(rig.ui.context(), Context::Overview);
     rig.press("? ?");
-    assert_eq!(rig.ui.context(), Context::Screen);
+    assert_eq!(rig.ui.context(), Context::Overview);
 }
 
 #[test]

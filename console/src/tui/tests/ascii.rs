@@ -3,6 +3,7 @@
 use byztop_core::types::{Micros, ReplicaId};
 
 use super::super::theme::Glyphs;
+use super::super::ui::Zoom;
 use super::super::{FeedEvent, LinkEvent};
 use super::screens::check;
 use super::{Rig, simulated};
@@ -58,6 +59,11 @@ fn every_pane_and_overlay_has_a_sign_of_ascii_for_each_of_its_own() {
     rig.take(vec![FeedEvent::Link(ReplicaId(5), down), FeedEvent::Link(ReplicaId(6), LinkEvent::Connecting)]);
     rig.cluster.now = rig.cluster.now.after(Micros::from_millis(3200));
     check_everything(&mut rig, "attacked");
+    rig.press("1 z");
+    for part in Zoom::ALL {
+        check_ascii(&mut rig, &format!("{part:?} zoomed"));
+        rig.press("Right");
+    }
     rig.press("2 < :goto_19000 Enter");
     check_ascii(&mut rig, "a slot of the past");
 }

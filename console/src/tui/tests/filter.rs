@@ -38,7 +38,7 @@ fn the_log_shows_what_contains_every_word_as_it_is_typed() {
     assert!(log(&rig).len() == 1 && log(&rig)[0].contains("operator: n3 sign"), "{:?}", log(&rig));
     check("filter-typed-80x24", rig.screen(80, 24));
     rig.press("Enter");
-    assert_eq!(rig.ui.context(), Context::Screen);
+    assert_eq!(rig.ui.context(), Context::Overview);
     assert_eq!(log(&rig).len(), 1, "Enter keeps it");
     for (width, height) in [(200, 60), (120, 36), (80, 24)] {
         check(&format!("filter-{width}x{height}"), rig.screen(width, height));
@@ -48,7 +48,7 @@ fn the_log_shows_what_contains_every_word_as_it_is_typed() {
     rig.press("/nothing_of_the_kind");
     assert!(log(&rig).is_empty());
     rig.press("Esc");
-    assert_eq!((log(&rig).len(), rig.ui.context()), (all, Context::Screen));
+    assert_eq!((log(&rig).len(), rig.ui.context()), (all, Context::Overview));
 }
 
 #[test]
@@ -58,7 +58,7 @@ fn an_empty_filter_shows_all_and_backspace_leaves_it() {
     rig.press("/n3 Enter / Backspace Backspace");
     assert_eq!((log(&rig).len(), rig.ui.context()), (all, Context::Filter));
     rig.press("Backspace");
-    assert_eq!((log(&rig).len(), rig.ui.context()), (all, Context::Screen));
+    assert_eq!((log(&rig).len(), rig.ui.context()), (all, Context::Overview));
     assert!(rig.screen(120, 36).contains("─ events ─"), "nothing is filtered");
 }
 

@@ -9,6 +9,7 @@ mod screens;
 mod simulated;
 mod sizes;
 mod time;
+mod zoom;
 
 use byztop_core::types::Time;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};

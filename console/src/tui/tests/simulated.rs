@@ -194,7 +194,7 @@ fn turning_back_forgets_what_has_not_happened_yet() {
     let later = standing(&rig, 28);
     rig.take(vec![later]);
     assert_ne!(rig.screen(120, 36), earlier);
-    rig.ui.toast = None;
+    (rig.ui.toast, rig.ui.undo) = (None, Vec::new());
     rig.take(vec![FeedEvent::Rewound(past)]);
     assert_eq!(rig.screen(120, 36), earlier);
     assert_eq!(

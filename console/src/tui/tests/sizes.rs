@@ -1,8 +1,9 @@
 //! No size of the screen and no number of replicas is a reason to panic.
 
+use super::super::ui::Zoom;
 use super::Rig;
 
-const OVERLAYS: [&str; 6] = ["", "k", "?", ":attack_n1_dark(n2)_nonsense Enter", ":rate", "l"];
+const OVERLAYS: [&str; 8] = ["", "k", "?", ":attack_n1_dark(n2)_nonsense Enter", ":rate", "l", "/n3_link", "z"];
 
 #[test]
 fn every_small_size_can_be_drawn() {
@@ -27,6 +28,22 @@ fn every_larger_size_can_be_drawn() {
         }
         rig.press("e");
         rig.draw(80, 24);
+    }
+}
+
+#[test]
+fn every_zoomed_part_can_be_drawn_at_any_size() {
+    let mut rig = Rig::running(7, 6);
+    rig.press("z");
+    for _ in Zoom::ALL {
+        rig.press("Right");
+        for width in 1..=80 {
+            for height in 1..=24 {
+                rig.draw(width, height);
+            }
+        }
+        rig.draw(300, 20);
+        rig.draw(500, 200);
     }
 }
 

@@ -87,8 +87,9 @@ fn entries(search: &str) -> Vec<Entry> {
     let glossary = GLOSSARY.iter().map(|(name, text)| (name.to_string(), text.to_string())).collect();
     let usages = Attack::names().iter().chain(Trigger::names());
     let attacks = usages.map(|usage| (usage.form.to_string(), usage.description.to_string())).collect();
-    let sections: [(&str, Vec<Entry>); 11] = [
+    let sections: [(&str, Vec<Entry>); 12] = [
         ("keys", keys(Context::Screen)),
+        ("on the overview", keys(Context::Overview)),
         ("in the pane of phases", keys(Context::Phases)),
         ("in the pane of latencies", keys(Context::Latency)),
         ("in the pane of test cases", keys(Context::Cases)),

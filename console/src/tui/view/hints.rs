@@ -99,6 +99,7 @@ fn hint_now(model: &Model, ui: &Ui, binding: &Binding) -> Option<&'static str> {
             let is_paused = model.simulation.as_ref().is_some_and(|simulation| simulation.is_paused);
             Some(if is_paused { "go on" } else { "pause" })
         }
+        (Overlay::None, "z") if ui.is_zoomed => Some("back"),
         (Overlay::Chooser(chooser), "m") if chooser.attack != Injection::Equivocate => None,
         (Overlay::None, _) if !acts_on(model, ui, &binding.action) => None,
         _ => Some(binding.hint),
@@ -121,6 +122,7 @@ fn acts_on(model: &Model, ui: &Ui, action: &Action) -> bool {
         Action::Simulate(Simulate::Faster | Simulate::Slower | Simulate::Forward(_)) => model.simulation.is_some(),
         Action::Undo => !ui.undo.is_empty(),
         Action::Filter => ui.has_filter(),
+        Action::Part(_) => ui.is_zoomed,
         Action::Record => model.simulation.is_none(),
         Action::Kill => Change::kill(selected).obstacle(model).is_none(),
         Action::Restart => Change::restart(selected).obstacle(model).is_none(),

@@ -7,7 +7,7 @@ use ratatui::style::Style;
 use super::super::model::{HEAT_HIGH, HEAT_LOW, HEAT_S, Model, Recent, Summary};
 use super::super::text::{BARS, cut, millis, short_count};
 use super::super::theme::Theme;
-use super::super::ui::Ui;
+use super::super::ui::{Ui, Zoom};
 use super::canvas::Canvas;
 
 const LABEL: usize = 13;
@@ -92,14 +92,14 @@ fn heat_map(model: &Model, ui: &Ui, row: &Row, mut canvas: Canvas) {
 fn draw_rows(model: &Model, ui: &Ui, rows: &[Row], is_boxed: bool, mut canvas: Canvas) {
     let theme = &ui.theme;
     if canvas.height() <= rows.len() {
-        return brief(model, theme, canvas);
+        return brief(model, ui, canvas);
     }
     let columns: Vec<usize> = (0..COLUMNS.len()).filter(|i| canvas.width() >= COLUMNS[*i].1).collect();
     let table = columns.len() * NUMBER;
     let width = canvas.width().saturating_sub(LABEL + table + 2);
     let (low, high) = bounds(rows);
     if !is_boxed {
-        canvas.put(1, 0, "latency", theme.title);
+        canvas.put(1, 0, "latency", ui.name_style(Zoom::Latency));
     } else {
         canvas.put(1, 0, "last 10 s", theme.dim);
     }
@@ -193,13 +193,14 @@ fn numbers(summary: Option<Summary>, columns: &[usize], theme: &Theme, canvas: &
 }
 
 /// Everything in one line: the client's histogram and its percentiles, or the last phase's in a simulation.
-fn brief(model: &Model, theme: &Theme, mut canvas: Canvas) {
+fn brief(model: &Model, ui: &Ui, mut canvas: Canvas) {
+    let theme = &ui.theme;
     let recent = match model.simulation {
         Some(_) => model.latencies.get(model.phases.len().saturating_sub(1)),
         None => model.load.as_ref().map(|load| &load.latency),
     };
     let summary = recent.and_then(Recent::summary);
-    canvas.put(1, 0, "latency", theme.title);
+    canvas.put(1, 0, "latency", ui.name_style(Zoom::Latency));
     let text = |value: Option<Micros>| value.map_or("?".to_string(), millis);
     let numbers = [
         ("p50", summary.map(|s| s.p50)),

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::super::model::Model;
-use super::super::ui::Ui;
+use super::super::ui::{Ui, Zoom};
 
 /// From this size on, panes stand side by side in boxes.
 const WIDE: (usize, usize) = (140, 42);
@@ -16,6 +16,8 @@ const ROOMY: usize = 30;
 pub(super) enum Part {
     Header,
     Simulation,
+    /// Of the parts, where one is zoomed.
+    Names,
     Replicas,
     Phases,
     Votes,
@@ -34,7 +36,19 @@ impl Part {
             Part::Latency => Some("latency"),
             Part::Log => Some("events"),
             Part::Steps => Some("steps"),
-            Part::Header | Part::Simulation | Part::Hints => None,
+            Part::Header | Part::Simulation | Part::Names | Part::Hints => None,
+        }
+    }
+}
+
+impl From<Zoom> for Part {
+    fn from(zoom: Zoom) -> Part {
+        match zoom {
+            Zoom::Replicas => Part::Replicas,
+            Zoom::Phases => Part::Phases,
+            Zoom::Votes => Part::Votes,
+            Zoom::Latency => Part::Latency,
+            Zoom::Events => Part::Log,
         }
     }
 }
@@ -183,6 +197,19 @@ impl Plan {
         (stack.x, stack.y, stack.width) = (0, y + bottom, width);
         stack.add(Part::Hints, 1, false);
         Plan { panes: stack.panes, rows }
+    }
+
+    /// One part below the header and its name among the others.
+    pub(super) fn zoomed(width: usize, height: usize, model: &Model, part: Part) -> Plan {
+        let simulated = Simulated::of(model);
+        let mut stack = Stack { panes: Vec::new(), x: 0, y: 0, width };
+        stack.add(Part::Header, 1, false);
+        stack.add(Part::Simulation, simulated.lines, false);
+        stack.add(Part::Names, 1, false);
+        let room = height.saturating_sub(stack.y + 1);
+        stack.add(part, room, false);
+        stack.add(Part::Hints, 1, false);
+        Plan { panes: stack.panes, rows: model.replicas.len().min(room.saturating_sub(1).max(1)) }
     }
 
     /// The replicas that are shown: always with the selected one.

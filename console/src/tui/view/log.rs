@@ -8,7 +8,7 @@ use ratatui::style::Style;
 use super::super::model::{Entry, Kind, Model};
 use super::super::text::cut;
 use super::super::theme::Theme;
-use super::super::ui::Ui;
+use super::super::ui::{Ui, Zoom};
 use super::canvas::{Canvas, wrap};
 
 /// Columns of the time of day and of the kind.
@@ -38,7 +38,7 @@ pub(super) fn draw(model: &Model, ui: &Ui, is_boxed: bool, mut canvas: Canvas) {
     let least = if ui.filter.is_empty() { 4 } else { 2 };
     let top = if is_boxed || canvas.height() < least { 0 } else { 1 };
     if top > 0 {
-        canvas.rule(0, &title(model, ui), theme.title, theme.faint);
+        canvas.rule(0, &title(model, ui), ui.name_style(Zoom::Events), theme.faint);
     }
     let height = canvas.height() - top;
     let width = canvas.width().saturating_sub(TIME + KIND + 1);

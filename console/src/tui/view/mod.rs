@@ -38,7 +38,7 @@ pub(super) use self::messages::{line_count as message_lines, sheet as course_she
 use super::model::Model;
 use super::text::cut;
 use super::theme::Glyphs;
-use super::ui::{Overlay, Pane, Ui};
+use super::ui::{Overlay, Pane, Ui, Zoom};
 
 /// The smallest screen that is of use.
 const NEED: (u16, u16) = (60, 16);
@@ -89,30 +89,55 @@ fn within_tabs(model: &Model, ui: &Ui, mut canvas: Canvas, draw: impl FnOnce(&Mo
 }
 
 fn overview(model: &Model, ui: &Ui, mut canvas: Canvas) {
-    let plan = Plan::new(canvas.width(), canvas.height(), model, ui);
+    let theme = &ui.theme;
+    let plan = match ui.is_zoomed {
+        true => Plan::zoomed(canvas.width(), canvas.height(), model, ui.zoom.into()),
+        false => Plan::new(canvas.width(), canvas.height(), model, ui),
+    };
     let rows = plan.visible_rows(ui.selected, model.replicas.len());
     for placed in &plan.panes {
         let (x, y, width, height) = placed.place;
         let mut part = canvas.part(x, y, width, height);
-        let title = match placed.part {
-            Part::Log => Some(log::title(model, ui)),
-            other => other.title().map(str::to_string),
-        };
-        let inner = match title.filter(|_| placed.is_boxed) {
-            Some(title) => part.boxed(&title, ui.theme.title, ui.theme.faint),
+        let style = if placed.part == ui.zoom.into() { theme.open } else { theme.title };
+        let inner = match title(placed.part, model, ui).filter(|_| placed.is_boxed) {
+            Some(title) => part.boxed(&title, style, theme.faint),
             None => part,
         };
+        // What is zoomed has its name above, as in a box.
+        let is_titled = placed.is_boxed || ui.is_zoomed;
         match placed.part {
             Part::Header => header::draw(model, ui, inner),
             Part::Simulation => simulation::draw(model, ui, inner),
+            Part::Names => names(model, ui, inner),
             Part::Replicas => replicas::draw(model, ui, rows.clone(), inner),
-            Part::Phases => phases::draw(model, ui, rows.clone(), placed.is_boxed, inner),
-            Part::Votes => votes::draw(model, ui, placed.is_boxed, inner),
-            Part::Latency => latency::draw(model, ui, placed.is_boxed, inner),
-            Part::Steps => simulation::steps(model, ui, placed.is_boxed, inner),
-            Part::Log => log::draw(model, ui, placed.is_boxed, inner),
+            Part::Phases => phases::draw(model, ui, rows.clone(), is_titled, inner),
+            Part::Votes => votes::draw(model, ui, is_titled, inner),
+            Part::Latency => latency::draw(model, ui, is_titled, inner),
+            Part::Steps => simulation::steps(model, ui, is_titled, inner),
+            Part::Log => log::draw(model, ui, is_titled, inner),
             Part::Hints => hints::draw(model, ui, inner),
         }
+    }
+}
+
+fn title(part: Part, model: &Model, ui: &Ui) -> Option<String> {
+    match part {
+        Part::Log => Some(log::title(model, ui)),
+        other => other.title().map(str::to_string),
+    }
+}
+
+/// The parts of the overview, one of which is below.
+fn names(model: &Model, ui: &Ui, mut canvas: Canvas) {
+    let theme = &ui.theme;
+    canvas.rule(0, "", theme.faint, theme.faint);
+    let mut x = 1;
+    for zoom in Zoom::ALL {
+        let style = if zoom == ui.zoom { theme.open } else { theme.dim };
+        let name = title(zoom.into(), model, ui).unwrap_or_default();
+        x = canvas.put(x, 0, " ", theme.faint);
+        x = canvas.put(x, 0, &name, style);
+        x = canvas.put(x, 0, " ", theme.faint) + 1;
     }
 }
 

@@ -9,7 +9,7 @@ use ratatui::style::Style;
 use super::super::attacks;
 use super::super::model::{Model, Replica, SlotsThen};
 use super::super::theme::Theme;
-use super::super::ui::Ui;
+use super::super::ui::{Ui, Zoom};
 use super::canvas::Canvas;
 
 /// Columns for the replicas' names and attacks.
@@ -54,7 +54,7 @@ pub(super) fn draw_zoomed(
         many => SeqNum((newest.0 + many).saturating_sub(columns_shown) / many * many),
     };
     if !is_boxed {
-        canvas.put(1, 0, "phases", theme.title);
+        canvas.put(1, 0, "phases", ui.name_style(Zoom::Phases));
     }
     if newest > SeqNum(0) {
         axis(ui, first, newest, per_column, &mut canvas.part(LABEL, 0, width, 1));

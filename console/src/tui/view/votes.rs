@@ -7,7 +7,7 @@ use ratatui::style::Style;
 use super::super::model::{Model, Replica};
 use super::super::text::cut;
 use super::super::theme::Theme;
-use super::super::ui::Ui;
+use super::super::ui::{Ui, Zoom};
 use super::canvas::Canvas;
 
 /// The quorum bar's width.
@@ -53,7 +53,7 @@ pub(super) fn draw(model: &Model, ui: &Ui, is_boxed: bool, mut canvas: Canvas) {
     if is_boxed {
         heading(model, ui, shown, glyphs_x, &mut canvas);
     } else {
-        canvas.put(1, 0, "votes", theme.title);
+        canvas.put(1, 0, "votes", ui.name_style(Zoom::Votes));
     }
     canvas.put(left, top, &slot, theme.text);
     let Some(votes) = votes.filter(|votes| ui.watched.is_none_or(|watched| watched == votes.seq)) else {
