@@ -339,7 +339,10 @@ impl Console {
     fn tick(&mut self) {
         let now = unix_now();
         self.model.tick(now);
-        self.news |= self.ui.frozen.is_none();
+        self.news |= match &mut self.ui.frozen {
+            Some(frozen) => frozen.keep_up(&self.history),
+            None => true,
+        };
         self.urgent |= self.ui.tick(now);
         let commands = on_tick(&self.model, &mut self.ui);
         self.send(commands);

@@ -61,6 +61,9 @@ pub(super) struct Theme {
     pub client: Style,
     /// The frame of what lies over the screen.
     pub overlay: Style,
+    /// What the user is told, and that something did not work.
+    pub toast: Style,
+    pub toast_error: Style,
     /// The character at which a command goes wrong.
     pub mistake: Style,
     /// The character under the text cursor.
@@ -90,6 +93,8 @@ impl Theme {
         bars: fg(73),
         client: fg(179),
         overlay: fg(110),
+        toast: fg(80).bg(Color::Indexed(237)).add_modifier(Modifier::BOLD),
+        toast_error: fg(203).bg(Color::Indexed(237)).add_modifier(Modifier::BOLD),
         mistake: fg(203).add_modifier(Modifier::REVERSED),
         cursor: Style::new().add_modifier(Modifier::REVERSED),
     };
@@ -120,6 +125,8 @@ impl Theme {
             bars: plain,
             client: plain,
             overlay: bold,
+            toast: Style::new().add_modifier(Modifier::REVERSED),
+            toast_error: bold.add_modifier(Modifier::REVERSED.union(Modifier::UNDERLINED)),
             mistake: Style::new().add_modifier(Modifier::REVERSED),
             cursor: Style::new().add_modifier(Modifier::REVERSED),
         }

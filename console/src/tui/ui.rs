@@ -160,7 +160,7 @@ pub(super) enum Overlay {
     Help {
         /// What is searched for.
         search: String,
-        /// The first line that is shown.
+        /// The first entry that is shown.
         scroll: usize,
     },
 }

@@ -322,7 +322,7 @@ fn on_help(ui: &mut Ui, mut search: String, mut scroll: usize, action: Action) -
         Action::Cancel => return Vec::new(),
         Action::Suspend => ui.wants_suspend = true,
         Action::Move(motion) => {
-            scroll = motion.apply(scroll, usize::from(u16::MAX), PAGE).min(super::view::help_lines(&search))
+            scroll = motion.apply(scroll, usize::from(u16::MAX), PAGE).min(super::view::help_entries(&search))
         }
         Action::Type(c) if search.chars().count() < 40 => {
             search.push(c);

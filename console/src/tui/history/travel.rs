@@ -6,6 +6,9 @@ use super::History;
 use crate::tui::model::Model;
 use crate::tui::{Speed, Stride};
 
+/// How often the bar of a held screen follows the time that passes meanwhile.
+const BAR_EVERY: Micros = Micros::from_millis(1000);
+
 /// Where somebody who looks at the past wants to go.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(in crate::tui) enum Travel {
@@ -162,6 +165,15 @@ impl Frozen {
         }
         self.look(history);
         true
+    }
+
+    /// Time has gone on while the screen was held: the bar follows, a second at a time. Says whether that shows.
+    pub(in crate::tui) fn keep_up(&mut self, history: &History) -> bool {
+        let is_due = history.span().is_some_and(|(_, until)| until.since(self.bar.until) >= BAR_EVERY);
+        if is_due {
+            self.look(history);
+        }
+        is_due
     }
 
     fn go(&mut self, history: &History, position: u64) {

@@ -83,6 +83,9 @@ impl Rig {
             self.take(events);
             let commands = on_tick(&self.model, &mut self.ui);
             self.do_all(commands);
+            if let Some(frozen) = &mut self.ui.frozen {
+                frozen.keep_up(&self.history);
+            }
         }
     }
 

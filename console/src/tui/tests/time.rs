@@ -34,11 +34,14 @@ fn bar(rig: &Rig) -> String {
 fn a_held_screen_stays_while_the_cluster_goes_on() {
     let mut rig = attacked();
     rig.press("_");
-    let held = rig.screen(120, 36);
-    rig.frames(8);
-    assert_eq!(rig.screen(120, 36), held);
-    assert!(rig.first_line().contains("‖ FROZEN 7/7"), "{}", rig.first_line());
+    let held = moment(&rig);
     assert!(bar(&rig).contains("‖ 12:00:09.500  −0 µs of 9.5 s"), "{}", bar(&rig));
+    rig.frames(3);
+    assert!(bar(&rig).contains("‖ 12:00:09.500  −0 µs of 9.5 s"), "it moves once a second: {}", bar(&rig));
+    rig.frames(5);
+    assert_eq!(moment(&rig), held);
+    assert!(rig.first_line().contains("‖ FROZEN 7/7"), "{}", rig.first_line());
+    assert!(bar(&rig).contains("‖ 12:00:09.500  −2.0 s of 11.5 s"), "how far back it is by now: {}", bar(&rig));
     rig.press(":seek_-1s Enter");
     assert!(bar(&rig).contains("‖ 12:00:08.500  −3.0 s of 11.5 s"), "time has passed: {}", bar(&rig));
     rig.press("_");

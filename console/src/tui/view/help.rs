@@ -1,12 +1,13 @@
 //! The help: every key, command and glyph, narrowed down by what is typed.
 
+use std::ops::Range;
+
 use byztop_core::attack::{Attack, Trigger};
 
 use super::super::keys::BINDINGS;
 use super::super::palette::WORDS;
-use super::super::text::cut;
 use super::super::ui::{Context, Ui};
-use super::canvas::Canvas;
+use super::canvas::{Canvas, wrap};
 
 /// The words and glyphs of the screen.
 const GLOSSARY: &[(&str, &str)] = &[
@@ -34,11 +35,11 @@ const GLOSSARY: &[(&str, &str)] = &[
 /// The column of the explanations.
 const TEXT: usize = 24;
 
-/// A line: what it is about, and what is said of it; a heading has no second part.
+/// What it is about, and what is said of it; a heading has no second part.
 type Entry = (String, String);
 
-/// How many lines the help has for a search.
-pub(in crate::tui) fn lines(search: &str) -> usize {
+/// How many entries the help has for a search.
+pub(in crate::tui) fn entry_count(search: &str) -> usize {
     entries(search).len()
 }
 
@@ -46,7 +47,10 @@ pub(super) fn draw(ui: &Ui, search: &str, scroll: usize, mut canvas: Canvas) {
     let theme = &ui.theme;
     let (width, height) = (canvas.width().saturating_sub(4).min(100), canvas.height().saturating_sub(2));
     let entries = entries(search);
-    let height = height.min(entries.len() + 4);
+    // Without the border, and without the cell before it.
+    let room = width.saturating_sub(3);
+    let texts: Vec<Vec<String>> = entries.iter().map(|(name, text)| wrapped(name, text, room)).collect();
+    let height = height.min(texts.iter().map(Vec::len).sum::<usize>() + 4);
     let x = (canvas.width() - width) / 2;
     let y = (canvas.height() - height) / 2;
     let mut part = canvas.part(x, y, width, height);
@@ -56,25 +60,58 @@ pub(super) fn draw(ui: &Ui, search: &str, scroll: usize, mut canvas: Canvas) {
     let after = inner.put(after, 0, search, theme.text);
     inner.put(after, 0, " ", theme.cursor);
     let page = inner.height().saturating_sub(2);
-    let scroll = scroll.min(entries.len().saturating_sub(page));
+    let shown = shown(&texts, scroll, page);
     if entries.is_empty() {
         inner.put(1, 2, "nothing matches", theme.dim);
     }
-    if entries.len() > page {
-        let place = format!("{}–{} of {}", scroll + 1, (scroll + page).min(entries.len()), entries.len());
+    if shown.len() < entries.len() {
+        let place = format!("{}–{} of {}", shown.start + 1, shown.end, entries.len());
         let end = inner.width().saturating_sub(1);
         inner.put_right(end, 0, &place, theme.dim);
     }
-    for (y, (name, text)) in entries.iter().skip(scroll).take(page).enumerate() {
-        if text.is_empty() {
-            inner.put(1, y + 2, name, theme.title);
-        } else {
-            inner.put(2, y + 2, name, theme.key);
-            let x = (4 + name.chars().count()).max(TEXT);
-            let room = inner.width().saturating_sub(x + 1);
-            inner.put(x, y + 2, &cut(text, room), theme.text);
+    let mut list = inner.part(0, 2, room + 1, page);
+    let mut y = 0;
+    for ((name, text), lines) in entries.iter().zip(&texts).skip(shown.start).take(shown.len()) {
+        let (x, style) = if text.is_empty() { (1, theme.title) } else { (2, theme.key) };
+        list.put(x, y, name, style);
+        for (at, line) in lines.iter().enumerate() {
+            let x = if at == 0 { text_column(name) } else { TEXT };
+            list.put(x, y + at, line, theme.text);
         }
+        y += lines.len();
     }
+}
+
+/// Where the text begins in the line of its name.
+fn text_column(name: &str) -> usize {
+    (4 + name.chars().count()).max(TEXT)
+}
+
+/// The text in lines. Those after the first hang below the column of texts; the first is empty if a long name leaves the
+/// text too little room beside it.
+fn wrapped(name: &str, text: &str, room: usize) -> Vec<String> {
+    let x = text_column(name);
+    if x == TEXT || x + text.chars().count() <= room {
+        return wrap(text, room.saturating_sub(x));
+    }
+    [vec![String::new()], wrap(text, room.saturating_sub(TEXT))].concat()
+}
+
+/// The entries that are on the page, from the one that is scrolled to on; the last page is a full one.
+fn shown(texts: &[Vec<String>], scroll: usize, page: usize) -> Range<usize> {
+    let first = scroll.min(texts.len() - fitting(texts.iter().rev(), page));
+    // One that is longer than the page is shown as far as there is room.
+    let count = fitting(texts.iter().skip(first), page).max(1);
+    first..(first + count).min(texts.len())
+}
+
+/// How many of these have room on a page, one after the other.
+fn fitting<'a>(texts: impl Iterator<Item = &'a Vec<String>>, page: usize) -> usize {
+    let until = texts.scan(0, |until, lines| {
+        *until += lines.len();
+        Some(*until)
+    });
+    until.take_while(|until| *until <= page).count()
 }
 
 fn entries(search: &str) -> Vec<Entry> {

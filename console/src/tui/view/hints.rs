@@ -1,4 +1,4 @@
-//! The last line: keys that do something now, or what the user is told.
+//! The last line: keys that do something now, or where in time the screen is.
 
 use super::super::Simulate;
 use super::super::action::{Action, Injection};
@@ -6,7 +6,7 @@ use super::super::attacks::Change;
 use super::super::history::Bar;
 use super::super::keys::{BINDINGS, Binding};
 use super::super::model::{Cases, Model, Replica};
-use super::super::text::{cut, span};
+use super::super::text::span;
 use super::super::ui::{Context, Overlay, Pane, Ui};
 use super::canvas::Canvas;
 use super::log::time_of_day;
@@ -16,12 +16,6 @@ const LAST: [&str; 2] = ["?", "q"];
 
 pub(super) fn draw(model: &Model, ui: &Ui, mut canvas: Canvas) {
     let theme = &ui.theme;
-    if let Some(toast) = &ui.toast {
-        let style = if toast.is_error { theme.bad } else { theme.accent };
-        let text = cut(&toast.text, canvas.width().saturating_sub(2));
-        canvas.put(1, 0, &text, style);
-        return;
-    }
     let context = ui.context();
     if let (Some(frozen), Overlay::None) = (&ui.frozen, &ui.overlay) {
         return time_bar(&frozen.bar, ui, canvas);

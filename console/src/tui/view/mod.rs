@@ -24,6 +24,7 @@ mod simulation;
 mod slots;
 mod spacetime;
 mod tabs;
+mod toast;
 mod votes;
 
 use ratatui::Frame;
@@ -31,7 +32,7 @@ use ratatui::layout::Rect;
 
 use self::canvas::Canvas;
 pub(super) use self::evidence::line_count as evidence_lines;
-pub(super) use self::help::lines as help_lines;
+pub(super) use self::help::entry_count as help_entries;
 use self::layout::{Part, Plan};
 pub(super) use self::ledger::line_count as ledger_lines;
 pub(super) use self::messages::{line_count as message_lines, sheet as course_sheet};
@@ -73,6 +74,7 @@ pub(super) fn view(model: &Model, ui: &Ui, frame: &mut Frame) {
             Overlay::Palette(line) => palette::draw(model, ui, line, canvas),
             Overlay::Help { search, scroll } => help::draw(ui, search, *scroll, canvas),
         }
+        toast::draw(ui, Canvas::new(frame.buffer_mut(), area));
     }
     if ui.glyphs == Glyphs::Ascii {
         ascii::translate(frame.buffer_mut());
