@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use nix::sys::signal::Signal;
 use portable_pty::{MasterPty, native_pty_system};
 
-use crate::on_screen::{open_with, show, size};
+use crate::on_screen::{open_with, show, shows, size};
 use crate::process::{nothing_is_left, run, signal, until};
 
 /// A way to end a console.
@@ -39,10 +39,6 @@ fn is_taken(screen: &Mutex<vt100::Parser>) -> Option<bool> {
         (false, false, false) => Some(false),
         _ => None,
     }
-}
-
-fn shows(screen: &Mutex<vt100::Parser>, text: &str) -> bool {
-    screen.lock().unwrap().screen().contents().contains(text)
 }
 
 #[test]
