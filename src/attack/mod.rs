@@ -46,7 +46,7 @@ use self::voice::Voice;
 use crate::app::Application;
 use crate::committee::Committee;
 use crate::crypto::{Signer, Verified};
-use crate::protocol::{Event, Protocol, Recipients, Timer};
+use crate::protocol::{Event, Protocol, Recipients, Tampering, Timer};
 use crate::replica::{Input, Output, PeerMessage, Replica, Reply};
 use crate::types::{Digest, ReplicaId, Time};
 
@@ -276,7 +276,9 @@ where
         let attacks = self.triggered(now, subject);
         let mut wanted = vec![output];
         for attack in &attacks {
+            let before = attack.alters().then(|| wanted.clone());
             wanted = self.alter(attack, subject.as_ref(), wanted);
+            outputs.extend(before.iter().flat_map(|before| self.voice.altered(before, &wanted, attack)));
         }
         self.let_out(now, &attacks, wanted, outputs);
     }
@@ -319,33 +321,38 @@ where
         for attack in attacks {
             match attack {
                 Attack::Crash => {
-                    outputs.extend(self.voice.kept(&wanted, attack, None, |_, _| true));
+                    outputs.extend(self.voice.tampered(&wanted, attack, Tampering::Withheld, |_, _| true));
                     wanted.clear();
                 }
                 Attack::Dark(victims) => {
-                    outputs.extend(self.voice.kept(&wanted, attack, None, |_, hearer| victims.contains(hearer)));
+                    let is_kept = |_: &PeerMessage<P::Message>, hearer| victims.contains(hearer);
+                    outputs.extend(self.voice.tampered(&wanted, attack, Tampering::Withheld, is_kept));
                     wanted = self.voice.tell(wanted, |_, hearer| victims.contains(hearer).then(Vec::new));
                 }
                 Attack::Withhold { message, victims } if victims.is_empty() => {
-                    outputs.extend(self.voice.kept(&wanted, attack, None, |told, _| told == *message));
+                    let is_kept = |told: &PeerMessage<P::Message>, _| told.name() == *message;
+                    outputs.extend(self.voice.tampered(&wanted, attack, Tampering::Withheld, is_kept));
                     wanted.retain(|output| name_of(output) != Some(*message));
                 }
                 Attack::Withhold { message, victims } => {
-                    let is_withheld = |told: &str, hearer| told == *message && victims.contains(hearer);
-                    outputs.extend(self.voice.kept(&wanted, attack, None, is_withheld));
-                    wanted = self.voice.tell(wanted, |told, hearer| is_withheld(told.name(), hearer).then(Vec::new));
+                    let is_kept =
+                        |told: &PeerMessage<P::Message>, hearer| told.name() == *message && victims.contains(hearer);
+                    outputs.extend(self.voice.tampered(&wanted, attack, Tampering::Withheld, is_kept));
+                    wanted = self.voice.tell(wanted, |told, hearer| is_kept(told, hearer).then(Vec::new));
                 }
                 Attack::Time(span) => delay = Some(*span),
                 _ => {}
             }
         }
         if attacks.contains(&Attack::Sign) {
+            outputs.extend(self.voice.tampered(&wanted, &Attack::Sign, Tampering::Altered, |_, _| true));
             wanted = wanted.into_iter().map(spoil).collect();
         }
         match delay {
             Some(span) => {
                 let until = now.after(span);
-                outputs.extend(self.voice.kept(&wanted, &Attack::Time(span), Some(until), |_, _| true));
+                let how = Tampering::HeldBack(until);
+                outputs.extend(self.voice.tampered(&wanted, &Attack::Time(span), how, |_, _| true));
                 outputs.extend(wanted.into_iter().filter_map(|output| self.delayed.hold_back(until, output)));
                 self.set_alarm(outputs);
             }

@@ -4,9 +4,9 @@ use super::Attack;
 use super::chance::{Dice, Subject};
 use crate::committee::Committee;
 use crate::crypto::Signer;
-use crate::protocol::{Event, Message, Recipients};
+use crate::protocol::{Event, Message, Recipients, Tampering};
 use crate::replica::{Output, PeerMessage};
-use crate::types::{ReplicaId, ReplicaSet, Time};
+use crate::types::{ReplicaId, ReplicaSet};
 
 /// One replica's own key, and no other's.
 pub(super) struct Voice {
@@ -54,24 +54,41 @@ impl Voice {
         told
     }
 
-    /// Notes of what an attack keeps from whom, for good or until a time; `is_kept` by the message's name and its hearer.
-    pub(super) fn kept<M: Message>(
+    /// Notes of what an attack does to which messages; `is_meant` by the message and its hearer.
+    pub(super) fn tampered<M: Message>(
         &self,
         outputs: &[Output<M>],
         attack: &Attack,
-        until: Option<Time>,
-        is_kept: impl Fn(&str, ReplicaId) -> bool,
+        how: Tampering,
+        is_meant: impl Fn(&PeerMessage<M>, ReplicaId) -> bool,
     ) -> Vec<Output<M>> {
         let note = |output: &Output<M>| {
             let Output::Send(to, message) = output else { return None };
             let (name, topic) = message.heading().map(|heading| (heading.name, heading.topic))?;
             let hearers: ReplicaSet =
-                self.recipients(*to).into_iter().filter(|hearer| is_kept(name, *hearer)).collect();
+                self.recipients(*to).into_iter().filter(|hearer| is_meant(message, *hearer)).collect();
             let (message, by) = (name.to_string(), attack.name().to_string());
-            let event = Event::Tampered { message, topic, hearers, until, by };
+            let event = Event::Tampered { message, topic, hearers, how, by };
             (!hearers.is_empty()).then_some(Output::Note(event))
         };
         outputs.iter().filter_map(note).collect()
+    }
+
+    /// Notes of what turned into something else.
+    pub(super) fn altered<M: Message>(
+        &self,
+        before: &[Output<M>],
+        after: &[Output<M>],
+        attack: &Attack,
+    ) -> Vec<Output<M>> {
+        let is_left = |message: &PeerMessage<M>, hearer| {
+            after.iter().any(|output| match output {
+                Output::Send(Recipients::All, other) => other == message,
+                Output::Send(Recipients::One(to), other) => *to == hearer && other == message,
+                _ => false,
+            })
+        };
+        self.tampered(before, attack, Tampering::Altered, |message, hearer| !is_left(message, hearer))
     }
 
     /// Dice for what an attack does about a subject, the same for all.

@@ -135,19 +135,30 @@ pub enum Event {
     },
     /// All attacks on this replica ended.
     Healed,
-    /// An attack on this replica keeps one of its messages from somebody, or sends it late.
+    /// An attack on this replica has a hand on one of its messages.
     Tampered {
         /// The message's name.
         message: String,
         /// What it is about.
         topic: Topic,
-        /// Who does not get it, or not yet.
+        /// Who does not get it as it is.
         hearers: ReplicaSet,
-        /// When it leaves; never, if there is no time.
-        until: Option<Time>,
+        /// What becomes of it.
+        how: Tampering,
         /// The attack's name.
         by: String,
     },
+}
+
+/// What an attack does to a message on its way out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum Tampering {
+    /// It never leaves.
+    Withheld,
+    /// It leaves then.
+    HeldBack(Time),
+    /// Something else leaves instead.
+    Altered,
 }
 
 /// What a replica has said by its view change, in short.
@@ -221,9 +232,17 @@ impl std::fmt::Display for Event {
             Event::AttackSet { attack } => write!(f, "attacks: {attack}"),
             Event::AttackEnded { name } => write!(f, "ends {name}"),
             Event::Healed => f.write_str("healed"),
-            Event::Tampered { message, hearers, until, by, .. } => {
-                let how = if until.is_some() { "holds back" } else { "keeps" };
-                write!(f, "{how} {message} from {hearers}: {by}")
+            Event::Tampered { message, topic, hearers, how, by } => {
+                let verb = match how {
+                    Tampering::Withheld => "keeps",
+                    Tampering::HeldBack(_) => "holds back",
+                    Tampering::Altered => "alters",
+                };
+                match topic {
+                    Topic::Slot { view, seq, .. } => write!(f, "{verb} {message} v{view} s{seq}"),
+                    Topic::View(view) => write!(f, "{verb} {message} v{view}"),
+                }?;
+                write!(f, " for {hearers}: {by}")
             }
         }
     }

@@ -14,7 +14,7 @@ mod watermarks;
 
 pub use certificate::Certificate;
 pub use checkpoint::{Checkpoint, CheckpointCertificate};
-pub use event::{Complaint, Event, ViewChangeShown};
+pub use event::{Complaint, Event, Tampering, ViewChangeShown};
 pub use progress::TransferProgress;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

@@ -3,13 +3,13 @@
 //! A [`Recorder`] belongs to a replica: it counts, measures and sums up what would flood a screen. A [`Notebook`] belongs
 //! to one console of it: it holds what the console's next frame will tell.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use super::latency::{Latencies, Sample, SlotTimes};
 use super::rejections::RejectionLimiter;
 use super::trace::Passages;
 use super::{Counters, Course, Fate, Frame, Heading, LogEntry, MAX_FRAME_EVENTS, MAX_FRAME_FAST, Trace};
-use crate::protocol::{Event, Protocol, SlotPhase, SlotVotes, Status, Topic};
+use crate::protocol::{Event, Protocol, SlotPhase, SlotVotes, Status, Tampering, Topic};
 use crate::rejection::Rejection;
 use crate::types::{Digest, Micros, ReplicaId, ReplicaSet, SeqNum, Time};
 
@@ -46,6 +46,8 @@ pub struct Recorder {
     last_execution: Time,
     idle_digest: Option<(SeqNum, Digest)>,
     passages: Passages,
+    /// The attacks of which something was seen since one was set.
+    at_work: BTreeSet<String>,
 }
 
 impl Recorder {
@@ -62,6 +64,7 @@ impl Recorder {
             last_execution: Time(0),
             idle_digest: None,
             passages: Passages::default(),
+            at_work: BTreeSet::new(),
         }
     }
 
@@ -137,6 +140,7 @@ impl Recorder {
                     None => return,
                 }
             }
+            Event::AttackSet { .. } => self.at_work.clear(),
             _ => {}
         }
         let mut notebooks = notebooks.into_iter().peekable();
@@ -148,12 +152,20 @@ impl Recorder {
             _ => None,
         };
         match event {
-            Event::Tampered { message, topic, hearers: to, until, by } => {
-                let fate = match until {
-                    Some(until) => Fate::HeldBack { to, until, by },
-                    None => Fate::Withheld { to, by },
+            Event::Tampered { ref message, topic, hearers: to, how, ref by } => {
+                let fate = match how {
+                    Tampering::HeldBack(until) => Some(Fate::HeldBack { to, until, by: by.clone() }),
+                    Tampering::Withheld => Some(Fate::Withheld { to, by: by.clone() }),
+                    // What leaves instead says so itself.
+                    Tampering::Altered => None,
                 };
-                self.passages.tamper(now, &message, topic, fate);
+                if let Some(fate) = fate {
+                    self.passages.tamper(now, message, topic, fate);
+                }
+                // Of each attack, the first that it does is told; all of it would flood a screen.
+                if self.at_work.insert(by.clone()) {
+                    notebooks.for_each(|notebook| notebook.note(at, event.clone()));
+                }
             }
             Event::PrePrepared { .. } | Event::Prepared { .. } | Event::Committed { .. } | Event::Executed { .. } => {
                 let sample = self.slots.on_event(now, &event);
@@ -342,6 +354,36 @@ mod tests {
         assert_eq!(frame.latencies[1].buckets, [(Micros(15), 1)]);
         let next = notebook.frame(&glimpse(ahead(50)), None);
         assert!(next.events.is_empty() && next.latencies[1].buckets.is_empty(), "told once");
+    }
+
+    #[test]
+    fn of_each_attack_the_first_that_it_does_is_told_and_all_of_it_kept_for_who_asks() {
+        let mut recorder = Recorder::new(3);
+        let mut notebook = recorder.notebook();
+        let topic = Topic::Slot { view: View(0), seq: SeqNum(1), digest: Digest::ZERO };
+        let tampered = |how| {
+            let hearers = ReplicaSet::from_iter([ReplicaId(1)]);
+            Event::Tampered { message: "commit".into(), topic, hearers, how, by: "dark".into() }
+        };
+        let set = Event::AttackSet { attack: "dark(n2)".into() };
+        for event in [
+            set.clone(),
+            tampered(Tampering::Withheld),
+            tampered(Tampering::Altered),
+            tampered(Tampering::Withheld),
+            set.clone(),
+            tampered(Tampering::HeldBack(Time(9))),
+        ] {
+            recorder.note(Time(5), Time(5), event, Some(&mut notebook));
+        }
+        let told: Vec<Event> =
+            notebook.frame(&glimpse(Time(6)), None).events.into_iter().map(|(_, event)| event).collect();
+        let (first, again) = (tampered(Tampering::Withheld), tampered(Tampering::HeldBack(Time(9))));
+        assert_eq!(told, [set.clone(), first, set, again]);
+        let kept = recorder.trace(N1, Time(6), Time(6), Course::Slot(SeqNum(1))).passages;
+        assert_eq!(kept.len(), 3, "what leaves instead says so itself: {kept:?}");
+        recorder.rest();
+        assert!(recorder.trace(N1, Time(6), Time(6), Course::Slot(SeqNum(1))).passages.is_empty());
     }
 
     #[test]

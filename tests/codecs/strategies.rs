@@ -7,7 +7,7 @@ use byztop_core::linear::{Count, Decision, Linear, Shown, Vote};
 use byztop_core::pbft::{Classic, Nothing};
 use byztop_core::protocol::{
     Batch, Certificate, Checkpoint, CheckpointCertificate, Claim, Complaint, Event, PhaseVotes, SlotPhase, SlotVotes,
-    Status, Topic, TransferProgress, ViewChangeShown,
+    Status, Tampering, Topic, TransferProgress, ViewChangeShown,
 };
 use byztop_core::rejection::{CertificateFault, Rejection};
 use byztop_core::replica::{Leaf, PeerMessage, Reply, ReplyOutcome, StatePart, StateRequest, Submission};
@@ -429,9 +429,8 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         text().prop_map(|attack| Event::AttackSet { attack }),
         text().prop_map(|name| Event::AttackEnded { name }),
         Just(Event::Healed),
-        (text(), topic(), replicas(), option::of(time()), text()).prop_map(|(message, topic, hearers, until, by)| {
-            Event::Tampered { message, topic, hearers, until, by }
-        }),
+        (text(), topic(), replicas(), tampering(), text())
+            .prop_map(|(message, topic, hearers, how, by)| { Event::Tampered { message, topic, hearers, how, by } }),
     ]
 }
 
@@ -600,6 +599,10 @@ pub(super) fn console_message() -> impl Strategy<Value = ConsoleMessage> {
         1 => trace().prop_map(|trace| ConsoleMessage::Trace(Box::new(trace))),
         1 => (time(), time()).prop_map(|(asked, at)| ConsoleMessage::Clock { asked, at }),
     ]
+}
+
+fn tampering() -> impl Strategy<Value = Tampering> {
+    prop_oneof![Just(Tampering::Withheld), time().prop_map(Tampering::HeldBack), Just(Tampering::Altered)]
 }
 
 fn topic() -> impl Strategy<Value = Topic> {

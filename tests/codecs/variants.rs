@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use byztop_core::evidence::Proof;
 use byztop_core::linear::{self, Count, Decision, Linear, Shown};
 use byztop_core::pbft::{self, Classic};
-use byztop_core::protocol::Event;
+use byztop_core::protocol::{Event, Tampering};
 use byztop_core::replica::{PeerMessage, ReplyOutcome, StatePart, StateRequest};
 use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest, Course, Fate, Passage};
 use byztop_core::views::message::Message;
@@ -145,7 +145,9 @@ fn every_event_is_made() {
         Event::AttackSet { .. } => 15,
         Event::AttackEnded { .. } => 16,
         Event::Healed => 17,
-        Event::Tampered { .. } => 18,
+        Event::Tampered { how: Tampering::Withheld, .. } => 18,
+        Event::Tampered { how: Tampering::HeldBack(_), .. } => 19,
+        Event::Tampered { how: Tampering::Altered, .. } => 20,
     };
-    expect_all(seen(strategies::event(), place), 19);
+    expect_all(seen(strategies::event(), place), 21);
 }

@@ -3,8 +3,10 @@
 use std::collections::VecDeque;
 
 use byztop_core::committee::Committee;
-use byztop_core::protocol::{Complaint, Event};
+use byztop_core::protocol::{Complaint, Event, Tampering, Topic};
 use byztop_core::types::{ReplicaId, SeqNum, Time, View};
+
+use super::ranges;
 
 /// The attacks that were seen to be set, newest last.
 #[derive(Clone, Debug)]
@@ -22,6 +24,8 @@ pub(crate) struct Deed {
     pub(crate) at: Time,
     /// When it ended, if it has.
     pub(crate) ended: Option<Time>,
+    /// The first message that it had a hand on, as the attacker itself tells.
+    pub(crate) message: Option<(Time, String)>,
     /// The first message of the attacker that somebody refused, or the first sign of what it did not send.
     pub(crate) affected: Option<(Time, String)>,
     /// The first proof against the attacker, or the first complaint about it as primary.
@@ -52,6 +56,23 @@ impl Deeds {
             Event::AttackSet { attack } => self.begin(at, by, attack),
             Event::AttackEnded { name } => self.end(at, by, |attack| attack.starts_with(name.as_str())),
             Event::Healed => self.end(at, by, |_| true),
+            Event::Tampered { message, topic, hearers, how, by: name } => {
+                let verb = match how {
+                    Tampering::Withheld => "kept from",
+                    Tampering::HeldBack(_) => "held back from",
+                    Tampering::Altered => "altered for",
+                };
+                let about = match topic {
+                    Topic::Slot { seq, .. } => format!("slot {seq}"),
+                    Topic::View(view) => format!("view {view}"),
+                };
+                self.each_of(by, at, |deed| {
+                    if deed.attack.starts_with(name.as_str()) {
+                        let what = || (at, format!("{message} of {about} {verb} {}", ranges(*hearers)));
+                        deed.message.get_or_insert_with(what);
+                    }
+                });
+            }
             // What an attacker says of itself is no consequence.
             Event::Rejected { from, why, .. } if *from != by => self.each_of(*from, at, |deed| {
                 let what = || (at, format!("{by} refuses a message: {why}"));
@@ -96,6 +117,7 @@ impl Deeds {
             attack: attack.to_string(),
             at,
             ended: None,
+            message: None,
             affected: None,
             detected: None,
             deposed: None,
@@ -163,12 +185,19 @@ mod tests {
         let mut deeds = deeds();
         deeds.note(Time(100), N1, &set("crash"));
         deeds.progress(Time(120), SeqNum(7));
+        for (at, seq) in [(130, 8), (140, 9)] {
+            let topic = Topic::Slot { view: View(0), seq: SeqNum(seq), digest: byztop_core::types::Digest::ZERO };
+            let (message, hearers) = ("pre-prepare".into(), [N2, ReplicaId(2)].into_iter().collect());
+            let by = "crash".into();
+            deeds.note(Time(at), N1, &Event::Tampered { message, topic, hearers, how: Tampering::Withheld, by });
+        }
         deeds.note(Time(300), N2, &Event::Asked { from: SeqNum(8) });
         deeds.note(Time(400), N2, &Event::ViewChangeAsked { view: View(1), why: Complaint::RequestTimeout });
         deeds.note(Time(410), N2, &entered(1, N2));
         deeds.progress(Time(420), SeqNum(8));
         deeds.note(Time(900), N1, &Event::Healed);
         let deed = deeds.newest().next().expect("there is one");
+        assert_eq!(deed.message, Some((Time(130), "pre-prepare of slot 8 kept from n2,n3".into())));
         assert_eq!(deed.affected, Some((Time(300), "n2 misses slot 8".into())));
         assert_eq!(deed.detected, Some((Time(400), "n2 asks for view 1: request timed out".into())));
         assert_eq!(deed.deposed, Some((Time(410), View(1), N2)));

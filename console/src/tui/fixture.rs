@@ -10,7 +10,7 @@ use byztop_core::app::smallbank::{Account, Operation, SmallBank};
 use byztop_core::attack::{Attack, Directive, parse};
 use byztop_core::committee::Committee;
 use byztop_core::protocol::{
-    Complaint, Event, PhaseVotes, SlotPhase, SlotVotes, Status, Topic, TransferProgress, ViewChangeShown,
+    Complaint, Event, PhaseVotes, SlotPhase, SlotVotes, Status, Tampering, Topic, TransferProgress, ViewChangeShown,
 };
 use byztop_core::rejection::Rejection;
 use byztop_core::telemetry::{
@@ -166,6 +166,21 @@ impl Cluster {
             ConsoleRequest::Attack(text) => {
                 *attack = if attack.is_empty() { text } else { format!("{attack}; {text}") };
                 self.events[id.index()].push((self.now, Event::AttackSet { attack: attack.clone() }));
+                let first = parse(attack).ok().and_then(|set| Some(set.last()?.attack.clone()));
+                let how = match &first {
+                    Some(Attack::Time(span)) => Tampering::HeldBack(self.now.after(*span)),
+                    Some(Attack::Sign | Attack::Equivocation { .. }) => Tampering::Altered,
+                    _ => Tampering::Withheld,
+                };
+                let hearers = match &first {
+                    Some(Attack::Dark(victims) | Attack::Equivocation { victims, .. }) => *victims,
+                    _ => self.committee.others(id).collect(),
+                };
+                let seq = SeqNum(self.executed as u64 + 1);
+                let topic = Topic::Slot { view: self.view, seq, digest: state(seq) };
+                let by = first.map_or("", |attack| attack.name()).to_string();
+                let tampered = Event::Tampered { message: "commit".to_string(), topic, hearers, how, by };
+                self.events[id.index()].push((self.now.after(Micros(900)), tampered));
                 ConsoleMessage::Done(attack.clone())
             }
             ConsoleRequest::End(name) => {

@@ -78,6 +78,19 @@ pub enum Attack {
 }
 
 impl Attack {
+    /// Whether it has something else to say than the replica: to all, or to some.
+    pub(super) fn alters(&self) -> bool {
+        matches!(
+            self,
+            Attack::Equivocation { .. }
+                | Attack::Mutate { .. }
+                | Attack::ForgeViewChange
+                | Attack::ForgeNewView
+                | Attack::LieCheckpoint
+                | Attack::LieState
+        )
+    }
+
     /// The delay of `time` without a parameter.
     pub const DEFAULT_DELAY: Micros = Micros::from_millis(500);
     /// The offset of `equivocation` without a parameter, in slots: far from what the others are told.

@@ -28,7 +28,7 @@ use crate::app::smallbank::SmallBank;
 use crate::attack::{Byzantine, Forge};
 use crate::crypto::{Author, Verifier};
 use crate::durable::Image;
-use crate::protocol::{Event, Protocol, Recipients, Timer};
+use crate::protocol::{Event, Protocol, Recipients, Tampering, Timer};
 use crate::replica::{Input, Output};
 use crate::telemetry::Traffic;
 use crate::types::{ClientId, Micros, ReplicaId, ReplicaSet, Time};
@@ -251,7 +251,7 @@ where
                     self.mix(&[7, seat as u64, slot.seq.0, slot.ran.len() as u64], &slot.batch.digest().0);
                 }
                 Output::Note(mut event) => {
-                    if let Event::Tampered { until: Some(until), .. } = &mut event {
+                    if let Event::Tampered { how: Tampering::HeldBack(until), .. } = &mut event {
                         *until = Time(until.since(START).0);
                     }
                     self.log(|line| write!(line, " [{event}]"));

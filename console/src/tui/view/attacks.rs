@@ -156,14 +156,15 @@ fn card(deed: &Deed, ui: &Ui, page: &mut Page) {
     let mut step = |what: &str, told: Option<(Time, String)>, style: Style| {
         let line: Line = match told {
             Some((at, text)) => vec![
-                (format!("  {what:<14}"), theme.dim),
+                (format!("  {what:<15}"), theme.dim),
                 (format!("{:>8}  ", after(deed.at, at)), theme.text),
                 (clean(&text), style),
             ],
-            None => vec![(format!("  {what:<14}"), theme.dim), (format!("{:>8}", "·"), theme.faint)],
+            None => vec![(format!("  {what:<15}"), theme.dim), (format!("{:>8}", "·"), theme.faint)],
         };
         page.pieces(line);
     };
+    step("first message", deed.message.clone(), theme.attack);
     step("first sign", deed.affected.clone(), theme.text);
     step("detected", deed.detected.clone(), theme.warn);
     let deposed = deed.deposed.map(|(at, view, primary)| (at, format!("view {view} begins, primary {primary}")));
