@@ -22,7 +22,7 @@ const MAX_WAITING: usize = 256;
 const LOOK_MS: u16 = 200;
 
 /// How long crossterm is given to make something of what has come. It looks at nothing if it is given no time at all,
-/// or is held up for all of it; what it has read but not told would wait for the next key.
+/// or is held up for all of it.
 const READ: Duration = Duration::from_millis(100);
 
 /// Something came from the terminal.
@@ -87,7 +87,9 @@ fn read(tty: &Tty, send: &SyncSender<Input>, is_wanted: &AtomicBool) {
     while is_wanted.load(Ordering::Relaxed) {
         let mut fds = [PollFd::new(tty.fd(), PollFlags::POLLIN)];
         let came = match poll(&mut fds, PollTimeout::from(LOOK_MS)) {
-            Ok(0) | Err(Errno::EINTR) => continue,
+            Err(Errno::EINTR) => continue,
+            // What crossterm has read and not told is not seen by looking at the terminal: it is asked all the same.
+            Ok(0) => PollFlags::empty(),
             Ok(_) => fds[0].revents().unwrap_or(PollFlags::POLLERR),
             Err(_) => PollFlags::POLLERR,
         };

@@ -89,11 +89,19 @@ impl Screen {
             self.enter_again()?;
             self.signals.resize.store(true, Ordering::Relaxed);
         }
-        Ok(Wishes {
-            terminate: came(&self.signals.terminate),
-            suspend: came(&self.signals.stop),
-            redraw: came(&self.signals.resize),
-        })
+        let redraw = came(&self.signals.resize);
+        if redraw {
+            self.forget()?;
+        }
+        Ok(Wishes { terminate: came(&self.signals.terminate), suspend: came(&self.signals.stop), redraw })
+    }
+
+    /// What the terminal shows is not known any more: the next frame is drawn as a whole. A terminal that was smaller for a
+    /// moment has lost what it cut, even if it is as large as before.
+    fn forget(&mut self) -> io::Result<()> {
+        // `clear` would ask the terminal where its cursor is.
+        let size = self.terminal.size()?;
+        self.terminal.resize(size.into())
     }
 
     /// Gives the terminal back, stops the process, and takes the terminal again when it is continued.
@@ -110,9 +118,7 @@ impl Screen {
 
     fn enter_again(&mut self) -> io::Result<()> {
         enter()?;
-        // As after a change of size: everything is drawn anew. `clear` would ask the terminal where its cursor is.
-        let size = self.terminal.size()?;
-        self.terminal.resize(size.into())
+        self.forget()
     }
 }
 

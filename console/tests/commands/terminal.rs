@@ -120,7 +120,7 @@ fn everybody_is_named_before_anybody_answers() {
 #[test]
 fn keys_are_heard_and_all_is_drawn_while_the_size_changes() {
     let scratch = tempfile::tempdir().unwrap();
-    let mut console = open_with(scratch.path(), &["up", "--replicas", "4"]);
+    let mut console = open_with(scratch.path(), &SIMULATION);
     let screen = show(&console);
     let mut keys = console.master.take_writer().unwrap();
     let mut press = |key: &str| keys.write_all(key.as_bytes()).unwrap();
@@ -129,10 +129,10 @@ fn keys_are_heard_and_all_is_drawn_while_the_size_changes() {
         screen.lock().unwrap().screen_mut().set_size(sizes[0], sizes[1]);
         console.master.resize(size(columns, rows)).unwrap();
     };
-    until("all are live", || shows(&screen, "LIVE 4/4"));
+    until("it draws", || shows(&screen, "seed 7"));
     // How the third row begins on each pane.
     let panes =
-        [("1", "│   name"), ("2", " phases"), ("3", " last"), ("5", " attacks"), ("6", " proofs"), ("7", " state")];
+        [("1", "   name"), ("2", " phases"), ("3", " last"), ("5", " attacks"), ("6", " proofs"), ("7", " state")];
     let begins = |text: &str| {
         let screen = screen.lock().unwrap();
         screen.screen().rows(0, 120).nth(2).is_some_and(|row| row.starts_with(text))
@@ -147,11 +147,14 @@ fn keys_are_heard_and_all_is_drawn_while_the_size_changes() {
         for (key, row) in &panes {
             resize(120 + round, 36);
             press(key);
-            until("the pane is shown", || begins(row) && shows(&screen, "LIVE 4/4"));
+            until(&format!("{key} has opened its pane"), || begins(row));
         }
     }
     press("q");
-    let status = console.child.wait().unwrap();
-    assert!(status.success(), "{status:?}");
-    nothing_is_left(scratch.path());
+    let mut status = None;
+    until("it ends", || {
+        status = console.child.try_wait().unwrap();
+        status.is_some()
+    });
+    assert!(status.is_some_and(|status| status.success()));
 }
