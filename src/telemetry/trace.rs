@@ -120,47 +120,43 @@ pub struct Heading {
     pub topic: Topic,
 }
 
-/// The last messages of a replica, by the clock that it runs by.
-#[derive(Debug, Default)]
+/// The last messages of a replica, by the clock that it runs by. Those of view changes are few and far between: they do
+/// not have to make room for those of slots.
+#[derive(Debug)]
 pub(super) struct Passages {
-    /// At most [`Passages::MAX`].
-    kept: VecDeque<Passage>,
-    /// When the first of them was kept, and whether older ones had to go.
-    since: Time,
-    /// Whether the last one has come just now, so that a refusal is about it.
-    is_last_open: bool,
+    slots: Ring,
+    views: Ring,
+    /// Which the last one belongs to, if it has come just now, so that a refusal is about it.
+    open: Option<Topic>,
+}
+
+impl Default for Passages {
+    fn default() -> Self {
+        Passages { slots: Ring::keeping(Self::MAX_OF_SLOTS), views: Ring::keeping(Self::MAX_OF_VIEWS), open: None }
+    }
 }
 
 impl Passages {
     /// Some seconds of them under full load, and two megabytes.
-    const MAX: usize = 1 << 14;
+    const MAX_OF_SLOTS: usize = 1 << 14;
+    const MAX_OF_VIEWS: usize = 1 << 10;
 
     /// Keeps one; the oldest makes room.
     pub(super) fn keep(&mut self, at: Time, Heading { name, topic }: Heading, fate: Fate) {
-        self.is_last_open = matches!(fate, Fate::Came { .. });
-        self.push(Passage { at, name: Cow::Borrowed(name), topic, fate });
-    }
-
-    fn push(&mut self, passage: Passage) {
-        if self.kept.is_empty() {
-            self.since = passage.at;
-        }
-        if self.kept.len() == Self::MAX {
-            self.since = self.kept.pop_front().map_or(self.since, |oldest| oldest.at);
-        }
-        self.kept.push_back(passage);
+        self.open = matches!(fate, Fate::Came { .. }).then_some(topic);
+        self.ring(topic).push(Passage { at, name: Cow::Borrowed(name), topic, fate });
     }
 
     /// An attack has done something to a message on its way out.
     pub(super) fn tamper(&mut self, at: Time, name: &str, topic: Topic, fate: Fate) {
-        self.is_last_open = false;
-        self.push(Passage { at, name: Cow::Owned(name.to_string()), topic, fate });
+        self.open = None;
+        self.ring(topic).push(Passage { at, name: Cow::Owned(name.to_string()), topic, fate });
     }
 
     /// Whoever sent the message that came last sees it refused.
     pub(super) fn refuse_last(&mut self, by_sender: ReplicaId, why: &Rejection) {
-        if std::mem::take(&mut self.is_last_open)
-            && let Some(Passage { fate, .. }) = self.kept.back_mut()
+        if let Some(topic) = self.open.take()
+            && let Some(Passage { fate, .. }) = self.ring(topic).kept.back_mut()
             && *fate == (Fate::Came { from: by_sender })
         {
             *fate = Fate::Refused { from: by_sender, why: why.clone() };
@@ -172,9 +168,20 @@ impl Passages {
         *self = Passages::default();
     }
 
+    fn ring(&mut self, topic: Topic) -> &mut Ring {
+        match topic {
+            Topic::Slot { .. } => &mut self.slots,
+            Topic::View(_) => &mut self.views,
+        }
+    }
+
     /// Those of a course, in order, with their times by another clock; and since when there are any.
     pub(super) fn of(&self, course: Course, by_clock: impl Fn(Time) -> Time) -> (Time, Vec<Passage>) {
-        let wanted = self.kept.iter().filter(|passage| course.has(passage.topic)).take(MAX_TRACE);
+        let ring = match course {
+            Course::Slot(_) => &self.slots,
+            Course::View(_) => &self.views,
+        };
+        let wanted = ring.kept.iter().filter(|passage| course.has(passage.topic)).take(MAX_TRACE);
         let read = |passage: &Passage| {
             let mut read = Passage { at: by_clock(passage.at), ..passage.clone() };
             if let Fate::HeldBack { until, .. } = &mut read.fate {
@@ -182,7 +189,32 @@ impl Passages {
             }
             read
         };
-        (by_clock(self.since), wanted.map(read).collect())
+        (by_clock(ring.since), wanted.map(read).collect())
+    }
+}
+
+/// Passages, of which the oldest make room.
+#[derive(Debug)]
+struct Ring {
+    kept: VecDeque<Passage>,
+    most: usize,
+    /// When the first of them was kept.
+    since: Time,
+}
+
+impl Ring {
+    fn keeping(most: usize) -> Ring {
+        Ring { kept: VecDeque::new(), most, since: Time(0) }
+    }
+
+    fn push(&mut self, passage: Passage) {
+        if self.kept.is_empty() {
+            self.since = passage.at;
+        }
+        if self.kept.len() == self.most {
+            self.since = self.kept.pop_front().map_or(self.since, |oldest| oldest.at);
+        }
+        self.kept.push_back(passage);
     }
 }
 
@@ -242,12 +274,15 @@ mod tests {
     #[test]
     fn the_oldest_make_room_and_it_is_said_since_when_there_are_any() {
         let mut passages = Passages::default();
-        for at in 0..Passages::MAX as u64 + 2 {
+        let view = Heading { name: "view-change", topic: Topic::View(View(1)) };
+        passages.keep(Time(0), view, came(N2));
+        for at in 0..Passages::MAX_OF_SLOTS as u64 + 2 {
             passages.keep(Time(at), heading(at), came(N2));
         }
-        assert_eq!(passages.kept.len(), Passages::MAX);
+        assert_eq!(passages.slots.kept.len(), Passages::MAX_OF_SLOTS);
         assert_eq!(passages.of(Course::Slot(SeqNum(1)), |time| time), (Time(1), Vec::new()));
+        assert_eq!(passages.of(Course::View(View(1)), |time| time).1.len(), 1, "slots do not push it out");
         passages.forget();
-        assert!(passages.kept.is_empty());
+        assert!(passages.slots.kept.is_empty() && passages.views.kept.is_empty());
     }
 }
