@@ -205,15 +205,6 @@ pub enum Topic {
     View(View),
 }
 
-impl Topic {
-    /// The view that it belongs to.
-    pub fn view(self) -> View {
-        match self {
-            Topic::Slot { view, .. } | Topic::View(view) => view,
-        }
-    }
-}
-
 /// How full a queue is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct QueueLevel {

@@ -4,9 +4,9 @@
 //! batched into one [`Frame`]. Frames carry the state as it is rather than each step to it, so that a full load does
 //! not drown a console and a lost frame loses only detail; what was dropped is counted.
 //!
-//! This file has what is said, `ledger` what is said of the state and `trace` what of single messages; `recorder` makes frames of what a replica notes,
-//! whoever drives it: a node under the wall clock, or a simulator under virtual time. Times are arguments, and nothing here
-//! asks who may see a frame.
+//! This file has what is said, `ledger` what is said of the state and `trace` what of single messages; `clock` tells how
+//! clocks differ; `recorder` makes frames of what a replica notes, whoever drives it: a node under the wall clock, or a
+//! simulator under virtual time. Times are arguments, and nothing here asks who may see a frame.
 
 mod clock;
 mod latency;

@@ -124,11 +124,12 @@ fn entries(search: &str) -> Vec<Entry> {
     let glossary = GLOSSARY.iter().map(|(name, text)| (name.to_string(), text.to_string())).collect();
     let usages = Attack::names().iter().chain(Trigger::names());
     let attacks = usages.map(|usage| (usage.form.to_string(), usage.description.to_string())).collect();
-    let sections: [(&str, Vec<Entry>); 12] = [
+    let sections: [(&str, Vec<Entry>); 13] = [
         ("keys", keys(Context::Screen)),
         ("on the overview", keys(Context::Overview)),
         ("in the pane of phases", keys(Context::Phases)),
         ("in the pane of latencies", keys(Context::Latency)),
+        ("in the pane of messages", keys(Context::Messages)),
         ("in the pane of test cases", keys(Context::Cases)),
         ("commands; every key's word works too, as in :crash", commands),
         ("attacks, and when they hold, for :attack", attacks),
@@ -148,4 +149,18 @@ fn entries(search: &str) -> Vec<Entry> {
         }
     }
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_that_has_a_text_is_found() {
+        let all = entries("");
+        for binding in BINDINGS.iter().filter(|b| b.context != Context::Help && !b.help.is_empty()) {
+            let entry = (binding.label.to_string(), binding.help.to_string());
+            assert!(all.contains(&entry), "{entry:?}");
+        }
+    }
 }
