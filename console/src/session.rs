@@ -43,9 +43,10 @@ const COMMANDS: usize = 128;
 const LIVES: usize = 512;
 
 /// How often replicas send frames to the screen, and how often while that is held still. Most of what an idle console
-/// costs is taking frames from the network; nothing that happens is missing from fewer of them.
+/// costs is taking frames from the network; nothing that happens is missing from fewer of them. The screen doubts what
+/// it knows after 700 ms.
 const FRAME_MS: u32 = 100;
-const FRAME_MS_WHILE_HELD: u32 = 250;
+const FRAME_MS_WHILE_HELD: u32 = 500;
 
 /// How often the load is reported.
 const LOAD_REPORT: Duration = Duration::from_millis(250);

@@ -4,10 +4,8 @@
 //! never reads: whatever happens here, signals and feed are still attended to.
 
 use std::fs::File;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, PipeReader, PipeWriter};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
@@ -18,11 +16,8 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 /// How many inputs may wait; a user who is faster than that waits.
 const MAX_WAITING: usize = 256;
 
-/// How often the thread looks whether it is still wanted, in milliseconds.
-const LOOK_MS: u16 = 200;
-
 /// How long crossterm is given to make something of what has come. It looks at nothing if it is given no time at all,
-/// or is held up for all of it.
+/// or is held up for all of it. Towards the end of that time it spins, so that it is asked only when something has come.
 const READ: Duration = Duration::from_millis(100);
 
 /// Something came from the terminal.
@@ -30,7 +25,6 @@ const READ: Duration = Duration::from_millis(100);
 pub(super) enum Input {
     Key(KeyEvent),
     Paste(String),
-    Resize,
     /// The terminal is gone.
     Gone,
 }
@@ -38,7 +32,8 @@ pub(super) enum Input {
 /// The reading thread; it ends soon after this is dropped.
 pub(super) struct Reader {
     pub inputs: Receiver<Input>,
-    is_wanted: Arc<AtomicBool>,
+    /// The thread sees when this is closed.
+    _is_wanted: PipeWriter,
 }
 
 impl Reader {
@@ -49,17 +44,10 @@ impl Reader {
     /// There is no terminal to read from, or no thread to be had.
     pub(super) fn start() -> io::Result<Reader> {
         let (send, inputs) = sync_channel(MAX_WAITING);
-        let is_wanted = Arc::new(AtomicBool::new(true));
+        let (unwanted, is_wanted) = io::pipe()?;
         let tty = Tty::open()?;
-        let wanted = Arc::clone(&is_wanted);
-        std::thread::Builder::new().name("input".into()).spawn(move || read(&tty, &send, &wanted))?;
-        Ok(Reader { inputs, is_wanted })
-    }
-}
-
-impl Drop for Reader {
-    fn drop(&mut self) {
-        self.is_wanted.store(false, Ordering::Relaxed);
+        std::thread::Builder::new().name("input".into()).spawn(move || read(&tty, &send, &unwanted))?;
+        Ok(Reader { inputs, _is_wanted: is_wanted })
     }
 }
 
@@ -83,13 +71,13 @@ impl Tty {
     }
 }
 
-fn read(tty: &Tty, send: &SyncSender<Input>, is_wanted: &AtomicBool) {
-    while is_wanted.load(Ordering::Relaxed) {
-        let mut fds = [PollFd::new(tty.fd(), PollFlags::POLLIN)];
-        let came = match poll(&mut fds, PollTimeout::from(LOOK_MS)) {
+/// Reads until nobody wants it any more, or the terminal is gone. Changes of its size are heard of elsewhere, by a signal.
+fn read(tty: &Tty, send: &SyncSender<Input>, unwanted: &PipeReader) {
+    loop {
+        let mut fds = [PollFd::new(tty.fd(), PollFlags::POLLIN), PollFd::new(unwanted.as_fd(), PollFlags::empty())];
+        let came = match poll(&mut fds, PollTimeout::NONE) {
             Err(Errno::EINTR) => continue,
-            // What crossterm has read and not told is not seen by looking at the terminal: it is asked all the same.
-            Ok(0) => PollFlags::empty(),
+            Ok(_) if fds[1].any() != Some(false) => return,
             Ok(_) => fds[0].revents().unwrap_or(PollFlags::POLLERR),
             Err(_) => PollFlags::POLLERR,
         };
@@ -110,8 +98,7 @@ fn pass_on(send: &SyncSender<Input>) -> Result<(), ()> {
         let input = match event::read().map_err(drop)? {
             Event::Key(key) => Input::Key(key),
             Event::Paste(text) => Input::Paste(text),
-            Event::Resize(..) => Input::Resize,
-            Event::FocusGained | Event::FocusLost | Event::Mouse(_) => continue,
+            Event::Resize(..) | Event::FocusGained | Event::FocusLost | Event::Mouse(_) => continue,
         };
         send.send(input).map_err(drop)?;
     }

@@ -185,7 +185,6 @@ impl Console {
                 clean(&text).chars().for_each(|c| self.act(super::action::Action::Type(c)));
             }
             Input::Paste(_) => {}
-            Input::Resize => self.urgent = true,
             Input::Gone => self.ui.is_over = true,
         }
     }

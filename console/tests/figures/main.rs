@@ -25,7 +25,7 @@ fn binary() -> String {
 const RATE: &str = "10000";
 const STARTS: usize = 10;
 const PRESSES: usize = 200;
-const STOPS: usize = 5;
+const STOPS: usize = 12;
 
 /// What every Linux tells the processor's time in.
 const TICKS_PER_SECOND: f64 = 100.0;
@@ -229,7 +229,7 @@ fn pid_of(home: &Path) -> u32 {
 }
 
 #[test]
-#[ignore = "four minutes of measuring, on a machine that does nothing else"]
+#[ignore = "six minutes of measuring, on a machine that does nothing else"]
 fn what_the_console_costs_and_how_soon_it_answers() {
     let scratch = tempfile::tempdir().unwrap();
     let home = scratch.path().join("bank");
@@ -256,7 +256,11 @@ fn what_the_console_costs_and_how_soon_it_answers() {
     console.press(" ");
     console.resize(200, 60);
     thread::sleep(Duration::from_secs(2));
-    console.measure("live, overview, 200×60", SHORT);
+    console.measure("live, overview, 200×60", LONG);
+    console.press("4");
+    thread::sleep(Duration::from_secs(2));
+    console.measure("live, messages, 200×60", SHORT);
+    console.press("1");
     console.resize(120, 36);
     let pid = pid_of(&home.join("n7"));
     let (unknown, known): (Vec<_>, Vec<_>) = (0..STOPS).map(|_| stopped(&console, pid)).unzip();

@@ -6,8 +6,9 @@ use byztop_core::protocol::{SlotPhase, SlotVotes};
 use byztop_core::telemetry::{ClockOffset, Frame};
 use byztop_core::types::{Micros, ReplicaId, SeqNum, Time, View};
 
-/// A link that is up but brings no frame for so long tells nothing about now.
-const STALE_AFTER: Micros = Micros::from_millis(800);
+/// A link that is up but brings no frame for so long tells nothing about now: less than a second, so that the screen says
+/// so within one, and longer than frames are apart while the screen is held.
+const STALE_AFTER: Micros = Micros::from_millis(700);
 
 /// A kill that was ordered is believed for so long without being confirmed.
 const DIES_WITHIN: Micros = Micros::from_millis(3000);
