@@ -30,7 +30,7 @@ use crate::clock::unix_now;
 const LOOK: Duration = Duration::from_millis(33);
 const LOOK_WHILE_STILL: Duration = Duration::from_millis(100);
 
-/// The least time between two drawings, here and through a remote shell.
+/// The least time between two drawings of what keys do, here and through a remote shell.
 const FRAME: Duration = Duration::from_millis(33);
 const REMOTE_FRAME: Duration = Duration::from_millis(66);
 
@@ -131,20 +131,24 @@ struct Console {
 
 impl Console {
     fn run(&mut self, mut screen: Screen, reader: &Reader, least: Duration) -> io::Result<()> {
-        let mut drawn: Option<Instant> = None;
+        let (mut drawn, mut answered): (Option<Instant>, Option<Instant>) = (None, None);
+        let since = |moment: Option<Instant>| moment.map_or(Duration::MAX, |at| at.elapsed());
         let (mut ticked, mut passed) = (Instant::now(), Instant::now());
         let mut is_drained = true;
         while !self.ui.is_over {
-            let since = drawn.map_or(Duration::MAX, |at| at.elapsed());
-            if (self.urgent && since >= least) || (self.news && since >= NEWS.max(least)) {
+            // What a key does need not wait because news were drawn just now, and news wait after it.
+            let answers = self.urgent && since(answered) >= least;
+            if answers || (self.news && since(drawn) >= NEWS.max(least)) {
                 screen.draw(|frame| view::view(&self.model, &self.ui, frame))?;
-                (drawn, self.news, self.urgent) = (Some(Instant::now()), false, false);
+                drawn = Some(Instant::now());
+                answered = if answers { drawn } else { answered };
+                (self.news, self.urgent) = (false, false);
             }
             let wait = match (is_drained, self.urgent) {
                 (false, _) => Duration::ZERO,
                 (true, false) if self.is_still() => LOOK_WHILE_STILL,
                 (true, false) => LOOK,
-                (true, true) => least.saturating_sub(drawn.map_or(least, |at| at.elapsed())),
+                (true, true) => least.saturating_sub(since(answered)),
             };
             match reader.inputs.recv_timeout(wait) {
                 Ok(input) => self.on_input(input),
