@@ -127,7 +127,7 @@ fn cells(replica: &Replica) -> ([Option<String>; COLUMNS.len()], String) {
 fn consequences(model: &Model, ui: &Ui) -> Page {
     let theme = &ui.theme;
     let mut page = Page::default();
-    page.heading("what came of them", "newest first, each time counted from when the attack was set", theme);
+    page.heading("what came of them", "newest first, times since each was set", theme);
     let mut is_empty = true;
     for deed in model.deeds.newest() {
         is_empty = false;
