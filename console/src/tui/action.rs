@@ -1,7 +1,7 @@
 //! What a user may want, whatever it was that said so: a key, the palette, a test.
 
 use super::Simulate;
-use super::ui::Pane;
+use super::panes::Pane;
 
 /// Something to be done.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -6,7 +6,8 @@ use byztop_core::types::{Micros, Time};
 use serde_json::{Map, Value, json};
 
 use super::model::{CaseProgress, Model, Recent};
-use super::ui::{Pane, Ui};
+use super::panes::Pane;
+use super::ui::Ui;
 use crate::books::{End, Journey, LogLine};
 
 /// Rows with names for their columns.

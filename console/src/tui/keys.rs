@@ -3,8 +3,8 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use super::action::{Action, Injection, Motion, Step};
+use super::panes::{Context, Pane};
 use super::simulated::{Simulate, Stride};
-use super::ui::{Context, Pane};
 
 /// A key and what it does.
 pub(super) struct Binding {

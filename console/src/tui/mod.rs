@@ -19,6 +19,7 @@ mod input;
 mod keys;
 mod model;
 mod palette;
+mod panes;
 mod picture;
 mod runner;
 mod simulated;

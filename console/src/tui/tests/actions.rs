@@ -5,7 +5,8 @@ use byztop_core::types::ReplicaId;
 
 use super::super::action::Action;
 use super::super::model::Process;
-use super::super::ui::{Context, Overlay};
+use super::super::panes::Context;
+use super::super::ui::Overlay;
 use super::super::update::update;
 use super::super::{Command, FeedEvent, LinkEvent, ProcessEvent};
 use super::Rig;

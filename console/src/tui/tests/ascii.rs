@@ -2,8 +2,8 @@
 
 use byztop_core::types::{Micros, ReplicaId};
 
+use super::super::panes::Zoom;
 use super::super::theme::Glyphs;
-use super::super::ui::Zoom;
 use super::super::{FeedEvent, LinkEvent};
 use super::screens::check;
 use super::{Rig, simulated};

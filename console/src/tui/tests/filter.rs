@@ -1,6 +1,6 @@
 //! Filters: what they let pass, where, and how they go away.
 
-use super::super::ui::Context;
+use super::super::panes::Context;
 use super::screens::check;
 use super::{Rig, panes};
 

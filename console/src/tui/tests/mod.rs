@@ -11,6 +11,7 @@ mod sizes;
 mod time;
 mod zoom;
 
+use byztop_core::telemetry::ConsoleRequest;
 use byztop_core::types::Time;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use jiff::tz::TimeZone;
@@ -57,6 +58,12 @@ impl Rig {
         rig.take(events);
         rig.frames(frames);
         rig
+    }
+
+    /// How many requests of a kind were sent so far.
+    fn asked(&self, is_it: impl Fn(&ConsoleRequest) -> bool) -> usize {
+        let requests = self.commands.iter().filter(|c| matches!(c, Command::Send(_, request) if is_it(request)));
+        requests.count()
     }
 
     fn take(&mut self, events: Vec<FeedEvent>) {

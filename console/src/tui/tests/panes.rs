@@ -9,8 +9,8 @@ use byztop_core::types::{Digest, Micros, ReplicaId};
 use crossterm::event::KeyCode;
 
 use super::super::export;
-use super::super::ui::Pane;
-use super::super::{CaseEvent, CaseList, Command, FeedEvent, LinkEvent};
+use super::super::panes::Pane;
+use super::super::{CaseEvent, CaseList, FeedEvent, LinkEvent};
 use super::Rig;
 use super::ascii::check_ascii;
 use super::screens::check;
@@ -26,10 +26,7 @@ fn check_sizes(name: &str, rig: &Rig) {
 #[test]
 fn the_ledger_is_asked_for_while_it_is_looked_at_and_no_longer() {
     let mut rig = Rig::running(7, 24);
-    let asked = |rig: &Rig| {
-        let is_it = |command: &&Command| matches!(command, Command::Send(_, ConsoleRequest::Ledger));
-        rig.commands.iter().filter(is_it).count()
-    };
+    let asked = |rig: &Rig| rig.asked(|request| matches!(request, ConsoleRequest::Ledger));
     rig.press("7");
     rig.frames(9);
     assert_eq!(asked(&rig), 3 * 7, "at once, and each second from each replica");
@@ -341,10 +338,7 @@ fn a_view_change_is_drawn_and_a_slot_again() {
 #[test]
 fn messages_are_asked_for_while_somebody_looks_and_once_of_the_past() {
     let mut rig = Rig::running(4, 24);
-    let asked = |rig: &Rig| {
-        let is_it = |command: &&Command| matches!(command, Command::Send(_, ConsoleRequest::Trace(_)));
-        rig.commands.iter().filter(is_it).count()
-    };
+    let asked = |rig: &Rig| rig.asked(|request| matches!(request, ConsoleRequest::Trace(_)));
     rig.press("4");
     rig.frames(9);
     assert_eq!(asked(&rig), 3 * 4, "at once, and each second from each replica");

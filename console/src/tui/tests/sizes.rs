@@ -1,6 +1,6 @@
 //! No size of the screen and no number of replicas is a reason to panic.
 
-use super::super::ui::Zoom;
+use super::super::panes::Zoom;
 use super::Rig;
 
 const OVERLAYS: [&str; 8] = ["", "k", "?", ":attack_n1_dark(n2)_nonsense Enter", ":rate", "l", "/n3_link", "z"];

@@ -2,7 +2,7 @@
 
 use ratatui::style::Modifier;
 
-use super::super::ui::{Pane, Zoom};
+use super::super::panes::{Pane, Zoom};
 use super::screens::check;
 use super::{Rig, lines, simulated};
 

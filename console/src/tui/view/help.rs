@@ -6,7 +6,8 @@ use byztop_core::attack::{Attack, Trigger};
 
 use super::super::keys::BINDINGS;
 use super::super::palette::WORDS;
-use super::super::ui::{Context, Ui};
+use super::super::panes::Context;
+use super::super::ui::Ui;
 use super::canvas::{Canvas, wrap};
 
 /// The words and glyphs of the screen.

@@ -6,8 +6,9 @@ use super::super::attacks::Change;
 use super::super::history::Bar;
 use super::super::keys::{BINDINGS, Binding};
 use super::super::model::{Cases, Model, Replica};
+use super::super::panes::{Context, Pane};
 use super::super::text::span;
-use super::super::ui::{Context, Overlay, Pane, Ui};
+use super::super::ui::{Overlay, Ui};
 use super::canvas::Canvas;
 use super::log::time_of_day;
 

@@ -5,9 +5,10 @@ use byztop_core::types::Micros;
 use ratatui::style::Style;
 
 use super::super::model::{HEAT_HIGH, HEAT_LOW, HEAT_S, Model, Recent, Summary};
+use super::super::panes::Zoom;
 use super::super::text::{BARS, cut, millis, short_count};
 use super::super::theme::Theme;
-use super::super::ui::{Ui, Zoom};
+use super::super::ui::Ui;
 use super::canvas::Canvas;
 
 const LABEL: usize = 13;

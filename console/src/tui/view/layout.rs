@@ -3,7 +3,8 @@
 use std::ops::Range;
 
 use super::super::model::Model;
-use super::super::ui::{Ui, Zoom};
+use super::super::panes::Zoom;
+use super::super::ui::Ui;
 
 /// From this size on, panes stand side by side in boxes.
 const WIDE: (usize, usize) = (140, 42);

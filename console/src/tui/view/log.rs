@@ -6,9 +6,10 @@ use jiff::tz::TimeZone;
 use ratatui::style::Style;
 
 use super::super::model::{Entry, Kind, Model};
+use super::super::panes::Zoom;
 use super::super::text::cut;
 use super::super::theme::Theme;
-use super::super::ui::{Ui, Zoom};
+use super::super::ui::Ui;
 use super::canvas::{Canvas, wrap};
 
 /// Columns of the time of day and of the kind.

@@ -37,9 +37,10 @@ use self::layout::{Part, Plan};
 pub(super) use self::ledger::line_count as ledger_lines;
 pub(super) use self::messages::{line_count as message_lines, sheet as course_sheet};
 use super::model::Model;
+use super::panes::{Pane, Zoom};
 use super::text::cut;
 use super::theme::Glyphs;
-use super::ui::{Overlay, Pane, Ui, Zoom};
+use super::ui::{Overlay, Ui};
 
 /// The smallest screen that is of use.
 const NEED: (u16, u16) = (60, 16);

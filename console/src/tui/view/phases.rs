@@ -8,8 +8,9 @@ use ratatui::style::Style;
 
 use super::super::attacks;
 use super::super::model::{Model, Replica, SlotsThen};
+use super::super::panes::Zoom;
 use super::super::theme::Theme;
-use super::super::ui::{Ui, Zoom};
+use super::super::ui::Ui;
 use super::canvas::Canvas;
 
 /// Columns for the replicas' names and attacks.

@@ -1,7 +1,8 @@
 //! The names of the panes, with the keys that open them.
 
 use super::super::model::Model;
-use super::super::ui::{Pane, Ui};
+use super::super::panes::Pane;
+use super::super::ui::Ui;
 use super::canvas::Canvas;
 
 pub(super) fn draw(model: &Model, ui: &Ui, mut canvas: Canvas) {

@@ -5,9 +5,10 @@ use byztop_core::types::{Digest, ReplicaId, ReplicaSet};
 use ratatui::style::Style;
 
 use super::super::model::{Model, Replica};
+use super::super::panes::Zoom;
 use super::super::text::cut;
 use super::super::theme::Theme;
-use super::super::ui::{Ui, Zoom};
+use super::super::ui::Ui;
 use super::canvas::Canvas;
 
 /// The quorum bar's width.

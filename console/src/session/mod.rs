@@ -4,30 +4,36 @@
 //! come in, commands go out. It is never waited for: an event that does not fit is counted and lost, unless it tells
 //! that a link or a process changed, which is kept until it fits.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+mod driver;
+mod outbox;
+mod translate;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::AtomicU64;
+use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use byztop_certs::{ClusterDirectory, Role};
-use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest};
+use byztop_core::telemetry::ConsoleRequest;
 use byztop_core::types::{ReplicaId, ReplicaSet};
 use byztop_node::control::{self, LinkEvent};
-use byztop_node::load::{Load, LoadReport, LoadSettings};
+use byztop_node::load::{Load, LoadSettings};
+use driver::{Driver, LoadState};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tracing_subscriber::EnvFilter;
 
+pub(crate) use self::outbox::Outbox;
+pub(crate) use self::translate::{link_event, process_event};
 use crate::cli::{AttachArgs, Rate, UpArgs};
-use crate::launch::{LaunchOptions, Life, LocalCluster, Processes, Prospect};
+use crate::launch::{LaunchOptions, Life, LocalCluster, Prospect};
 use crate::stop::Stop;
-use crate::tui::{self, Attention, Command, Feed, FeedEvent, Glyphs, ProcessEvent, Roster};
+use crate::tui::{self, Command, Feed, Glyphs, Roster};
 use crate::usage;
 
 /// How many link events wait for whoever folds them.
@@ -47,12 +53,6 @@ const LIVES: usize = 512;
 /// it knows after 700 ms.
 const FRAME_MS: u32 = 100;
 const FRAME_MS_WHILE_HELD: u32 = 500;
-
-/// How often the load is reported.
-const LOAD_REPORT: Duration = Duration::from_millis(250);
-
-/// The load begins when every replica is connected, or after so long without the last ones.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long background tasks may take to end.
 const SHUTDOWN: Duration = Duration::from_secs(1);
@@ -309,225 +309,4 @@ fn wire(prospect: Prospect, record: Option<PathBuf>) -> (Feed, Wires) {
     let outbox = Outbox::new(events, dropped.clone());
     let feed = Feed { roster, events: feed_events, commands, dropped, record };
     (feed, Wires { outbox, commands: command_queue })
-}
-
-/// Carries events to the screen and its commands away.
-struct Driver {
-    links: Links,
-    lives: mpsc::Receiver<(ReplicaId, Life)>,
-    processes: Option<Processes>,
-    outbox: Outbox,
-    load: LoadState,
-    directory: Arc<ClusterDirectory>,
-}
-
-enum LoadState {
-    /// Not every replica is connected yet.
-    Waiting { connected: BTreeSet<ReplicaId>, settings: LoadSettings },
-    /// Whoever started the cluster has one, or nobody.
-    Elsewhere,
-    /// It runs, at this rate and bundle.
-    Running { load: Load, rate: Option<f64>, bundle: u32 },
-}
-
-impl Driver {
-    /// Runs until the user leaves or a signal comes; the screen ends when its feed does.
-    ///
-    /// # Errors
-    ///
-    /// If the load can not be started.
-    async fn run(mut self, mut commands: mpsc::Receiver<Command>, mut stop: Stop) -> anyhow::Result<()> {
-        let mut ticks = interval(LOAD_REPORT);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let patience = Instant::now() + PATIENCE;
-        loop {
-            tokio::select! {
-                biased;
-                () = stop.asked() => return Ok(()),
-                command = commands.recv() => match command {
-                    None | Some(Command::Quit) => return Ok(()),
-                    Some(Command::Send(replica, request)) => self.links.ask(replica, request),
-                    Some(Command::Kill(replica)) => self.processes.iter().for_each(|ours| ours.kill(replica)),
-                    Some(Command::Restart(replica)) => self.processes.iter().for_each(|ours| ours.restart(replica)),
-                    Some(Command::SetRate(wanted)) => self.set_rate(wanted),
-                    Some(Command::Listen(Attention::Live)) => self.links.pace(FRAME_MS),
-                    Some(Command::Listen(Attention::Held)) => self.links.pace(FRAME_MS_WHILE_HELD),
-                    // Real time passes by itself, and there are no test cases.
-                    Some(Command::Simulate(_) | Command::Case(_)) => {}
-                },
-                Some((replica, life)) = self.lives.recv() => {
-                    self.outbox.must_arrive(FeedEvent::Process(replica, process_event(life)));
-                }
-                Some((replica, event)) = self.links.next() => self.on_link(replica, event)?,
-                _ = ticks.tick() => self.on_tick(),
-                () = sleep_until(patience), if matches!(self.load, LoadState::Waiting { .. }) => self.start_load()?,
-            }
-        }
-    }
-
-    fn on_link(&mut self, replica: ReplicaId, event: LinkEvent) -> anyhow::Result<()> {
-        if let (LoadState::Waiting { connected, .. }, LinkEvent::Up(_)) = (&mut self.load, &event) {
-            connected.insert(replica);
-            if connected.len() == self.directory.config().replicas.len() {
-                self.start_load()?;
-            }
-        }
-        let is_passing = matches!(
-            event,
-            LinkEvent::Rtt(_)
-                | LinkEvent::Clock(_)
-                | LinkEvent::Message(ConsoleMessage::Frame(_))
-                | LinkEvent::Connecting
-        );
-        let event = FeedEvent::Link(replica, link_event(event));
-        if is_passing {
-            self.outbox.may_be_lost(event);
-        } else {
-            self.outbox.must_arrive(event);
-        }
-        Ok(())
-    }
-
-    fn on_tick(&mut self) {
-        self.outbox.flush();
-        if let LoadState::Running { load, rate, bundle } = &self.load {
-            let accounts = self.directory.config().settings.accounts;
-            let report = load_report(load.report(), *rate, *bundle, accounts);
-            self.outbox.may_be_lost(FeedEvent::Load(Box::new(report)));
-        }
-    }
-
-    fn start_load(&mut self) -> anyhow::Result<()> {
-        if let LoadState::Waiting { settings, .. } = &self.load {
-            let (rate, bundle) = (settings.rate, settings.bundle as u32);
-            let load = Load::start(self.directory.clone(), settings.clone())?;
-            self.load = LoadState::Running { load, rate, bundle };
-        }
-        Ok(())
-    }
-
-    fn set_rate(&mut self, wanted: Option<f64>) {
-        match &mut self.load {
-            LoadState::Waiting { settings, .. } => settings.rate = wanted,
-            LoadState::Elsewhere => {}
-            LoadState::Running { load, rate, .. } => {
-                load.set_rate(wanted);
-                *rate = wanted;
-            }
-        }
-    }
-}
-
-/// The screen's end of the feed.
-pub(crate) struct Outbox {
-    events: SyncSender<FeedEvent>,
-    kept: VecDeque<FeedEvent>,
-    dropped: Arc<AtomicU64>,
-}
-
-impl Outbox {
-    /// Past so many events that must arrive, the oldest are lost all the same: the screen is not reading.
-    const MOST_KEPT: usize = 4096;
-
-    /// Into a feed that counts what is lost.
-    pub(crate) fn new(events: SyncSender<FeedEvent>, dropped: Arc<AtomicU64>) -> Outbox {
-        Outbox { events, kept: VecDeque::new(), dropped }
-    }
-
-    fn may_be_lost(&mut self, event: FeedEvent) {
-        self.flush();
-        // What is kept is older, so nothing may overtake it.
-        if !self.kept.is_empty() || self.events.try_send(event).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    /// An event that is kept until there is room for it.
-    pub(crate) fn must_arrive(&mut self, event: FeedEvent) {
-        self.kept.push_back(event);
-        if self.kept.len() > Self::MOST_KEPT {
-            self.kept.pop_front();
-            self.dropped.fetch_add(1, Ordering::Relaxed);
-        }
-        self.flush();
-    }
-
-    fn flush(&mut self) {
-        while let Some(event) = self.kept.pop_front() {
-            // A screen that is gone needs nothing any more; its commands end the driver.
-            if let Err(TrySendError::Full(event)) = self.events.try_send(event) {
-                self.kept.push_front(event);
-                return;
-            }
-        }
-    }
-}
-
-/// A link's event as the screen knows it.
-pub(crate) fn link_event(event: LinkEvent) -> tui::LinkEvent {
-    match event {
-        LinkEvent::Connecting => tui::LinkEvent::Connecting,
-        LinkEvent::Up(welcome) => tui::LinkEvent::Up(welcome),
-        LinkEvent::Message(message) => tui::LinkEvent::Message(message),
-        LinkEvent::Rtt(rtt) => tui::LinkEvent::Rtt(rtt),
-        LinkEvent::Clock(offset) => tui::LinkEvent::Clock(offset),
-        LinkEvent::Down(why) => tui::LinkEvent::Down(why),
-    }
-}
-
-/// What happened to a process as the screen knows it.
-pub(crate) fn process_event(life: Life) -> ProcessEvent {
-    match life {
-        Life::Started { pid } => ProcessEvent::Started { pid },
-        Life::Killed => ProcessEvent::Killed,
-        Life::NotStarted { why } => ProcessEvent::NotStarted { why },
-        Life::Ended { how, log_tail } => {
-            let last = log_tail.lines().last().unwrap_or_default().to_string();
-            ProcessEvent::Exited { status: how, log_tail: last }
-        }
-    }
-}
-
-fn load_report(report: LoadReport, rate: Option<f64>, bundle: u32, accounts: u32) -> tui::LoadReport {
-    let LoadReport { committed_ops, success, failed, latency, in_flight, busy, offered_ops, busiest, .. } = report;
-    let busiest = busiest.into_iter().map(|(account, count)| (account.name(accounts).to_string(), count)).collect();
-    tui::LoadReport { committed_ops, success, failed, offered_ops, in_flight, busy, busiest, latency, rate, bundle }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn frames_are_lost_when_the_screen_lags_but_changes_arrive_in_order() {
-        let (events, screen) = sync_channel(1);
-        let mut outbox = Outbox::new(events, Arc::default());
-        let started = |pid| FeedEvent::Process(ReplicaId(0), ProcessEvent::Started { pid });
-        let rtt = || FeedEvent::Link(ReplicaId(0), tui::LinkEvent::Connecting);
-        outbox.may_be_lost(rtt());
-        outbox.may_be_lost(rtt());
-        outbox.must_arrive(started(1));
-        outbox.may_be_lost(rtt());
-        outbox.must_arrive(started(2));
-        assert_eq!(outbox.dropped.load(Ordering::Relaxed), 2);
-        let mut seen = Vec::new();
-        while let Ok(event) = screen.try_recv() {
-            if let FeedEvent::Process(_, ProcessEvent::Started { pid }) = event {
-                seen.push(pid);
-            }
-            outbox.flush();
-        }
-        assert_eq!(seen, [1, 2]);
-    }
-
-    #[test]
-    fn changes_are_bounded_too() {
-        let (events, _screen) = sync_channel(1);
-        let mut outbox = Outbox::new(events, Arc::default());
-        for pid in 0..=Outbox::MOST_KEPT as u32 + 5 {
-            outbox.must_arrive(FeedEvent::Process(ReplicaId(0), ProcessEvent::Started { pid }));
-        }
-        assert_eq!(outbox.kept.len(), Outbox::MOST_KEPT);
-        assert_eq!(outbox.dropped.load(Ordering::Relaxed), 5);
-    }
 }

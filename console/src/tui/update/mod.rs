@@ -1,18 +1,21 @@
 //! What an action does to model and screen, and what is to be done outside for it.
 
-use byztop_core::attack::{Attack, Directive, Trigger};
+mod injections;
+mod overlays;
+
 use byztop_core::telemetry::{ConsoleRequest, Course};
 use byztop_core::types::{ReplicaId, SeqNum};
+use injections::{heal_all, inject, on_attack, undo};
+use overlays::{on_chooser, on_confirm, on_filter, on_help, on_palette};
 
-use super::action::{Action, Injection, Motion, Step as Next};
-use super::attacks::{Before, Change, Step, beyond_budget};
-use super::chooser::Chooser;
+use super::action::{Action, Motion, Step};
+use super::attacks::Change;
 use super::filter::Filter;
 use super::history::{History, Travel, travel};
 use super::model::{Cases, Model};
-use super::palette::{self, Line, Order, Whom};
-use super::text::grouped;
-use super::ui::{Baseline, Confirm, Overlay, Pane, Ui, Zoom};
+use super::palette::Line;
+use super::panes::{Pane, Zoom};
+use super::ui::{Baseline, Overlay, Ui};
 use super::{CaseEvent, CaseWish, Command, FeedEvent, Simulate};
 
 /// A page of the replica table.
@@ -23,6 +26,9 @@ const MAX_CASE_SCROLL: usize = 4096;
 
 /// Why nobody else may interfere with test cases.
 const CASES_ARE_ALONE: &str = "a test case runs here: its attacks and processes are its own";
+
+/// Why nobody may interfere with a recording.
+const PAST: &str = "this has happened: a recording can not be changed";
 
 /// Does what the user wants.
 pub(super) fn update(model: &mut Model, ui: &mut Ui, action: Action) -> Vec<Command> {
@@ -66,7 +72,7 @@ fn on_screen(model: &mut Model, ui: &mut Ui, action: Action) -> Vec<Command> {
         Action::RunCases => return run_cases(model, ui, CaseWish::From),
         Action::StopCases => return stop_cases(model, ui),
         Action::Attack(_) if model.cases.is_some() => ui.complain(CASES_ARE_ALONE),
-        Action::Attack(_) if ui.is_replay() => ui.complain("this has happened: a recording can not be changed"),
+        Action::Attack(_) if ui.is_replay() => ui.complain(PAST),
         Action::Attack(attack) => return on_attack(model, ui, attack),
         Action::Kill => return inject(model, ui, vec![Change::kill(ui.selection())]),
         Action::Restart => return inject(model, ui, vec![Change::restart(ui.selection())]),
@@ -113,8 +119,8 @@ fn on_screen(model: &mut Model, ui: &mut Ui, action: Action) -> Vec<Command> {
         Action::Cancel if ui.is_zoomed => ui.is_zoomed = false,
         Action::Cancel => change_filter(ui, |filter| *filter = Filter::default()),
         Action::Whole => ui.is_zoomed = !ui.is_zoomed,
-        Action::Part(Next::More) => ui.zoom = ui.zoom.turned(1),
-        Action::Part(Next::Less) => ui.zoom = ui.zoom.turned(Zoom::ALL.len() - 1),
+        Action::Part(Step::More) => ui.zoom = ui.zoom.turned(1),
+        Action::Part(Step::Less) => ui.zoom = ui.zoom.turned(Zoom::ALL.len() - 1),
         Action::Log => ui.is_log_large = !ui.is_log_large,
         Action::Follow => return watch(model, ui, None),
         Action::Toggle
@@ -129,26 +135,26 @@ fn on_screen(model: &mut Model, ui: &mut Ui, action: Action) -> Vec<Command> {
 }
 
 /// The slot before the one whose votes are shown, or the one after; the newest if there is none.
-fn choose_slot(model: &Model, ui: &mut Ui, step: Next) -> Vec<Command> {
+fn choose_slot(model: &Model, ui: &mut Ui, step: Step) -> Vec<Command> {
     let Some(newest) = ui.shown(model).newest_executed() else { return Vec::new() };
     let here = ui.watched.unwrap_or(newest);
     let there = match step {
-        Next::Less => SeqNum(here.0.saturating_sub(1).max(1)),
-        Next::More => here.next().min(newest),
+        Step::Less => SeqNum(here.0.saturating_sub(1).max(1)),
+        Step::More => here.next().min(newest),
     };
     watch(model, ui, Some(there))
 }
 
 /// 1, 2, 5, 10, 20, … slots in a column.
-fn zoomed(per_column: u64, step: Next) -> u64 {
+fn zoomed(per_column: u64, step: Step) -> u64 {
     const MOST: u64 = 5000;
     let leads_with_two = per_column.to_string().starts_with('2');
     let leads_with_five = per_column.to_string().starts_with('5');
     match step {
-        Next::More if leads_with_two => (per_column * 5 / 2).min(MOST),
-        Next::More => (per_column * 2).min(MOST),
-        Next::Less if leads_with_five => per_column * 2 / 5,
-        Next::Less => (per_column / 2).max(1),
+        Step::More if leads_with_two => (per_column * 5 / 2).min(MOST),
+        Step::More => (per_column * 2).min(MOST),
+        Step::Less if leads_with_five => per_column * 2 / 5,
+        Step::Less => (per_column / 2).max(1),
     }
 }
 
@@ -284,258 +290,6 @@ pub(super) fn on_tick(model: &Model, ui: &mut Ui) -> Vec<Command> {
     }
     let up = || model.replicas.iter().filter(|replica| replica.is_up());
     wanted.iter().flat_map(|request| up().map(|replica| Command::Send(replica.id, request.clone()))).collect()
-}
-
-fn on_chooser(model: &mut Model, ui: &mut Ui, mut chooser: Chooser, action: Action) -> Vec<Command> {
-    match action {
-        Action::Quit => return leave(ui),
-        Action::Cancel => return Vec::new(),
-        Action::Suspend => ui.wants_suspend = true,
-        Action::Move(motion) => chooser.move_mark(motion),
-        Action::Toggle => chooser.toggle(),
-        Action::SwitchForm => chooser.switch_form(),
-        Action::Accept => match chooser.directive() {
-            Some(chosen) => return inject(model, ui, vec![Change::set(model, chooser.attacker, vec![chosen])]),
-            None => ui.complain("choose at least one victim with space"),
-        },
-        _ => {}
-    }
-    ui.overlay = Overlay::Chooser(chooser);
-    Vec::new()
-}
-
-fn on_confirm(model: &mut Model, ui: &mut Ui, confirm: Confirm, action: Action) -> Vec<Command> {
-    match action {
-        Action::Quit => return leave(ui),
-        Action::Cancel => return Vec::new(),
-        Action::Accept => return carry_out(model, ui, confirm.changes),
-        Action::Suspend => ui.wants_suspend = true,
-        _ => {}
-    }
-    ui.overlay = Overlay::Confirm(confirm);
-    Vec::new()
-}
-
-fn on_help(ui: &mut Ui, mut search: String, mut scroll: usize, action: Action) -> Vec<Command> {
-    match action {
-        Action::Quit => return leave(ui),
-        Action::Cancel => return Vec::new(),
-        Action::Suspend => ui.wants_suspend = true,
-        Action::Move(motion) => {
-            scroll = motion.apply(scroll, usize::from(u16::MAX), PAGE).min(super::view::help_entries(&search))
-        }
-        Action::Type(c) if search.chars().count() < 40 => {
-            search.push(c);
-            scroll = 0;
-        }
-        Action::Erase if search.pop().is_none() => return Vec::new(),
-        Action::EraseAll => search.clear(),
-        _ => {}
-    }
-    ui.overlay = Overlay::Help { search, scroll };
-    Vec::new()
-}
-
-fn on_filter(model: &Model, ui: &mut Ui, action: Action) -> Vec<Command> {
-    match action {
-        Action::Quit => return leave(ui),
-        Action::Accept => return Vec::new(),
-        Action::Cancel => {
-            change_filter(ui, |filter| *filter = Filter::default());
-            return Vec::new();
-        }
-        Action::Suspend => ui.wants_suspend = true,
-        Action::Move(motion) => move_on(model, ui, motion),
-        Action::Type(c) => change_filter(ui, |filter| filter.type_char(c)),
-        Action::Erase if ui.filter.text().is_empty() => return Vec::new(),
-        Action::Erase => change_filter(ui, Filter::erase),
-        Action::EraseAll => change_filter(ui, |filter| *filter = Filter::default()),
-        _ => {}
-    }
-    ui.overlay = Overlay::Filter;
-    Vec::new()
-}
-
-fn on_palette(model: &mut Model, ui: &mut Ui, mut line: Line, action: Action) -> Vec<Command> {
-    match action {
-        Action::Quit => return leave(ui),
-        Action::Cancel => return Vec::new(),
-        Action::Suspend => ui.wants_suspend = true,
-        Action::Type(c) => line.type_char(c),
-        Action::Erase => {
-            line.mistake = None;
-            if line.text.pop().is_none() {
-                return Vec::new();
-            }
-        }
-        Action::EraseAll => line = Line::default(),
-        Action::Complete => line.complete(model.committee),
-        Action::Move(super::action::Motion::Up) => line.recall(&ui.history, line.back + 1),
-        Action::Move(super::action::Motion::Down) => line.recall(&ui.history, line.back.saturating_sub(1)),
-        Action::Accept if line.text.trim().is_empty() => return Vec::new(),
-        Action::Accept => match palette::parse(&line.text, model.committee, ui.selection()) {
-            Ok(order) => {
-                ui.remember(line.text.trim());
-                return obey(model, ui, order);
-            }
-            Err(mistake) => line.mistake = Some(mistake),
-        },
-        _ => {}
-    }
-    ui.overlay = Overlay::Palette(line);
-    Vec::new()
-}
-
-fn obey(model: &mut Model, ui: &mut Ui, order: Order) -> Vec<Command> {
-    match order {
-        Order::Do(action) => on_screen(model, ui, action),
-        Order::Attack(attacks) => {
-            let changes = attacks.into_iter().map(|(id, attacks)| Change::set(model, id, attacks)).collect();
-            inject(model, ui, changes)
-        }
-        Order::Heal(id) => inject(model, ui, vec![Change::heal(model, id)]),
-        Order::Kill(Whom::One(id)) => inject(model, ui, vec![Change::kill(id)]),
-        Order::Kill(Whom::All) => inject_all(model, ui, Change::kill, "nobody is left to kill"),
-        Order::Restart(Whom::One(id)) => inject(model, ui, vec![Change::restart(id)]),
-        Order::Restart(Whom::All) => inject_all(model, ui, Change::restart, "nobody is dead"),
-        Order::Goto(slot) => watch(model, ui, Some(slot)),
-        Order::Seek(_) if model.simulation.is_some() => {
-            ui.complain("a simulation is stepped through with [ ] { }");
-            Vec::new()
-        }
-        Order::Seek(micros) => {
-            ui.travel = Some(Travel::By(micros));
-            Vec::new()
-        }
-        Order::Rate(_) if ui.is_replay() => {
-            ui.complain("this has happened: a recording can not be changed");
-            Vec::new()
-        }
-        Order::Rate(_) if model.simulation.is_some() => {
-            ui.complain("a simulation has no rate: its scenario says who submits what, and when");
-            Vec::new()
-        }
-        Order::Rate(rate) => {
-            let rate_text = rate.map_or("as much as possible".into(), |rate| format!("{} op/s", grouped(rate as u64)));
-            ui.say(format!("load: {rate_text}"));
-            vec![Command::SetRate(rate)]
-        }
-    }
-}
-
-fn on_attack(model: &mut Model, ui: &mut Ui, attack: Injection) -> Vec<Command> {
-    let id = ui.selection();
-    if let Some(change) = Change::end(model, id, attack) {
-        return inject(model, ui, vec![change]);
-    }
-    let attack = match attack {
-        Injection::Crash => Attack::Crash,
-        Injection::Delay => Attack::Time(Attack::DEFAULT_DELAY),
-        Injection::Sign => Attack::Sign,
-        Injection::Dark | Injection::Equivocate => {
-            match Change::heal(model, id).obstacle(model) {
-                Some(why) => ui.complain(why),
-                None => ui.overlay = Overlay::Chooser(Chooser::new(model, id, attack)),
-            }
-            return Vec::new();
-        }
-    };
-    let directive = Directive { attacker: None, attack, trigger: Trigger::Always };
-    inject(model, ui, vec![Change::set(model, id, vec![directive])])
-}
-
-/// Ends all attacks and starts again who was killed. Who died otherwise stays dead, so that somebody can look into it.
-fn heal_all(model: &mut Model, ui: &mut Ui) -> Vec<Command> {
-    let ill = model.replicas.iter().filter(|replica| replica.is_up() || replica.was_killed());
-    let changes: Vec<Change> = ill.map(|replica| Change::heal(model, replica.id)).collect();
-    inject(model, ui, changes)
-}
-
-/// Carries a change out on all replicas where it can be.
-fn inject_all(model: &mut Model, ui: &mut Ui, change: impl Fn(ReplicaId) -> Change, or_else: &str) -> Vec<Command> {
-    let all: Vec<(Change, Option<String>)> =
-        model.committee.members().map(change).map(|change| (change.clone(), change.obstacle(model))).collect();
-    let (can, can_not): (Vec<_>, Vec<_>) = all.into_iter().partition(|(_, obstacle)| obstacle.is_none());
-    if !can.is_empty() {
-        return inject(model, ui, can.into_iter().map(|(change, _)| change).collect());
-    }
-    // What stands in the way of the first stands in the way of all.
-    let obstacle = can_not.into_iter().find_map(|(_, obstacle)| obstacle).filter(|_| !model.has_processes());
-    ui.complain(obstacle.unwrap_or_else(|| or_else.to_string()));
-    Vec::new()
-}
-
-/// Carries changes out, after a question if they go beyond the fault budget.
-fn inject(model: &mut Model, ui: &mut Ui, changes: Vec<Change>) -> Vec<Command> {
-    if model.cases.is_some() {
-        ui.complain(CASES_ARE_ALONE);
-        return Vec::new();
-    }
-    if ui.is_replay() {
-        ui.complain("this has happened: a recording can not be changed");
-        return Vec::new();
-    }
-    if let Some(why) = changes.iter().find_map(|change| change.obstacle(model)) {
-        ui.complain(why);
-        return Vec::new();
-    }
-    match beyond_budget(model, &changes) {
-        Some(question) => {
-            ui.overlay = Overlay::Confirm(Confirm { question, changes });
-            Vec::new()
-        }
-        None => carry_out(model, ui, changes),
-    }
-}
-
-/// Brings back what held before the last change that was made here.
-fn undo(model: &mut Model, ui: &mut Ui) -> Vec<Command> {
-    let Some(before) = ui.undo.pop() else {
-        ui.complain("nothing to undo: no attack was set and no process killed from here");
-        return Vec::new();
-    };
-    let changes: Vec<Change> = before.iter().flat_map(Before::changes).collect();
-    let depth = ui.undo.len();
-    let commands = inject(model, ui, changes);
-    // What is undone is not done again by the next u.
-    ui.undo.truncate(depth);
-    commands
-}
-
-fn carry_out(model: &mut Model, ui: &mut Ui, changes: Vec<Change>) -> Vec<Command> {
-    ui.remember_before(changes.iter().map(|change| Before::of(model, change)).collect());
-    let mut commands = Vec::new();
-    let (mut told, mut killed, mut started) = (Vec::new(), Vec::new(), Vec::new());
-    for Change { replica: id, step } in changes {
-        let now = model.now;
-        let replica = &mut model.replicas[id.index()];
-        commands.push(match step {
-            Step::Attacks { request, result } => {
-                let attack = if result.is_empty() { "end every attack" } else { &result };
-                told.push(format!("{id}: {attack}"));
-                replica.expect(now, result);
-                Command::Send(id, request)
-            }
-            Step::Kill => {
-                killed.push(id.to_string());
-                replica.expect_death(now);
-                Command::Kill(id)
-            }
-            Step::Restart => {
-                started.push(id.to_string());
-                Command::Restart(id)
-            }
-        });
-    }
-    let list = |verb: &str, done: Vec<String>| match done.len() {
-        0 => None,
-        1..=3 => Some(format!("{verb} {}", done.join(" · "))),
-        many => Some(format!("{verb} {many} replicas")),
-    };
-    let said: Vec<String> =
-        [list("told", told), list("SIGKILL to", killed), list("starting", started)].into_iter().flatten().collect();
-    ui.say(if said.is_empty() { "nobody is connected".to_string() } else { said.join("; ") });
-    commands
 }
 
 fn watch(model: &Model, ui: &mut Ui, slot: Option<SeqNum>) -> Vec<Command> {
