@@ -27,7 +27,7 @@ const DONE: usize = 10;
 const OWN: [char; 5] = ['·', '╌', '─', '━', '═'];
 
 /// How many rows replicas are apart at most.
-const MOST_APART: usize = 5;
+const MOST_APART: usize = 7;
 
 /// The lines below the diagram that stay whatever its height.
 const BELOW: usize = 5;
