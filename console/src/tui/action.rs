@@ -66,6 +66,8 @@ pub(super) enum Action {
     Help,
     /// Open the command line.
     Palette,
+    /// Open the command line to choose among attacks that go together.
+    Presets,
     /// Type what lines must contain to be shown.
     Filter,
     /// Make the event log larger or smaller.

@@ -21,6 +21,7 @@ mod model;
 mod palette;
 mod panes;
 mod picture;
+mod presets;
 mod runner;
 mod simulated;
 mod terminal;

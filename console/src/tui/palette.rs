@@ -6,6 +6,7 @@ use byztop_core::types::{ReplicaId, SeqNum};
 
 use super::action::Action;
 use super::keys::BINDINGS;
+use super::presets::{PRESETS, Preset};
 
 /// The longest command, in characters.
 const MAX_CHARS: usize = 400;
@@ -27,6 +28,7 @@ pub(super) const WORDS: &[Word] = &[
         usage: "attack n1 dark(n2)",
         help: "set attacks; joined by ; and each may name its replica",
     },
+    Word { name: "preset", usage: "preset silent-primary", help: "set attacks that go together" },
     Word { name: "heal", usage: "heal [n1]", help: "end every attack and restart what was killed, one replica or all" },
     Word { name: "kill", usage: "kill [n3|all]", help: "kill the process of a replica, or of every one" },
     Word { name: "restart", usage: "restart [n3|all]", help: "start a dead replica again, or every one" },
@@ -47,6 +49,8 @@ pub(super) enum Order {
     Do(Action),
     /// Set attacks, each on its replica.
     Attack(Vec<(ReplicaId, Vec<Directive>)>),
+    /// Set attacks that go together.
+    Preset(&'static Preset),
     /// End all attacks on one replica, and restart it if it was killed from here.
     Heal(ReplicaId),
     /// Kill one replica's process, or everyone's.
@@ -87,6 +91,11 @@ pub(super) struct Line {
 }
 
 impl Line {
+    /// A line that is begun already.
+    pub(super) fn of(text: &str) -> Line {
+        Line { text: text.to_string(), ..Line::default() }
+    }
+
     pub(super) fn type_char(&mut self, c: char) {
         if self.text.chars().count() < MAX_CHARS && !c.is_control() {
             self.text.push(c);
@@ -117,6 +126,7 @@ impl Line {
             Some("attack") if names(before) && !has_open_victims(before) => attacks().collect(),
             Some("attack") if is_withholding(before) => message_names().into_iter().map(str::to_string).collect(),
             Some("attack") => replicas().collect(),
+            Some("preset") if before == "preset" => PRESETS.iter().map(|preset| preset.name.to_string()).collect(),
             Some("heal") if before == "heal" => replicas().collect(),
             Some("kill" | "restart") if !before.contains(' ') => replicas().chain(["all".to_string()]).collect(),
             Some("rate") if before == "rate" => vec!["max".to_string()],
@@ -207,6 +217,13 @@ pub(super) fn parse(text: &str, committee: Committee, selected: ReplicaId) -> Re
         "attack" => {
             parse_attack(rest, committee, selected).map_err(|m| Mistake { column: m.column + rest_column - 1, ..m })
         }
+        "preset" => match Preset::named(rest) {
+            Some(preset) => Ok(Order::Preset(preset)),
+            None => {
+                let known = PRESETS.iter().map(|preset| preset.name).collect::<Vec<_>>().join(", ");
+                mistake(format!("which preset? known: {known}"))
+            }
+        },
         "heal" if rest.is_empty() || rest == "all" => Ok(Order::Do(Action::HealAll)),
         "heal" => match replica(rest) {
             Some(id) => Ok(Order::Heal(id)),

@@ -9,6 +9,7 @@ pub(super) enum Context {
     Phases,
     Latency,
     Messages,
+    Attacks,
     Cases,
     Chooser,
     Confirm,
@@ -21,7 +22,12 @@ impl Context {
     /// Where a key is looked for: here, then where it holds if it does nothing of its own here.
     pub(super) fn ladder(self) -> Vec<Context> {
         match self {
-            Context::Overview | Context::Phases | Context::Latency | Context::Messages | Context::Cases => {
+            Context::Overview
+            | Context::Phases
+            | Context::Latency
+            | Context::Messages
+            | Context::Attacks
+            | Context::Cases => {
                 vec![self, Context::Screen]
             }
             other => vec![other],

@@ -23,7 +23,9 @@ const INK: &str = "#d0d0d0";
 pub(super) fn screen(model: &Model, ui: &Ui, columns: u16, rows: u16) -> Buffer {
     let backend = TestBackend::new(columns.max(1), rows.max(1));
     let Ok(mut terminal) = Terminal::new(backend);
-    let Ok(_) = terminal.draw(|frame| view(model, ui, frame));
+    let Ok(_) = terminal.draw(|frame| {
+        view(model, ui, frame);
+    });
     terminal.backend().buffer().clone()
 }
 

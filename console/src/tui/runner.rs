@@ -139,7 +139,9 @@ impl Console {
             // What a key does need not wait because news were drawn just now, and news wait after it.
             let answers = self.urgent && since(answered) >= least;
             if answers || (self.news && since(drawn) >= NEWS.max(least)) {
-                screen.draw(|frame| view::view(&self.model, &self.ui, frame))?;
+                let mut furthest = 0;
+                screen.draw(|frame| furthest = view::view(&self.model, &self.ui, frame))?;
+                self.ui.furthest = furthest;
                 drawn = Some(Instant::now());
                 answered = if answers { drawn } else { answered };
                 (self.news, self.urgent) = (false, false);

@@ -6,6 +6,7 @@ use jiff::tz::TimeZone;
 use ratatui::style::Style;
 
 use super::Attention;
+use super::action::Motion;
 use super::attacks::{Before, Change};
 use super::chooser::Chooser;
 use super::filter::Filter;
@@ -92,11 +93,10 @@ pub(super) struct Ui {
     pub baseline: Option<Baseline>,
     /// Which row of latencies the heat map is of; beyond the last is the last.
     pub heat_row: usize,
-    /// The first line of the ledger that is shown, and of the evidence.
-    pub ledger_scroll: usize,
-    pub evidence_scroll: usize,
-    /// The first line below the diagram of messages.
-    pub messages_scroll: usize,
+    /// The first line that each pane shows of what is longer than the screen.
+    scrolls: [usize; Pane::ALL.len()],
+    /// The furthest such line, as the pane was drawn last.
+    pub furthest: usize,
     /// Whether that diagram has every message, or those of the selected replica and what is odd.
     pub shows_all_messages: bool,
     /// Whether it is of the last view change, or of a slot.
@@ -108,8 +108,6 @@ pub(super) struct Ui {
     /// The selected test case, and whether the selection goes along with what runs.
     pub case: usize,
     pub follows_case: bool,
-    /// The first line of it that is shown.
-    pub case_scroll: usize,
     /// The past, while the screen shows that.
     pub frozen: Option<Frozen>,
     /// Where in time the user wants to go.
@@ -155,16 +153,14 @@ impl Ui {
             slots_per_column: 1,
             baseline: None,
             heat_row: usize::MAX,
-            ledger_scroll: 0,
-            evidence_scroll: 0,
-            messages_scroll: 0,
+            scrolls: [0; Pane::ALL.len()],
+            furthest: 0,
             shows_all_messages: false,
             shows_view_change: false,
             books_asked: None,
             simulated_step: 0,
             case: 0,
             follows_case: false,
-            case_scroll: 0,
             frozen: None,
             travel: None,
             wants_picture: false,
@@ -205,6 +201,7 @@ impl Ui {
             Overlay::None if self.pane == Pane::Phases => Context::Phases,
             Overlay::None if self.pane == Pane::Latency => Context::Latency,
             Overlay::None if self.pane == Pane::Messages => Context::Messages,
+            Overlay::None if self.pane == Pane::Attacks => Context::Attacks,
             Overlay::None if self.pane == Pane::Cases => Context::Cases,
             Overlay::None => Context::Screen,
             Overlay::Chooser(_) => Context::Chooser,
@@ -265,6 +262,22 @@ impl Ui {
     /// Whether this pane has lines that can be filtered.
     pub(super) fn has_filter(&self) -> bool {
         matches!(self.pane, Pane::Overview | Pane::Evidence | Pane::Ledger | Pane::Cases)
+    }
+
+    /// From which line on a pane shows what is longer than the screen.
+    pub(super) fn scroll(&self, pane: Pane) -> usize {
+        self.scrolls[pane as usize]
+    }
+
+    /// Shows other lines of the pane.
+    pub(super) fn scroll_by(&mut self, motion: Motion, page: usize) {
+        let line = &mut self.scrolls[self.pane as usize];
+        *line = motion.apply((*line).min(self.furthest), self.furthest + 1, page);
+    }
+
+    /// Shows a pane from its first line on.
+    pub(super) fn scroll_back(&mut self, pane: Pane) {
+        self.scrolls[pane as usize] = 0;
     }
 
     /// Opens a pane.

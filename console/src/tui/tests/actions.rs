@@ -9,7 +9,7 @@ use super::super::panes::Context;
 use super::super::ui::Overlay;
 use super::super::update::update;
 use super::super::{Command, FeedEvent, LinkEvent, ProcessEvent};
-use super::Rig;
+use super::{Rig, lines};
 
 fn attack_of(rig: &Rig, replica: usize) -> &str {
     rig.model.replicas[replica].attack().unwrap()
@@ -409,4 +409,21 @@ fn undoing_asks_as_well_before_it_goes_beyond_the_budget() {
     rig.press("u u");
     rig.frames(1);
     assert_eq!(attack_of(&rig, 1), "crash", "the second healing is undone");
+}
+
+#[test]
+fn presets_are_chosen_by_name_and_set_on_who_leads() {
+    let mut rig = Rig::running(7, 24);
+    rig.press("5 p");
+    assert!(rig.screen(120, 36).contains("silent-primary  silent-primaries  slow-primary"), "{}", rig.screen(120, 36));
+    rig.press("two Tab");
+    let line = lines(&rig.draw(120, 36)).swap_remove(35);
+    assert!(line.contains("n1 equivocation(n6, n7, mode=digest)  the primary gives f backups another batch"), "{line}");
+    assert_eq!(rig.sent("Enter"), [r#"Send(n1, Attack("equivocation(n6, n7, mode=digest)"))"#]);
+    rig.press("A");
+    assert_eq!(rig.sent(":preset_bad-signers Enter"), [r#"Send(n7, Attack("sign"))"#, r#"Send(n6, Attack("sign"))"#]);
+    rig.press(":preset_silent-primary Enter");
+    assert!(rig.screen(120, 36).contains("n1, n6, n7 would be Byzantine"), "{}", rig.screen(120, 36));
+    rig.press("Esc :preset_nobody Enter");
+    assert!(rig.screen(200, 60).contains("which preset? known: silent-primary, "), "{}", rig.screen(200, 60));
 }

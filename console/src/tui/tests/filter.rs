@@ -1,6 +1,6 @@
 //! Filters: what they let pass, where, and how they go away.
 
-use super::super::panes::Context;
+use super::super::panes::{Context, Pane};
 use super::screens::check;
 use super::{Rig, panes};
 
@@ -86,7 +86,7 @@ fn evidence_and_ledger_keep_their_headings() {
     check("ledger-filtered-120x36", rig.screen(120, 36));
     let lines = super::lines(&rig.draw(120, 36));
     assert!(lines.iter().any(|line| line.starts_with(" n4 ")) && !lines.iter().any(|line| line.starts_with(" n5 ")));
-    assert!(rig.ui.ledger_scroll == 0, "a page begins at its top again");
+    assert!(rig.ui.scroll(Pane::Ledger) == 0, "a page begins at its top again");
 }
 
 #[test]

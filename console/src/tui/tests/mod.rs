@@ -40,6 +40,8 @@ struct Rig {
     history: History,
     /// Everything that the console wanted done.
     commands: Vec<Command>,
+    /// Columns and rows of the screen that the user sees.
+    size: (u16, u16),
 }
 
 impl Rig {
@@ -48,7 +50,7 @@ impl Rig {
         let cluster = Cluster::new(replicas, NOON);
         let model = Model::new(&cluster.roster(), NOON);
         let ui = Ui::new(Theme::DARK, TimeZone::UTC);
-        Rig { cluster, model, ui, history: History::new(), commands: Vec::new() }
+        Rig { cluster, model, ui, history: History::new(), commands: Vec::new(), size: (120, 36) }
     }
 
     /// Connected for some frames.
@@ -129,6 +131,8 @@ impl Rig {
     }
 
     fn key(&mut self, code: KeyCode) {
+        let mut terminal = Terminal::new(TestBackend::new(self.size.0, self.size.1)).unwrap();
+        terminal.draw(|frame| self.ui.furthest = view(&self.model, &self.ui, frame)).unwrap();
         let event = KeyEvent::new(code, KeyModifiers::NONE);
         if let Some(action) = keys::action(self.ui.context(), event) {
             let commands = update(&mut self.model, &mut self.ui, action);
@@ -147,7 +151,11 @@ impl Rig {
 
     fn draw(&self, width: u16, height: u16) -> Buffer {
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
-        terminal.draw(|frame| view(&self.model, &self.ui, frame)).unwrap();
+        terminal
+            .draw(|frame| {
+                view(&self.model, &self.ui, frame);
+            })
+            .unwrap();
         terminal.backend().buffer().clone()
     }
 

@@ -354,3 +354,24 @@ fn messages_are_asked_for_while_somebody_looks_and_once_of_the_past() {
     rig.frames(9);
     assert_eq!(asked(&rig), frozen + 4, "nobody looks at it");
 }
+
+#[test]
+fn pages_end_where_their_last_line_is_seen() {
+    let mut rig = Rig::running(7, 24);
+    rig.size = (80, 24);
+    rig.press("7");
+    rig.frames(4);
+    rig.press("End");
+    let end = rig.screen(80, 24);
+    rig.press("Down Down PageDown");
+    assert_eq!(rig.screen(80, 24), end, "there is nothing after the end");
+    rig.press("Up");
+    assert_ne!(rig.screen(80, 24), end, "and the first key back leads back");
+    rig.press("5 c");
+    rig.frames(4);
+    rig.press("Down c");
+    rig.frames(20);
+    assert!(rig.screen(80, 24).contains("1–11 of 13"), "{}", rig.screen(80, 24));
+    rig.press("PageDown");
+    assert!(rig.screen(80, 24).contains("3–13 of 13"), "{}", rig.screen(80, 24));
+}

@@ -21,9 +21,6 @@ use super::{CaseEvent, CaseWish, Command, FeedEvent, Simulate};
 /// A page of the replica table.
 const PAGE: usize = 8;
 
-/// No set has more lines to scroll through.
-const MAX_CASE_SCROLL: usize = 4096;
-
 /// Why nobody else may interfere with test cases.
 const CASES_ARE_ALONE: &str = "a test case runs here: its attacks and processes are its own";
 
@@ -48,7 +45,10 @@ pub(super) fn on_event(ui: &mut Ui, event: &FeedEvent) {
         // Whoever brings test cases wants to see them.
         FeedEvent::Case(CaseEvent::Listed(_)) => ui.open(Pane::Cases),
         FeedEvent::Simulated(time) if time.is_paused => ui.stands_at(time.step),
-        FeedEvent::Case(CaseEvent::Began { place }) if ui.follows_case => (ui.case, ui.case_scroll) = (*place, 0),
+        FeedEvent::Case(CaseEvent::Began { place }) if ui.follows_case => {
+            ui.case = *place;
+            ui.scroll_back(Pane::Cases);
+        }
         _ => {}
     }
 }
@@ -96,7 +96,7 @@ fn on_screen(model: &mut Model, ui: &mut Ui, action: Action) -> Vec<Command> {
         Action::AllMessages => ui.shows_all_messages = !ui.shows_all_messages,
         Action::ViewChange => {
             ui.shows_view_change = !ui.shows_view_change;
-            ui.messages_scroll = 0;
+            ui.scroll_back(Pane::Messages);
             ui.ask_again();
         }
         Action::Baseline => mark_baseline(model, ui),
@@ -114,6 +114,7 @@ fn on_screen(model: &mut Model, ui: &mut Ui, action: Action) -> Vec<Command> {
         Action::Record => ui.wants_record = true,
         Action::Help => ui.overlay = Overlay::Help { search: String::new(), scroll: 0 },
         Action::Palette => ui.overlay = Overlay::Palette(Line::default()),
+        Action::Presets => ui.overlay = Overlay::Palette(Line::of("preset ")),
         Action::Filter if ui.has_filter() => ui.overlay = Overlay::Filter,
         Action::Filter => ui.complain("/ filters the event log on 1 and 8, the evidence on 6 and the ledger on 7"),
         Action::Cancel if ui.is_zoomed => ui.is_zoomed = false,
@@ -174,43 +175,23 @@ fn is_in_time(ui: &Ui) -> bool {
     ui.frozen.is_some() && ui.pane == Pane::Overview
 }
 
-/// The arrows move what the pane has.
+/// The arrows move what the pane has: its lines, or what is selected of it while pages scroll the lines.
 fn move_on(model: &Model, ui: &mut Ui, motion: Motion) {
+    let is_page = matches!(motion, Motion::PageUp | Motion::PageDown);
     match ui.pane {
-        Pane::Overview | Pane::Phases | Pane::Latency | Pane::Attacks => {
-            ui.selected = motion.apply(ui.selected, model.replicas.len(), PAGE)
+        Pane::Evidence | Pane::Ledger => ui.scroll_by(motion, PAGE),
+        Pane::Phases | Pane::Messages | Pane::Attacks | Pane::Cases if is_page => ui.scroll_by(motion, PAGE),
+        Pane::Cases => {
+            let sets = model.cases.as_ref().map_or(0, |cases| cases.sets.len());
+            (ui.follows_case, ui.case) = (false, motion.apply(ui.case, sets, PAGE));
+            ui.scroll_back(Pane::Cases);
         }
-        // The arrows choose a replica, pages scroll what is told of messages.
-        Pane::Messages => match motion {
-            Motion::PageUp | Motion::PageDown => {
-                let lines = super::view::message_lines(ui.shown(model), ui);
-                ui.messages_scroll = motion.apply(ui.messages_scroll.min(lines), lines, PAGE);
-            }
-            _ => {
-                ui.messages_scroll = 0;
-                ui.selected = motion.apply(ui.selected, model.replicas.len(), PAGE);
-            }
-        },
-        Pane::Evidence => {
-            let lines = super::view::evidence_lines(ui.shown(model), ui);
-            ui.evidence_scroll = motion.apply(ui.evidence_scroll.min(lines), lines, PAGE);
+        Pane::Overview | Pane::Phases | Pane::Latency | Pane::Attacks | Pane::Messages => {
+            ui.selected = motion.apply(ui.selected, model.replicas.len(), PAGE);
+            // What is told there is told of the selected replica.
+            ui.scroll_back(Pane::Messages);
         }
-        Pane::Ledger => {
-            let lines = super::view::ledger_lines(ui.shown(model), ui);
-            ui.ledger_scroll = motion.apply(ui.ledger_scroll.min(lines), lines, PAGE);
-        }
-        // The arrows choose a set, pages scroll what is told of it.
-        Pane::Cases => match motion {
-            Motion::PageUp => ui.case_scroll = ui.case_scroll.saturating_sub(PAGE),
-            Motion::PageDown => ui.case_scroll += PAGE,
-            _ => {
-                let sets = model.cases.as_ref().map_or(0, |cases| cases.sets.len());
-                (ui.follows_case, ui.case_scroll) = (false, 0);
-                ui.case = motion.apply(ui.case, sets, PAGE);
-            }
-        },
     }
-    ui.case_scroll = ui.case_scroll.min(MAX_CASE_SCROLL);
 }
 
 fn open(model: &Model, ui: &mut Ui, pane: Pane) {
@@ -225,7 +206,7 @@ fn change_filter(ui: &mut Ui, change: impl FnOnce(&mut Filter)) {
     let before = ui.filter.clone();
     change(&mut ui.filter);
     if ui.filter != before {
-        (ui.evidence_scroll, ui.ledger_scroll) = (0, 0);
+        [Pane::Evidence, Pane::Ledger].into_iter().for_each(|pane| ui.scroll_back(pane));
     }
 }
 
@@ -293,7 +274,8 @@ pub(super) fn on_tick(model: &Model, ui: &mut Ui) -> Vec<Command> {
 }
 
 fn watch(model: &Model, ui: &mut Ui, slot: Option<SeqNum>) -> Vec<Command> {
-    (ui.watched, ui.shows_view_change, ui.messages_scroll) = (slot, false, 0);
+    (ui.watched, ui.shows_view_change) = (slot, false);
+    ui.scroll_back(Pane::Messages);
     ui.ask_again();
     let up = model.replicas.iter().filter(|replica| replica.is_up());
     up.map(|replica| Command::Send(replica.id, ConsoleRequest::WatchSlot(slot))).collect()

@@ -120,6 +120,11 @@ fn obey(model: &mut Model, ui: &mut Ui, order: Order) -> Vec<Command> {
             let changes = attacks.into_iter().map(|(id, attacks)| Change::set(model, id, attacks)).collect();
             inject(model, ui, changes)
         }
+        Order::Preset(preset) => {
+            let attacks = preset.attacks(model);
+            let changes = attacks.into_iter().map(|(id, attacks)| Change::set(model, id, attacks)).collect();
+            inject(model, ui, changes)
+        }
         Order::Heal(id) => inject(model, ui, vec![Change::heal(model, id)]),
         Order::Kill(Whom::One(id)) => inject(model, ui, vec![Change::kill(id)]),
         Order::Kill(Whom::All) => inject_all(model, ui, Change::kill, "nobody is left to kill"),

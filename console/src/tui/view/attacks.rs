@@ -5,6 +5,7 @@ use byztop_core::types::{Micros, Time};
 use ratatui::style::Style;
 
 use super::super::model::{Model, Replica};
+use super::super::panes::Pane;
 use super::super::text::{clean, cut, span};
 use super::super::theme::Theme;
 use super::super::ui::Ui;
@@ -22,12 +23,13 @@ const NAME: usize = 14;
 /// How wide an attack's column is at most.
 const WIDEST: usize = 24;
 
-pub(super) fn draw(model: &Model, ui: &Ui, mut canvas: Canvas) {
+pub(super) fn draw(model: &Model, ui: &Ui, mut canvas: Canvas) -> usize {
     let (width, height) = (canvas.width(), canvas.height());
     // Few replicas are all shown; of many, as many as leave room for what came of attacks.
     let rows = model.replicas.len().min((height / 2).saturating_sub(2).max(1));
     matrix(model, ui, rows, canvas.part(0, 0, width, rows + 2));
-    consequences(model, ui).draw(0, &ui.theme, canvas.part(0, rows + 3, width, height.saturating_sub(rows + 3)));
+    let below = canvas.part(0, rows + 3, width, height.saturating_sub(rows + 3));
+    consequences(model, ui).draw(ui.scroll(Pane::Attacks), &ui.theme, below)
 }
 
 /// A row for each replica, a column for each attack that has a key; the last one has all others.
@@ -50,7 +52,12 @@ fn matrix(model: &Model, ui: &Ui, rows: usize, mut canvas: Canvas) {
         let is_leader = leader == Some(replica.id);
         let star = if is_leader { '★' } else { ' ' };
         canvas.put_char(1, y, star, theme.leader);
-        canvas.put(3, y, &replica.id.to_string(), if is_leader { theme.leader } else { theme.text });
+        let style = match replica.is_faulty() {
+            true => theme.attack,
+            false if is_leader => theme.leader,
+            false => theme.text,
+        };
+        canvas.put(3, y, &replica.id.to_string(), style);
         if let Some((word, style)) = standing(replica, theme) {
             canvas.put(8, y, word, style);
         }

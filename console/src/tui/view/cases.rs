@@ -6,6 +6,7 @@ use ratatui::style::Style;
 
 use super::super::Told;
 use super::super::model::{Case, CaseProgress, Cases, Model};
+use super::super::panes::Pane;
 use super::super::text::cut;
 use super::super::theme::Theme;
 use super::super::ui::Ui;
@@ -20,23 +21,24 @@ const WIDE: usize = 110;
 /// The least height of the events below.
 const EVENTS: usize = 6;
 
-pub(super) fn draw(model: &Model, ui: &Ui, mut canvas: Canvas) {
-    let Some(cases) = &model.cases else { return };
+pub(super) fn draw(model: &Model, ui: &Ui, mut canvas: Canvas) -> usize {
+    let Some(cases) = &model.cases else { return 0 };
     let (width, height) = (canvas.width(), canvas.height());
     let events = if height >= 3 * EVENTS { (height / 3).max(EVENTS) } else { 0 };
     let top = height - events;
-    if width >= WIDE {
+    let furthest = if width >= WIDE {
         let half = width * 2 / 5;
         list(cases, ui, canvas.part(0, 0, half, top));
-        detail(cases, ui, canvas.part(half, 0, width - half, top));
+        detail(cases, ui, canvas.part(half, 0, width - half, top))
     } else {
         let rows = (cases.sets.len() + 1).min(top / 2);
         list(cases, ui, canvas.part(0, 0, width, rows));
-        detail(cases, ui, canvas.part(0, rows, width, top - rows));
-    }
+        detail(cases, ui, canvas.part(0, rows, width, top - rows))
+    };
     if events > 0 {
         log::draw(model, ui, false, canvas.part(0, top, width, events));
     }
+    furthest
 }
 
 fn list(cases: &Cases, ui: &Ui, mut canvas: Canvas) {
@@ -90,9 +92,9 @@ fn progress(case: &Case, theme: &Theme) -> (char, String, Style) {
     }
 }
 
-fn detail(cases: &Cases, ui: &Ui, canvas: Canvas) {
+fn detail(cases: &Cases, ui: &Ui, canvas: Canvas) -> usize {
     let theme = &ui.theme;
-    let Some(case) = cases.sets.get(ui.case.min(cases.sets.len().saturating_sub(1))) else { return };
+    let Some(case) = cases.sets.get(ui.case.min(cases.sets.len().saturating_sub(1))) else { return 0 };
     let room = canvas.width().saturating_sub(14);
     let set = &case.set;
     let mut page = Page::default();
@@ -161,7 +163,7 @@ fn detail(cases: &Cases, ui: &Ui, canvas: Canvas) {
             (text, style),
         ]);
     }
-    page.draw(ui.case_scroll, theme, canvas);
+    page.draw(ui.scroll(Pane::Cases), theme, canvas)
 }
 
 /// How many equal transactions stand before the one at a place.

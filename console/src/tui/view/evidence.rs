@@ -3,6 +3,7 @@
 use byztop_core::scenario::Certainty;
 
 use super::super::model::Model;
+use super::super::panes::Pane;
 use super::super::text::{clean, grouped};
 use super::super::ui::Ui;
 use super::canvas::{Canvas, wrap};
@@ -14,13 +15,8 @@ use crate::books::ranges;
 const TIME: usize = 14;
 const RULE: usize = TIME + 17;
 
-pub(super) fn draw(model: &Model, ui: &Ui, canvas: Canvas) {
-    page(model, ui, canvas.width()).draw(ui.evidence_scroll, &ui.theme, canvas);
-}
-
-/// How many lines there are to scroll through.
-pub(in crate::tui) fn line_count(model: &Model, ui: &Ui) -> usize {
-    page(model, ui, usize::from(u16::MAX)).len()
+pub(super) fn draw(model: &Model, ui: &Ui, canvas: Canvas) -> usize {
+    page(model, ui, canvas.width()).draw(ui.scroll(Pane::Evidence), &ui.theme, canvas)
 }
 
 fn page(model: &Model, ui: &Ui, width: usize) -> Page {
@@ -29,12 +25,7 @@ fn page(model: &Model, ui: &Ui, width: usize) -> Page {
     let everybody = model.committee.members().collect();
     let all = model.evidence.held_by(everybody);
     for (certainty, style, title, meaning) in [
-        (
-            Certainty::Proof,
-            theme.bad,
-            "proofs",
-            "two signed statements that no honest replica makes: one convinces anybody",
-        ),
+        (Certainty::Proof, theme.bad, "proofs", "two signed statements that exclude each other convince anybody"),
         (Certainty::Attested, theme.warn, "attested", "so many saw it that one of them is honest"),
         (
             Certainty::Suspected,

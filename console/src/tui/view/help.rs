@@ -7,6 +7,7 @@ use byztop_core::attack::{Attack, Trigger};
 use super::super::keys::BINDINGS;
 use super::super::palette::WORDS;
 use super::super::panes::Context;
+use super::super::presets::PRESETS;
 use super::super::ui::Ui;
 use super::canvas::{Canvas, wrap};
 
@@ -125,15 +126,18 @@ fn entries(search: &str) -> Vec<Entry> {
     let glossary = GLOSSARY.iter().map(|(name, text)| (name.to_string(), text.to_string())).collect();
     let usages = Attack::names().iter().chain(Trigger::names());
     let attacks = usages.map(|usage| (usage.form.to_string(), usage.description.to_string())).collect();
-    let sections: [(&str, Vec<Entry>); 13] = [
+    let presets = PRESETS.iter().map(|preset| (preset.name.to_string(), preset.help.to_string())).collect();
+    let sections: [(&str, Vec<Entry>); 15] = [
         ("keys", keys(Context::Screen)),
         ("on the overview", keys(Context::Overview)),
         ("in the pane of phases", keys(Context::Phases)),
         ("in the pane of latencies", keys(Context::Latency)),
         ("in the pane of messages", keys(Context::Messages)),
+        ("in the pane of attacks", keys(Context::Attacks)),
         ("in the pane of test cases", keys(Context::Cases)),
         ("commands; every key's word works too, as in :crash", commands),
         ("attacks, and when they hold, for :attack", attacks),
+        ("attacks that go together, for :preset", presets),
         ("when victims are chosen", keys(Context::Chooser)),
         ("when a command is typed", keys(Context::Palette)),
         ("when a filter is typed", keys(Context::Filter)),

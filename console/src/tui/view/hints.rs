@@ -44,7 +44,7 @@ pub(super) fn draw(model: &Model, ui: &Ui, mut canvas: Canvas) {
         let Some(hint) = hint_now(model, ui, binding) else { continue };
         let needed = width(binding.label, hint);
         let at = if is_last(binding.label) { &mut end } else { &mut x };
-        if !is_last(binding.label) && *at + needed + last > canvas.width() {
+        if !is_last(binding.label) && *at + needed + last >= canvas.width() {
             continue;
         }
         let after = canvas.put(*at, 0, binding.label, theme.key);

@@ -9,6 +9,7 @@ use byztop_core::types::{Digest, ReplicaId, ReplicaSet, SeqNum, Time};
 use ratatui::style::Style;
 
 use super::super::model::Model;
+use super::super::panes::Pane;
 use super::super::text::{clean, grouped, millis};
 use super::super::theme::Theme;
 use super::super::ui::Ui;
@@ -30,13 +31,8 @@ const NAME: usize = 8;
 /// How many slots the table of statuses has at most.
 const SLOTS: usize = 40;
 
-pub(super) fn draw(model: &Model, ui: &Ui, canvas: Canvas) {
-    page(model, ui, canvas.width()).draw(ui.ledger_scroll, &ui.theme, canvas);
-}
-
-/// How many lines there are to scroll through.
-pub(in crate::tui) fn line_count(model: &Model, ui: &Ui) -> usize {
-    page(model, ui, usize::from(u16::MAX)).len()
+pub(super) fn draw(model: &Model, ui: &Ui, canvas: Canvas) -> usize {
+    page(model, ui, canvas.width()).draw(ui.scroll(Pane::Ledger), &ui.theme, canvas)
 }
 
 fn page(model: &Model, ui: &Ui, width: usize) -> Page {
@@ -107,7 +103,7 @@ fn states(model: &Model, ledgers: &[(ReplicaId, Option<&Ledger>)], width: usize,
         };
         let mut line: Line = vec![
             (name, if is_leader { theme.leader } else { theme.text }),
-            (format!("{:>10}{:>6}  ", grouped(ledger.status.executed.0), ledger.status.view.0), theme.text),
+            (format!("{:>10}{:>6}  ", ledger.status.executed.0, ledger.status.view.0), theme.text),
             (format!("{:<10}", ledger.state_digest.short().to_string()), theme.dim),
         ];
         line.extend(sheet.iter().map(|owned| (format!("{:>cell$}", amount(owned)), theme.text)));
@@ -129,7 +125,7 @@ fn figure(ledger: &Ledger, name: &str) -> Option<i128> {
 fn money(ledgers: &[(ReplicaId, Option<&Ledger>)], width: usize, page: &mut Page, theme: &Theme) {
     let known: Vec<(ReplicaId, &Ledger)> = ledgers.iter().filter_map(|(id, ledger)| Some((*id, (*ledger)?))).collect();
     let Some((_, furthest)) = known.iter().max_by_key(|(_, ledger)| ledger.status.executed) else { return };
-    page.heading("money", &format!("after slot {}", grouped(furthest.status.executed.0)), theme);
+    page.heading("money", &format!("after slot {}", furthest.status.executed), theme);
     let figures = furthest.figures.iter().map(|(name, number)| (clean(name), signed(*number)));
     in_a_row(figures, width, page, theme);
     let mut endowments: BTreeMap<i128, ReplicaSet> = BTreeMap::new();
@@ -238,7 +234,7 @@ fn log(model: &Model, page: &mut Page, theme: &Theme) {
         page.line(
             format!(
                 "{:>10}{view:>6}  {batch:<10}{:>5}  {:<12}{pre_prepared:>13}{prepared:>10}{committed:>11}{executed:>10}",
-                grouped(line.seq.0),
+                line.seq.0,
                 line.submissions,
                 ranges(line.replicas)
             ),

@@ -31,11 +31,9 @@ use ratatui::Frame;
 use ratatui::layout::Rect;
 
 use self::canvas::Canvas;
-pub(super) use self::evidence::line_count as evidence_lines;
 pub(super) use self::help::entry_count as help_entries;
 use self::layout::{Part, Plan};
-pub(super) use self::ledger::line_count as ledger_lines;
-pub(super) use self::messages::{line_count as message_lines, sheet as course_sheet};
+pub(super) use self::messages::sheet as course_sheet;
 use super::model::Model;
 use super::panes::{Pane, Zoom};
 use super::text::cut;
@@ -45,28 +43,31 @@ use super::ui::{Overlay, Ui};
 /// The smallest screen that is of use.
 const NEED: (u16, u16) = (60, 16);
 
-/// Draws everything.
-pub(super) fn view(model: &Model, ui: &Ui, frame: &mut Frame) {
+/// Draws everything. Gives back how far the pane can be scrolled.
+pub(super) fn view(model: &Model, ui: &Ui, frame: &mut Frame) -> usize {
     let area = frame.area();
     let canvas = Canvas::new(frame.buffer_mut(), area);
+    let mut furthest = 0;
     if area.width < NEED.0 || area.height < NEED.1 {
         too_small(ui, canvas, area);
     } else {
-        let shown = ui.shown(model);
-        match ui.pane {
-            Pane::Overview => overview(shown, ui, canvas),
-            Pane::Phases => within_tabs(shown, ui, canvas, |shown, ui, canvas| {
-                slots::draw(shown, &model.courses, ui, canvas);
+        let (shown, live) = (ui.shown(model), &model.courses);
+        furthest = match ui.pane {
+            Pane::Overview => {
+                overview(shown, ui, canvas);
+                0
+            }
+            Pane::Phases => within_tabs(shown, ui, canvas, |inner| slots::draw(shown, live, ui, inner)),
+            Pane::Latency => within_tabs(shown, ui, canvas, |inner| {
+                latency::pane(shown, ui, inner);
+                0
             }),
-            Pane::Latency => within_tabs(shown, ui, canvas, latency::pane),
-            Pane::Messages => within_tabs(shown, ui, canvas, |shown, ui, canvas| {
-                messages::draw(shown, &model.courses, ui, canvas);
-            }),
-            Pane::Attacks => within_tabs(shown, ui, canvas, attacks::draw),
-            Pane::Evidence => within_tabs(shown, ui, canvas, evidence::draw),
-            Pane::Ledger => within_tabs(shown, ui, canvas, ledger::draw),
-            Pane::Cases => within_tabs(shown, ui, canvas, cases::draw),
-        }
+            Pane::Messages => within_tabs(shown, ui, canvas, |inner| messages::draw(shown, live, ui, inner)),
+            Pane::Attacks => within_tabs(shown, ui, canvas, |inner| attacks::draw(shown, ui, inner)),
+            Pane::Evidence => within_tabs(shown, ui, canvas, |inner| evidence::draw(shown, ui, inner)),
+            Pane::Ledger => within_tabs(shown, ui, canvas, |inner| ledger::draw(shown, ui, inner)),
+            Pane::Cases => within_tabs(shown, ui, canvas, |inner| cases::draw(shown, ui, inner)),
+        };
         let canvas = Canvas::new(frame.buffer_mut(), area);
         match &ui.overlay {
             Overlay::None | Overlay::Filter => {}
@@ -80,15 +81,16 @@ pub(super) fn view(model: &Model, ui: &Ui, frame: &mut Frame) {
     if ui.glyphs == Glyphs::Ascii {
         ascii::translate(frame.buffer_mut());
     }
+    furthest
 }
 
 /// A pane of its own, below header and tabs.
-fn within_tabs(model: &Model, ui: &Ui, mut canvas: Canvas, draw: impl FnOnce(&Model, &Ui, Canvas)) {
+fn within_tabs(model: &Model, ui: &Ui, mut canvas: Canvas, draw: impl FnOnce(Canvas) -> usize) -> usize {
     let (width, height) = (canvas.width(), canvas.height());
     header::draw(model, ui, canvas.part(0, 0, width, 1));
     tabs::draw(model, ui, canvas.part(0, 1, width, 1));
-    draw(model, ui, canvas.part(0, 2, width, height.saturating_sub(3)));
     hints::draw(model, ui, canvas.part(0, height.saturating_sub(1), width, 1));
+    draw(canvas.part(0, 2, width, height.saturating_sub(3)))
 }
 
 fn overview(model: &Model, ui: &Ui, mut canvas: Canvas) {

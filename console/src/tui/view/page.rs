@@ -83,15 +83,12 @@ impl Page {
         (self.lines, self.filtered) = (left, Some(filter.told(passing, all)));
     }
 
-    /// How many lines there are.
-    pub(super) fn len(&self) -> usize {
-        self.lines.len()
-    }
-
-    /// Draws what fits from a line on; says at the right end how much there is if that is not all.
-    pub(super) fn draw(&self, from: usize, theme: &Theme, mut canvas: Canvas) {
+    /// Draws what fits from a line on; says at the right end how much there is if that is not all. Gives back from which
+    /// line on it can be drawn at most.
+    pub(super) fn draw(&self, from: usize, theme: &Theme, mut canvas: Canvas) -> usize {
         let height = canvas.height();
-        let from = from.min(self.len().saturating_sub(height));
+        let furthest = self.lines.len().saturating_sub(height);
+        let from = from.min(furthest);
         for (y, (_, line)) in self.lines.iter().skip(from).take(height).enumerate() {
             let mut x = 1;
             for (text, style) in line {
@@ -99,13 +96,14 @@ impl Page {
             }
         }
         let mut end = canvas.width();
-        if self.len() > height {
-            let place = format!(" {}–{} of {} ", from + 1, from + height, self.len());
+        if furthest > 0 {
+            let place = format!(" {}–{} of {} ", from + 1, from + height, self.lines.len());
             canvas.put_right(end, 0, &place, theme.dim);
             end = end.saturating_sub(place.chars().count());
         }
         if let Some(filtered) = &self.filtered {
             canvas.put_right(end, 0, &format!(" {filtered} "), theme.title);
         }
+        furthest
     }
 }

@@ -2,6 +2,7 @@
 
 use super::super::model::Model;
 use super::super::palette::{Line, WORDS, attack_usage};
+use super::super::presets::Preset;
 use super::super::text::cut;
 use super::super::ui::Ui;
 use super::canvas::Canvas;
@@ -41,10 +42,13 @@ pub(super) fn draw(model: &Model, ui: &Ui, line: &Line, mut canvas: Canvas) {
             let words = line.text.split([' ', '(', ',', ';']);
             let attack = words.rev().find_map(attack_usage).filter(|_| word == Some("attack"));
             let command = WORDS.iter().find(|known| Some(known.name) == word);
-            let command = command.map(|command| (command.usage, command.help));
+            let command = command.map(|command| (command.usage.to_string(), command.help));
+            let preset = line.text.trim().strip_prefix("preset ").and_then(|name| Preset::named(name.trim()));
+            let preset = preset.map(|preset| (preset.text(model), preset.help));
+            let attack = attack.map(|usage| (usage.form.to_string(), usage.description));
             let mut x = 1;
-            if let Some((usage, help)) = attack.map(|usage| (usage.form, usage.description)).or(command) {
-                x = part.put(x, 1, usage, theme.key) + 2;
+            if let Some((usage, help)) = preset.or(attack).or(command) {
+                x = part.put(x, 1, &usage, theme.key) + 2;
                 x = part.put(x, 1, help, theme.dim) + 3;
             }
             for completion in completions {

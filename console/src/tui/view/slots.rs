@@ -1,10 +1,11 @@
 //! The pane of phases: slots by replica, the votes of one of them, when each phase of it ended where, and when each vote
-//! came.
+//! came; on a tall screen the diagram of its messages, too.
 
 use byztop_core::telemetry::{Course, LogEntry};
 use byztop_core::types::{Micros, ReplicaId, Time};
 
 use super::super::model::Model;
+use super::super::panes::Pane;
 use super::super::text::{grouped, millis};
 use super::super::ui::Ui;
 use super::canvas::Canvas;
@@ -14,12 +15,12 @@ use crate::books::{Courses, Sheet};
 
 /// Columns of a replica's name, and of the numbers at the right end.
 const NAME: usize = 6;
-const NUMBERS: usize = 40;
+const NUMBERS: usize = 41;
 
 /// Lines of the votes: a heading, two phases and what is said below them.
 const VOTES: usize = 6;
 
-pub(super) fn draw(model: &Model, live: &Courses, ui: &Ui, mut canvas: Canvas) {
+pub(super) fn draw(model: &Model, live: &Courses, ui: &Ui, mut canvas: Canvas) -> usize {
     let theme = &ui.theme;
     let (width, height) = (canvas.width(), canvas.height());
     let replicas = model.replicas.len();
@@ -40,13 +41,17 @@ pub(super) fn draw(model: &Model, live: &Courses, ui: &Ui, mut canvas: Canvas) {
     let Some(sheet) = messages::sheet(model, live, ui) else {
         canvas.rule(y, "times", theme.title, theme.faint);
         canvas.put(1, y + 1, "the replicas are being asked how it went", theme.dim);
-        return;
+        return 0;
     };
     times(model, ui, sheet, shown, canvas.part(0, y, width, height.saturating_sub(y)));
     y += rows + 3;
+    let mut rest = canvas.part(0, y, width, height.saturating_sub(y));
+    if rest.height() >= messages::fits(replicas) {
+        return messages::of_sheet(model, ui, sheet, "messages", rest);
+    }
     let mut page = Page::default();
     messages::arrivals(model, ui, sheet, width.saturating_sub(2), &mut page);
-    page.draw(0, theme, canvas.part(0, y, width, height.saturating_sub(y)));
+    page.draw(ui.scroll(Pane::Phases), theme, rest.part(0, 0, width, height))
 }
 
 /// A line for each replica: which phase of the slot it was in when, from the first that accepted the proposal to the last
@@ -68,7 +73,7 @@ fn times(model: &Model, ui: &Ui, sheet: &Sheet, rows: std::ops::Range<usize>, mu
     let total = Micros(ended.since(began).0.max(1));
     canvas.put(NAME, 1, "0", theme.dim);
     canvas.put_right(NAME + width, 1, &format!("{} ms", millis(total)), theme.dim);
-    let end = canvas.width();
+    let end = canvas.width().saturating_sub(1);
     for (place, title) in ["pre-prep.", "prepared", "committed", "executed"].iter().enumerate() {
         canvas.put_right(end.saturating_sub((3 - place) * 10), 1, title, theme.dim);
     }
@@ -81,7 +86,7 @@ fn times(model: &Model, ui: &Ui, sheet: &Sheet, rows: std::ops::Range<usize>, mu
         let Some(entry) = entry else {
             let executed = model.replicas[row].known(model.now).map(|frame| frame.status.executed);
             let why = match executed {
-                Some(executed) if executed < seq => format!("not there yet: at slot {}", grouped(executed.0)),
+                Some(executed) if executed < seq => format!("not there yet: at slot {executed}"),
                 Some(_) => "not in its log".to_string(),
                 None => "?".to_string(),
             };

@@ -15,13 +15,14 @@ use super::page::Page;
 use super::spacetime::{Lines, Plane, Slant};
 use crate::books::{Courses, End, Journey, Sheet, main_digests};
 use crate::tui::model::Model;
+use crate::tui::panes::Pane;
 use crate::tui::text::{grouped, millis};
 use crate::tui::theme::Theme;
 use crate::tui::ui::Ui;
 
 /// Columns of a replica's name, and of when it was done.
 const NAME: usize = 7;
-const DONE: usize = 10;
+const DONE: usize = 11;
 
 /// A replica's own line by how far the slot is there: none, pre-prepared, prepared, committed, executed.
 const OWN: [char; 5] = ['·', '╌', '─', '━', '═'];
@@ -53,7 +54,7 @@ pub(in crate::tui) fn sheet<'a>(model: &'a Model, live: &'a Courses, ui: &Ui) ->
     exact.or_else(|| model.courses.newest_slot(model.known().count()))
 }
 
-pub(super) fn draw(model: &Model, live: &Courses, ui: &Ui, mut canvas: Canvas) {
+pub(super) fn draw(model: &Model, live: &Courses, ui: &Ui, mut canvas: Canvas) -> usize {
     let theme = &ui.theme;
     let Some(sheet) = sheet(model, live, ui) else {
         canvas.rule(0, &title(ui.course(model), None), theme.title, theme.faint);
@@ -64,14 +65,26 @@ pub(super) fn draw(model: &Model, live: &Courses, ui: &Ui, mut canvas: Canvas) {
             Some(_) => "the replicas are being asked for what they sent and heard",
         };
         canvas.put(1, 1, why, theme.dim);
-        return;
+        return 0;
     };
+    of_sheet(model, ui, sheet, "", canvas)
+}
+
+/// The least height at which every replica has a line between it and the next, and something is told below.
+pub(super) fn fits(replicas: usize) -> usize {
+    2 * replicas + 3 + BELOW
+}
+
+/// The diagram of a course, and what is told below it. It has the course's name unless it is given another.
+pub(super) fn of_sheet(model: &Model, ui: &Ui, sheet: &Sheet, name: &str, mut canvas: Canvas) -> usize {
+    let theme = &ui.theme;
     let scene = Scene::new(model, ui, sheet);
+    let named = |proposal| if name.is_empty() { title(Some(sheet.course), proposal) } else { name.to_string() };
     let Some(axis) = scene.axis(canvas.width().saturating_sub(NAME + DONE)) else {
-        canvas.rule(0, &title(Some(sheet.course), None), theme.title, theme.faint);
+        canvas.rule(0, &named(None), theme.title, theme.faint);
         let why = "no replica remembers messages of it any more: they keep those of the last seconds";
         canvas.put(1, 1, why, theme.dim);
-        return;
+        return 0;
     };
     let replicas = model.replicas.len();
     // Title, scale and legend are always there; as few replicas as there are have the room for more than their lines.
@@ -80,7 +93,7 @@ pub(super) fn draw(model: &Model, live: &Courses, ui: &Ui, mut canvas: Canvas) {
     let apart = ((room - 1) / (rows - 1).max(1)).clamp(1, MOST_APART);
     let first = (ui.selected + 1).saturating_sub(rows).min(replicas - rows);
     let height = (rows - 1) * apart + 1;
-    scene.heading(&axis, &mut canvas);
+    scene.heading(&named(scene.proposal()), &axis, &mut canvas);
     scene.scale(&axis, &mut canvas.part(0, 1, usize::MAX, 1));
     scene.diagram(&axis, first..first + rows, apart, canvas.part(0, 2, usize::MAX, height));
     scene.legend(&mut canvas.part(0, height + 2, usize::MAX, 1));
@@ -88,16 +101,7 @@ pub(super) fn draw(model: &Model, live: &Courses, ui: &Ui, mut canvas: Canvas) {
     let mut page = Page::default();
     scene.remarks(width.saturating_sub(2), &mut page);
     scene.arrivals(width.saturating_sub(2), &mut page);
-    page.draw(ui.messages_scroll, theme, canvas.part(0, height + 3, width, below));
-}
-
-/// How many lines stand below the diagram.
-pub(in crate::tui) fn line_count(model: &Model, ui: &Ui) -> usize {
-    let Some(sheet) = sheet(model, &model.courses, ui) else { return 0 };
-    let (scene, mut page) = (Scene::new(model, ui, sheet), Page::default());
-    scene.remarks(usize::MAX, &mut page);
-    scene.arrivals(usize::MAX, &mut page);
-    page.len()
+    page.draw(ui.scroll(Pane::Messages), theme, canvas.part(0, height + 3, width, below))
 }
 
 /// When the messages of a course came to the selected replica, for other panes.
@@ -109,12 +113,12 @@ pub(super) fn arrivals(model: &Model, ui: &Ui, sheet: &Sheet, width: usize, page
 pub(super) fn title(course: Option<Course>, proposal: Option<(View, Digest)>) -> String {
     match (course, proposal) {
         (Some(Course::Slot(seq)), Some((view, Digest::ZERO))) => {
-            format!("slot {} in view {view}, the null request", grouped(seq.0))
+            format!("slot {seq} in view {view}, the null request")
         }
         (Some(Course::Slot(seq)), Some((view, digest))) => {
-            format!("slot {} in view {view}, batch {}", grouped(seq.0), digest.short())
+            format!("slot {seq} in view {view}, batch {}", digest.short())
         }
-        (Some(Course::Slot(seq)), None) => format!("slot {}", grouped(seq.0)),
+        (Some(Course::Slot(seq)), None) => format!("slot {seq}"),
         (Some(Course::View(view)), _) => format!("the way into view {view}"),
         (None, _) => "messages".to_string(),
     }
@@ -160,13 +164,17 @@ impl<'a> Scene<'a> {
         Axis::of(moments, width)
     }
 
-    fn heading(&self, axis: &Axis, canvas: &mut Canvas) {
+    /// What was proposed for the slot, in the newest view that somebody knows of.
+    fn proposal(&self) -> Option<(View, Digest)> {
+        self.sheet.tellers().iter().filter_map(|id| self.sheet.entry(id)?.proposal).max_by_key(|(view, _)| *view)
+    }
+
+    fn heading(&self, name: &str, axis: &Axis, canvas: &mut Canvas) {
         let theme = self.theme();
-        let proposal = self.sheet.tellers().iter().filter_map(|id| self.sheet.entry(id)?.proposal).max_by_key(|p| p.0);
         let (from, until) = axis.ends();
         let sent = self.journeys.iter().filter(|journey| journey.left.is_some()).count();
         let told = format!(" {} messages, {} ms ", grouped(sent as u64), millis(until.since(from)));
-        canvas.rule(0, &title(Some(self.sheet.course), proposal), theme.title, theme.faint);
+        canvas.rule(0, name, theme.title, theme.faint);
         canvas.put_right(canvas.width().saturating_sub(1), 0, &told, theme.dim);
     }
 
@@ -183,7 +191,7 @@ impl<'a> Scene<'a> {
         let end = format!("{} ms", self.since(until));
         canvas.put_right(NAME + width, 0, &end, theme.dim);
         if matches!(self.sheet.course, Course::Slot(_)) {
-            canvas.put_right(canvas.width(), 0, "done", theme.dim);
+            canvas.put_right(canvas.width().saturating_sub(1), 0, "done", theme.dim);
         }
         for (column, left_out) in axis.breaks() {
             let text = format!(" ≈{} ", millis(left_out));
@@ -284,7 +292,7 @@ impl<'a> Scene<'a> {
         }
         if let (Course::Slot(_), executed) = (self.sheet.course, steps[3]) {
             let text = executed.map_or("-".to_string(), |at| self.since(at));
-            canvas.put_right(canvas.width(), y, &text, theme.text);
+            canvas.put_right(canvas.width().saturating_sub(1), y, &text, theme.text);
         }
     }
 
@@ -296,10 +304,14 @@ impl<'a> Scene<'a> {
         left.after(took.get(took.len() / 2).copied().unwrap_or(Micros(300)))
     }
 
-    /// The style of messages of a name: that of the phase that they serve.
+    /// The style of messages of a name: that of the phase that they serve; of others, whether they came first.
     fn look(&self, name: &str) -> Style {
-        let phase = self.model.phases.iter().position(|phase| phase == name);
-        phase.map_or(self.theme().client, |phase| self.theme().phases[(phase + 1).min(3)])
+        let theme = self.theme();
+        match self.model.phases.iter().position(|phase| phase == name) {
+            Some(phase) => theme.phases[(phase + 1).min(3)],
+            None if self.journeys.first().is_some_and(|first| first.name == name) => theme.client,
+            None => theme.good,
+        }
     }
 
     /// What is odd about a message, as a glyph; nothing if it went as it should.
