@@ -22,7 +22,7 @@ pub(crate) enum Life {
         /// Its process id.
         pid: u32,
     },
-    /// It was killed by [`Processes::kill`].
+    /// It was killed from here.
     Killed,
     /// It has ended by itself, or somebody else has ended it.
     Ended {

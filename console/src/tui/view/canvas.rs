@@ -52,11 +52,12 @@ impl<'a> Canvas<'a> {
         self.put(end.saturating_sub(text.chars().count()), y, text, style);
     }
 
-    /// Writes one character.
+    /// Writes one character. Nothing of what was there before stays, not even what the style says nothing about.
     pub(super) fn put_char(&mut self, x: usize, y: usize, c: char, style: Style) {
         if x < self.width() && y < self.height() {
             let place = (self.area.x + x as u16, self.area.y + y as u16);
             if let Some(cell) = self.buffer.cell_mut(place) {
+                cell.reset();
                 cell.set_char(c).set_style(style);
             }
         }
@@ -122,4 +123,20 @@ pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
         }
     }
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::style::Modifier;
+
+    use super::*;
+
+    #[test]
+    fn a_title_over_a_dim_rule_is_not_dim() {
+        let mut buffer = Buffer::empty(Rect::new(0, 0, 10, 1));
+        let (dim, bold) = (Style::new().add_modifier(Modifier::DIM), Style::new().add_modifier(Modifier::BOLD));
+        Canvas::new(&mut buffer, Rect::new(0, 0, 10, 1)).rule(0, "title", bold, dim);
+        assert_eq!(buffer[(0, 0)].modifier, Modifier::DIM);
+        assert_eq!((buffer[(2, 0)].symbol(), buffer[(2, 0)].modifier), ("t", Modifier::BOLD));
+    }
 }

@@ -27,7 +27,6 @@ pub(super) fn draw(model: &Model, ui: &Ui, chooser: &Chooser, mut canvas: Canvas
     for (y, (id, is_chosen)) in chooser.candidates.iter().enumerate().skip(first).take(rows) {
         let (row, is_marked) = (y - first + 1, y == chooser.cursor);
         if is_marked {
-            inner.tint_row(row, theme.selected);
             inner.put(1, row, "▸", theme.key);
         }
         let (mark, style) = if *is_chosen { ("[x]", theme.attack) } else { ("[ ]", theme.dim) };
@@ -37,6 +36,9 @@ pub(super) fn draw(model: &Model, ui: &Ui, chooser: &Chooser, mut canvas: Canvas
             inner.put(x, row, "★ primary", theme.leader);
         } else if let Some(attack) = model.replicas[id.index()].attack() {
             inner.put(x, row, attack, theme.attack);
+        }
+        if is_marked {
+            inner.tint_row(row, theme.selected);
         }
     }
     let preview =

@@ -112,7 +112,6 @@ pub(super) fn draw(model: &Model, ui: &Ui, rows: Range<usize>, mut canvas: Canva
     for (y, row) in rows.enumerate().map(|(y, row)| (y + 1, row)) {
         let replica = &model.replicas[row];
         if row == ui.selected {
-            canvas.tint_row(y, theme.selected);
             canvas.put(0, y, "▸", theme.key);
         }
         if leader == Some(replica.id) {
@@ -134,6 +133,9 @@ pub(super) fn draw(model: &Model, ui: &Ui, rows: Range<usize>, mut canvas: Canva
                 }
             }
             x += width + gap;
+        }
+        if row == ui.selected {
+            canvas.tint_row(y, theme.selected);
         }
     }
 }
