@@ -427,3 +427,18 @@ fn presets_are_chosen_by_name_and_set_on_who_leads() {
     rig.press("Esc :preset_nobody Enter");
     assert!(rig.screen(200, 60).contains("which preset? known: silent-primary, "), "{}", rig.screen(200, 60));
 }
+
+#[test]
+fn an_attack_for_a_while_tells_how_long_it_still_is() {
+    let mut rig = Rig::running(7, 24);
+    rig.press("5 Down :attack_n2_dark(n7)@1s..3s Enter");
+    let cell = |rig: &Rig| lines(&rig.draw(120, 36)).into_iter().find(|line| line.starts_with("▸  n2")).unwrap();
+    rig.frames(1);
+    assert!(cell(&rig).contains(" n7 in 0s "), "{}", cell(&rig));
+    rig.frames(5);
+    assert!(cell(&rig).contains(" n7 1s left "), "{}", cell(&rig));
+    rig.frames(12);
+    assert!(cell(&rig).contains(" n7 over "), "{}", cell(&rig));
+    rig.press(":attack_n3_sign@leader Enter Down");
+    assert!(rig.screen(120, 36).contains("@leader"), "{}", rig.screen(120, 36));
+}

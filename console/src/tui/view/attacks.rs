@@ -1,12 +1,12 @@
 //! Attacks: who does what now, and what came of everything that was done.
 
-use byztop_core::attack::{Directive, parse};
+use byztop_core::attack::{Directive, Trigger, parse};
 use byztop_core::types::{Micros, Time};
 use ratatui::style::Style;
 
 use super::super::model::{Model, Replica};
 use super::super::panes::Pane;
-use super::super::text::{clean, cut, span};
+use super::super::text::{age, clean, cut, span};
 use super::super::theme::Theme;
 use super::super::ui::Ui;
 use super::canvas::Canvas;
@@ -61,7 +61,7 @@ fn matrix(model: &Model, ui: &Ui, rows: usize, mut canvas: Canvas) {
         if let Some((word, style)) = standing(replica, theme) {
             canvas.put(8, y, word, style);
         }
-        let (own, others) = cells(replica);
+        let (own, others) = cells(model, replica);
         for (place, cell) in own.iter().enumerate() {
             match cell {
                 Some(text) => canvas.put(at(place), y, &cut(text, column.saturating_sub(1)), theme.attack),
@@ -115,19 +115,39 @@ fn standing(replica: &Replica, theme: &Theme) -> Option<(&'static str, Style)> {
 }
 
 /// What it does, by column; and the rest in the attack language.
-fn cells(replica: &Replica) -> ([Option<String>; COLUMNS.len()], String) {
+fn cells(model: &Model, replica: &Replica) -> ([Option<String>; COLUMNS.len()], String) {
     let active = parse(replica.attack().unwrap_or_default()).unwrap_or_default();
     let of = |name: &str| active.iter().find(|directive| directive.attack.name() == name);
-    let own = COLUMNS.map(|(name, _)| {
-        of(name).map(|directive| {
-            let text = Directive::join(std::slice::from_ref(directive));
-            let parameters = text.strip_prefix(name).unwrap_or(&text).trim_matches(['(', ')']).to_string();
-            if parameters.is_empty() { "on".to_string() } else { clean(&parameters) }
-        })
-    });
+    let own = COLUMNS.map(|(name, _)| of(name).map(|directive| clean(&cell(model, replica, directive))));
     let is_other = |directive: &&Directive| COLUMNS.iter().all(|(name, _)| *name != directive.attack.name());
     let others: Vec<Directive> = active.iter().filter(is_other).cloned().collect();
     (own, clean(&Directive::join(&others)))
+}
+
+/// What an attack takes and when it holds; of one for a while how long that still is.
+fn cell(model: &Model, replica: &Replica, directive: &Directive) -> String {
+    let attack = directive.attack.to_string();
+    let parameters = attack.trim_start_matches(directive.attack.name()).trim_matches(['(', ')']);
+    let when = match directive.trigger {
+        Trigger::Always => String::new(),
+        Trigger::During { from, until } => {
+            let text = directive.to_string();
+            let set = model.deeds.newest().find(|deed| deed.attacker == replica.id && deed.attack == text);
+            match set.map(|deed| model.now.since(model.correct(deed.attacker, deed.at))) {
+                None => directive.trigger.to_string(),
+                Some(since) if since < from => format!("in {}", age(Micros(from.0 - since.0))),
+                Some(since) if since < until => format!("{} left", age(Micros(until.0 - since.0))),
+                Some(_) => "over".to_string(),
+            }
+        }
+        other => other.to_string(),
+    };
+    match (parameters, when.as_str()) {
+        ("", "") => "on".to_string(),
+        ("", when) => when.to_string(),
+        (parameters, "") => parameters.to_string(),
+        (parameters, when) => format!("{parameters} {when}"),
+    }
 }
 
 /// Each attack with what came of it, the newest first.
