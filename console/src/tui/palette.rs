@@ -81,6 +81,24 @@ pub(super) struct Mistake {
     pub message: String,
 }
 
+/// What a word may become.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Completion {
+    pub text: String,
+    /// What that is; empty where the word says it all.
+    pub help: &'static str,
+}
+
+impl Completion {
+    fn told(text: &str, help: &'static str) -> Completion {
+        Completion { text: text.to_string(), help }
+    }
+
+    fn bare(text: String) -> Completion {
+        Completion { text, help: "" }
+    }
+}
+
 /// The line as it is typed.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(super) struct Line {
@@ -113,31 +131,35 @@ impl Line {
     }
 
     /// What the word at the end of the line may become.
-    pub(super) fn completions(&self, committee: Committee) -> Vec<String> {
+    pub(super) fn completions(&self, committee: Committee) -> Vec<Completion> {
         let start = self.text.rfind([' ', '(', ',', ';']).map_or(0, |at| at + 1);
         let (before, word) = self.text.split_at(start);
         let before = before.trim();
-        let replicas = || committee.members().map(|id| id.to_string());
+        let replicas = || committee.members().map(|id| Completion::bare(id.to_string()));
         let names = |text: &str| ReplicaId::parse(text.rsplit(' ').next().unwrap_or_default()).is_some();
-        let attacks = || Attack::names().iter().map(|usage| usage.name.to_string());
-        let options: Vec<String> = match before.split_whitespace().next() {
-            None => words().map(str::to_string).collect(),
+        let attacks = || Attack::names().iter().map(|usage| Completion::told(usage.name, usage.description));
+        let presets = || PRESETS.iter().map(|preset| Completion::told(preset.name, preset.help));
+        let messages = || message_names().into_iter().map(|name| Completion::bare(name.to_string()));
+        let options: Vec<Completion> = match before.split_whitespace().next() {
+            None => words().collect(),
             Some("attack") if before == "attack" || before.ends_with(';') => replicas().chain(attacks()).collect(),
             Some("attack") if names(before) && !has_open_victims(before) => attacks().collect(),
-            Some("attack") if is_withholding(before) => message_names().into_iter().map(str::to_string).collect(),
+            Some("attack") if is_withholding(before) => messages().collect(),
             Some("attack") => replicas().collect(),
-            Some("preset") if before == "preset" => PRESETS.iter().map(|preset| preset.name.to_string()).collect(),
+            Some("preset") if before == "preset" => presets().collect(),
             Some("heal") if before == "heal" => replicas().collect(),
-            Some("kill" | "restart") if !before.contains(' ') => replicas().chain(["all".to_string()]).collect(),
-            Some("rate") if before == "rate" => vec!["max".to_string()],
+            Some("kill" | "restart") if !before.contains(' ') => {
+                replicas().chain([Completion::told("all", "every one of them")]).collect()
+            }
+            Some("rate") if before == "rate" => vec![Completion::told("max", "as much as the cluster takes")],
             Some(_) => Vec::new(),
         };
-        options.into_iter().filter(|option| option.starts_with(word) && option != word).collect()
+        options.into_iter().filter(|option| option.text.starts_with(word) && option.text != word).collect()
     }
 
     /// Completes the last word as far as all possibilities agree.
     pub(super) fn complete(&mut self, committee: Committee) {
-        let options = self.completions(committee);
+        let options: Vec<String> = self.completions(committee).into_iter().map(|option| option.text).collect();
         let Some(first) = options.first() else { return };
         let agrees = |len: &usize| options.iter().all(|option| option.get(..*len) == first.get(..*len));
         let common = (0..=first.len()).rev().find(agrees).unwrap_or(0);
@@ -169,8 +191,10 @@ fn is_withholding(before: &str) -> bool {
     before.strip_suffix('(').is_some_and(|before| before.ends_with("withhold"))
 }
 
-fn words() -> impl Iterator<Item = &'static str> {
-    WORDS.iter().map(|word| word.name).chain(BINDINGS.iter().map(|b| b.word).filter(|word| !word.is_empty()))
+fn words() -> impl Iterator<Item = Completion> {
+    let of_keys = BINDINGS.iter().filter(|binding| !binding.word.is_empty());
+    let of_keys = of_keys.map(|binding| Completion::told(binding.word, binding.help));
+    WORDS.iter().map(|word| Completion::told(word.name, word.help)).chain(of_keys)
 }
 
 /// `-10s` in microseconds; a sign is needed, so that nobody takes it for a time of day.
@@ -250,7 +274,7 @@ pub(super) fn parse(text: &str, committee: Committee, selected: ReplicaId) -> Re
             Some(binding) if rest.is_empty() => Ok(Order::Do(binding.action.clone())),
             Some(_) => mistake(format!("{word} takes nothing after it")),
             None => {
-                let known = words().collect::<Vec<_>>().join(", ");
+                let known = words().map(|word| word.text).collect::<Vec<_>>().join(", ");
                 let message = format!("unknown command {word:?}; known: {known}");
                 Err(Mistake { column: column(text, start), message })
             }

@@ -39,17 +39,17 @@ pub(super) const PRESETS: &[Preset] = &[
     },
     Preset {
         name: "silent-primaries",
-        help: "the primary and those after it fall silent, f in all: a view change after the other",
+        help: "f primaries in a row fall silent: f view changes",
         make: |cast| cast.next(cast.faulty).map(|id| (id, Attack::Crash)).collect(),
     },
     Preset {
         name: "slow-primary",
-        help: "the primary is late with everything, but never so late that it is deposed",
+        help: "the primary is always late, never enough to be deposed",
         make: |cast| vec![(cast.primary, Attack::Time(SLOW))],
     },
     Preset {
         name: "two-faced-primary",
-        help: "the primary gives f backups another batch: a proof against it, and a view change",
+        help: "the primary gives f backups another batch: a proof",
         make: |cast| {
             let form = EquivocationForm::Digest;
             vec![(cast.primary, Attack::Equivocation { victims: cast.last(cast.faulty).collect(), form })]
@@ -57,7 +57,7 @@ pub(super) const PRESETS: &[Preset] = &[
     },
     Preset {
         name: "dark-corner",
-        help: "the primary leaves f backups in the dark: they fall behind and catch up without it",
+        help: "the primary skips f backups: they catch up without it",
         make: |cast| vec![(cast.primary, Attack::Dark(cast.last(cast.faulty).collect()))],
     },
     Preset {
@@ -72,7 +72,7 @@ pub(super) const PRESETS: &[Preset] = &[
     },
     Preset {
         name: "liars",
-        help: "f backups lie to clients, about checkpoints and about the state",
+        help: "f backups lie about replies, checkpoints and the state",
         make: |cast| {
             let lies = [Attack::LieReply, Attack::LieCheckpoint, Attack::LieState];
             cast.last(cast.faulty).flat_map(|id| lies.clone().map(|lie| (id, lie))).collect()
@@ -80,7 +80,7 @@ pub(super) const PRESETS: &[Preset] = &[
     },
     Preset {
         name: "mutineers",
-        help: "f backups ask for view after view with false histories: nobody follows them",
+        help: "f backups ask for views without reason: nobody follows",
         make: |cast| cast.last(cast.faulty).map(|id| (id, Attack::ForgeViewChange)).collect(),
     },
     Preset {

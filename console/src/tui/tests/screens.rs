@@ -162,6 +162,10 @@ fn what_lies_over_the_screen() {
     check("help-120x36", rig.screen(120, 36));
     rig.press("victims");
     check("help-search-80x24", rig.screen(80, 24));
+    rig.press("Esc :");
+    check("palette-empty-80x24", rig.screen(80, 24));
+    rig.press("preset_");
+    check("palette-presets-80x24", rig.screen(80, 24));
     rig.press("Esc :attack_n1_dark(");
     check("palette-120x36", rig.screen(120, 36));
     rig.press("n2)_nonsense Enter");

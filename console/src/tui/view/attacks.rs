@@ -9,9 +9,9 @@ use super::super::panes::Pane;
 use super::super::text::{age, clean, cut, span};
 use super::super::theme::Theme;
 use super::super::ui::Ui;
-use super::canvas::Canvas;
+use super::canvas::{Canvas, wrap};
 use super::log::time_of_day;
-use super::page::{Line, Page};
+use super::page::Page;
 use crate::books::Deed;
 
 /// The attacks with a column and a key of their own: their names in the language, and the keys.
@@ -19,6 +19,9 @@ const COLUMNS: [(&str, &str); 5] = [("crash", "c"), ("time", "d"), ("dark", "k")
 
 /// Columns of a replica's name and its process.
 const NAME: usize = 14;
+
+/// Columns before what is told of a step of an attack.
+const STEP: usize = 27;
 
 /// How wide an attack's column is at most.
 const WIDEST: usize = 24;
@@ -29,7 +32,7 @@ pub(super) fn draw(model: &Model, ui: &Ui, mut canvas: Canvas) -> usize {
     let rows = model.replicas.len().min((height / 2).saturating_sub(2).max(1));
     matrix(model, ui, rows, canvas.part(0, 0, width, rows + 2));
     let below = canvas.part(0, rows + 3, width, height.saturating_sub(rows + 3));
-    consequences(model, ui).draw(ui.scroll(Pane::Attacks), &ui.theme, below)
+    consequences(model, ui, width).draw(ui.scroll(Pane::Attacks), &ui.theme, below)
 }
 
 /// A row for each replica, a column for each attack that has a key; the last one has all others.
@@ -136,7 +139,7 @@ fn cell(model: &Model, replica: &Replica, directive: &Directive) -> String {
             match set.map(|deed| model.now.since(model.correct(deed.attacker, deed.at))) {
                 None => directive.trigger.to_string(),
                 Some(since) if since < from => format!("in {}", age(Micros(from.0 - since.0))),
-                Some(since) if since < until => format!("{} left", age(Micros(until.0 - since.0))),
+                Some(since) if since < until => format!("for {}", age(Micros(until.0 - since.0))),
                 Some(_) => "over".to_string(),
             }
         }
@@ -151,14 +154,14 @@ fn cell(model: &Model, replica: &Replica, directive: &Directive) -> String {
 }
 
 /// Each attack with what came of it, the newest first.
-fn consequences(model: &Model, ui: &Ui) -> Page {
+fn consequences(model: &Model, ui: &Ui, width: usize) -> Page {
     let theme = &ui.theme;
     let mut page = Page::default();
     page.heading("what came of them", "newest first, times since each was set", theme);
     let mut is_empty = true;
     for deed in model.deeds.newest() {
         is_empty = false;
-        card(deed, ui, &mut page);
+        card(deed, ui, width, &mut page);
     }
     if is_empty {
         page.line(
@@ -169,7 +172,7 @@ fn consequences(model: &Model, ui: &Ui) -> Page {
     page
 }
 
-fn card(deed: &Deed, ui: &Ui, page: &mut Page) {
+fn card(deed: &Deed, ui: &Ui, width: usize, page: &mut Page) {
     let theme = &ui.theme;
     let ended = match deed.ended {
         Some(at) => format!("  ended after {}", span(at.since(deed.at))),
@@ -181,15 +184,19 @@ fn card(deed: &Deed, ui: &Ui, page: &mut Page) {
         (ended, theme.dim),
     ]);
     let mut step = |what: &str, told: Option<(Time, String)>, style: Style| {
-        let line: Line = match told {
-            Some((at, text)) => vec![
-                (format!("  {what:<15}"), theme.dim),
-                (format!("{:>8}  ", after(deed.at, at)), theme.text),
-                (clean(&text), style),
-            ],
-            None => vec![(format!("  {what:<15}"), theme.dim), (format!("{:>8}", "·"), theme.faint)],
+        let Some((at, text)) = told else {
+            return page.pieces(vec![(format!("  {what:<15}"), theme.dim), (format!("{:>8}", "·"), theme.faint)]);
         };
-        page.pieces(line);
+        for (place, text) in wrap(&clean(&text), width.saturating_sub(STEP + 2)).into_iter().enumerate() {
+            match place {
+                0 => page.pieces(vec![
+                    (format!("  {what:<15}"), theme.dim),
+                    (format!("{:>8}  ", after(deed.at, at)), theme.text),
+                    (text, style),
+                ]),
+                _ => page.continued(vec![(" ".repeat(STEP), style), (text, style)]),
+            }
+        }
     };
     step("first message", deed.message.clone(), theme.attack);
     step("first sign", deed.affected.clone(), theme.text);
