@@ -27,6 +27,16 @@ const DONE: usize = 11;
 /// A replica's own line by how far the slot is there: none, pre-prepared, prepared, committed, executed.
 const OWN: [char; 5] = ['·', '╌', '─', '━', '═'];
 
+/// Where a message left, by the phase that it serves, so that no colour is needed.
+const LEFT: [char; 3] = ['●', '◆', '■'];
+
+/// What became of a message that did not come as it should.
+const MISSING: char = '◌';
+const KEPT: char = '╳';
+const HELD_BACK: char = '…';
+const REFUSED: char = 'x';
+const OTHER_BATCH: char = '≠';
+
 /// How many rows replicas are apart at most.
 const MOST_APART: usize = 7;
 
@@ -229,7 +239,7 @@ impl<'a> Scene<'a> {
             };
             if let (Some((wanted, _)), Some(left)) = (&journey.held, journey.left.or(Some(axis.ends().1))) {
                 for x in axis.column(*wanted)..axis.column(left) {
-                    field.put_char(x, from * apart, '…', theme.attack);
+                    field.put_char(x, from * apart, HELD_BACK, theme.attack);
                 }
             }
             match (journey.left, journey.came) {
@@ -238,20 +248,20 @@ impl<'a> Scene<'a> {
                     let head = if from < to { '▾' } else { '▴' };
                     let mark = self.oddity(journey).map_or(head, |(glyph, _)| glyph);
                     marks.push((axis.column(came), to * apart, mark, look));
-                    marks.push((axis.column(left), from * apart, '●', self.look(&journey.name)));
+                    marks.push((axis.column(left), from * apart, self.mark(&journey.name), self.look(&journey.name)));
                 }
                 (Some(left), None) if weight == 3 => {
                     let slant = Slant { from: (left, from), to: (self.expected(journey, left), to) };
                     let (x, y) = lines.draw_broken(&plane, slant, look, weight);
-                    marks.push((axis.column(left), from * apart, '●', self.look(&journey.name)));
-                    marks.push((x, y, '╳', look));
+                    marks.push((axis.column(left), from * apart, self.mark(&journey.name), self.look(&journey.name)));
+                    marks.push((x, y, self.oddity(journey).map_or(KEPT, |(glyph, _)| glyph), look));
                 }
                 (None, Some(came)) => marks.push((axis.column(came), to * apart, '▾', look)),
                 _ => {}
             }
         }
         lines.put(&plane, &mut field);
-        marks.sort_by_key(|(_, _, glyph, _)| matches!(glyph, '╳' | 'x' | '≠'));
+        marks.sort_by_key(|(_, _, glyph, _)| [KEPT, MISSING, REFUSED, OTHER_BATCH].contains(glyph));
         for (x, y, glyph, style) in marks {
             field.put_char(x, y, glyph, style);
         }
@@ -304,12 +314,26 @@ impl<'a> Scene<'a> {
         left.after(took.get(took.len() / 2).copied().unwrap_or(Micros(300)))
     }
 
-    /// The style of messages of a name: that of the phase that they serve; of others, whether they came first.
+    /// Which phase messages of a name serve, if any; those of view changes serve none.
+    fn place(&self, name: &str) -> Option<usize> {
+        self.model.phases.iter().position(|phase| phase == name).map(|phase| phase.min(LEFT.len() - 1))
+    }
+
+    fn is_first(&self, name: &str) -> bool {
+        self.journeys.first().is_some_and(|first| first.name == name)
+    }
+
+    /// The sign of messages of a name, where they left.
+    fn mark(&self, name: &str) -> char {
+        LEFT[self.place(name).unwrap_or(if self.is_first(name) { 0 } else { LEFT.len() - 1 })]
+    }
+
+    /// The style of messages of a name: that of the phase that they serve.
     fn look(&self, name: &str) -> Style {
         let theme = self.theme();
-        match self.model.phases.iter().position(|phase| phase == name) {
-            Some(phase) => theme.phases[(phase + 1).min(3)],
-            None if self.journeys.first().is_some_and(|first| first.name == name) => theme.client,
+        match self.place(name) {
+            Some(phase) => theme.phases[phase + 1],
+            None if self.is_first(name) => theme.client,
             None => theme.good,
         }
     }
@@ -318,10 +342,10 @@ impl<'a> Scene<'a> {
     fn oddity(&self, journey: &Journey) -> Option<(char, Style)> {
         let theme = self.theme();
         match &journey.end {
-            End::Refused(_) => Some(('x', theme.bad)),
-            End::Withheld(_) => Some(('╳', theme.attack)),
-            End::Unsent | End::NotThere => Some(('╳', theme.warn)),
-            End::Arrived | End::Unknown if self.is_of_another_batch(journey) => Some(('≠', theme.bad)),
+            End::Refused(_) => Some((REFUSED, theme.bad)),
+            End::Withheld(_) => Some((KEPT, theme.attack)),
+            End::Unsent | End::NotThere => Some((MISSING, theme.warn)),
+            End::Arrived | End::Unknown if self.is_of_another_batch(journey) => Some((OTHER_BATCH, theme.bad)),
             End::Arrived | End::Unknown => None,
         }
     }
@@ -348,15 +372,15 @@ impl<'a> Scene<'a> {
         let theme = self.theme();
         let mut x = 1;
         for name in self.names() {
-            x = canvas.put(x, 0, "●", self.look(name)) + 1;
-            x = canvas.put(x, 0, name, theme.dim) + 2;
+            canvas.put_char(x, 0, self.mark(name), self.look(name));
+            x = canvas.put(x + 2, 0, name, theme.dim) + 2;
         }
         let glyphs = [
-            ('╳', theme.warn, "not there"),
-            ('╳', theme.attack, "kept"),
-            ('…', theme.attack, "held back"),
-            ('x', theme.bad, "refused"),
-            ('≠', theme.bad, "another batch"),
+            (MISSING, theme.warn, "not there"),
+            (KEPT, theme.attack, "kept"),
+            (HELD_BACK, theme.attack, "held back"),
+            (REFUSED, theme.bad, "refused"),
+            (OTHER_BATCH, theme.bad, "another batch"),
         ];
         x += 1;
         for (glyph, style, text) in glyphs {
