@@ -31,7 +31,7 @@ impl<F: Form> Views<F> {
         self.fetch_proposed(cx);
         let target = self.asked_or_entered();
         if self.committee.primary(target) == self.me {
-            self.supporters(target).for_each(|signed| self.fetch_shown(cx, &signed.body));
+            self.asks.for_view(target).for_each(|signed| self.fetch_shown(cx, &signed.body));
         }
     }
 
@@ -112,7 +112,7 @@ impl<F: Form> Views<F> {
         let low = self.watermarks.low();
         let forced = self.new_view.iter().flat_map(|signed| &signed.body.forced);
         let forced = forced.filter(|entry| entry.seq > low).map(|entry| entry.digest);
-        let shown = self.view_changes.values().flat_map(|Signed { body, .. }| &body.shown).flat_map(Shown::digests);
+        let shown = self.asks.all().flat_map(|Signed { body, .. }| &body.shown).flat_map(Shown::digests);
         self.log.digests().chain(forced).chain(shown).collect()
     }
 }

@@ -34,12 +34,8 @@ impl<F: Form> Views<F> {
             Phase::Active => None,
             Phase::Changing { target, .. } => Some(target),
         };
-        let view_changes: ReplicaSet = self
-            .view_changes
-            .values()
-            .filter(|signed| Some(signed.body.view) == asking_for)
-            .map(|signed| signed.body.replica)
-            .collect();
+        let heard = asking_for.into_iter().flat_map(|view| self.asks.for_view(view));
+        let view_changes: ReplicaSet = heard.map(|signed| signed.body.replica).collect();
         let report = StatusReport {
             view: self.view,
             asking_for,
@@ -83,7 +79,7 @@ impl<F: Form> Views<F> {
         }
         let Phase::Changing { target, .. } = self.phase else { return false };
         let has_mine = report.asking_for == Some(target) && report.view_changes.contains(self.me);
-        let Some(mine) = self.view_changes.get(&self.me).filter(|_| !has_mine && report.view < target) else {
+        let Some(mine) = self.asks.of(self.me).filter(|_| !has_mine && report.view < target) else {
             return false;
         };
         cx.send(Recipients::One(to), Message::ViewChange(mine.clone()));

@@ -13,6 +13,7 @@
 //!
 //! Checkpoints (§4.3), the client table and execution are the replica's: see [`crate::replica`].
 
+mod asks;
 mod batches;
 mod catch_up;
 pub mod form;
@@ -25,6 +26,7 @@ mod view_change;
 
 use std::collections::BTreeMap;
 
+use self::asks::Asks;
 use self::catch_up::Peer;
 use self::form::{Decision as _, Form};
 use self::log::Log;
@@ -61,8 +63,8 @@ pub struct Views<F: Form> {
     /// As primary: the next slot to assign.
     next_seq: SeqNum,
     pub(crate) log: Log<F>,
-    /// Each replica's view change for the highest view above ours that it asked for. At most one per replica.
-    view_changes: BTreeMap<ReplicaId, Signed<ViewChange<F>>>,
+    /// What others ask for, of views above ours.
+    asks: Asks<F>,
     /// What began the current view, for whoever missed it. None in view 0.
     new_view: Option<Signed<NewView<F>>>,
     /// What this replica said when it last asked for a view, as far as it remembers.
@@ -169,7 +171,7 @@ impl<F: Form> Protocol for Views<F> {
             executed: SeqNum(0),
             next_seq: SeqNum(1),
             log: Log::default(),
-            view_changes: BTreeMap::new(),
+            asks: Asks::new(),
             new_view: None,
             asked: None,
             unwritten: memory::Unwritten::default(),
@@ -319,8 +321,9 @@ impl<F: Form> Protocol for Views<F> {
         level("slots", slots, 2 * window);
         // A slot may know one batch each as proposed, voted for, prepared and decided; O and each view change know two for
         // each slot of a window at most.
-        level("batches", batches, 4 * 2 * window + 2 * (1 + n) * window);
-        level("view changes", self.view_changes.len(), n);
+        let asks = Asks::<F>::bound(n);
+        level("batches", batches, 4 * 2 * window + 2 * (1 + asks) * window);
+        level("view changes", self.asks.len(), asks);
         level("peers", self.peers.len(), n);
     }
 

@@ -34,7 +34,7 @@ impl<F: Form> Views<F> {
         }
     }
 
-    /// Keeps each replica's newest view change; joins at f+1, begins or waits for the view at q.
+    /// Keeps what each replica asks for; joins at f+1, begins or waits for the view at q.
     pub(super) fn on_view_change(
         &mut self,
         cx: &mut Cx<'_, F>,
@@ -42,12 +42,11 @@ impl<F: Form> Views<F> {
     ) -> Result<(), Rejection> {
         let signed = message.get();
         self.check_window(&signed.body)?;
-        let ViewChange { view, replica, .. } = signed.body;
-        let is_news = self.view_changes.get(&replica).is_none_or(|earlier| earlier.body.view < view);
+        let view = signed.body.view;
         if view <= self.view {
             return Ok(());
         }
-        if is_news && self.view_changes.insert(replica, signed.clone()).is_some() {
+        if self.asks.keep(signed) {
             self.forget_batches();
         }
         // A repetition too: whoever lost its log could not join when it first heard this.
@@ -72,7 +71,7 @@ impl<F: Form> Views<F> {
     /// Rule 19 (§4.5.2): f+1 distinct replicas ask for views above ours; the smallest of those is ours too.
     fn join(&mut self, cx: &mut Cx<'_, F>) {
         let above = self.asked_or_entered();
-        let higher: Vec<View> = self.view_changes.values().map(|vc| vc.body.view).filter(|v| *v > above).collect();
+        let higher: Vec<View> = self.asks.highest().map(|vc| vc.body.view).filter(|v| *v > above).collect();
         if higher.len() >= self.committee.weak_quorum()
             && let Some(smallest) = higher.into_iter().min()
         {
@@ -80,16 +79,11 @@ impl<F: Form> Views<F> {
         }
     }
 
-    /// Whose newest view change is for a view.
-    pub(super) fn supporters(&self, view: View) -> impl Iterator<Item = &Signed<ViewChange<F>>> + Clone {
-        self.view_changes.values().filter(move |signed| signed.body.view == view)
-    }
-
     /// Rule 18: the timer starts at q view changes and doubles with each view that fails to begin. Whoever asks for a
     /// later view has given this one up: it counts too, or replicas whose targets parted would wait for each other.
     fn time_view_change(&mut self, cx: &mut Cx<'_, F>) {
         let Phase::Changing { target, is_timed: false } = self.phase else { return };
-        let count = self.view_changes.values().filter(|signed| signed.body.view >= target).count();
+        let count = self.asks.highest().filter(|signed| signed.body.view >= target).count();
         if count < self.committee.quorum() {
             return;
         }
@@ -119,7 +113,7 @@ impl<F: Form> Views<F> {
         // Rule 14: this quorum is of view changes; the quorum behind each one's checkpoint is within it.
         let is_known = |signed: &&Signed<ViewChange<F>>| self.unknown(&signed.body).next().is_none();
         let view_changes: Vec<Signed<ViewChange<F>>> =
-            self.supporters(target).filter(is_known).take(quorum).cloned().collect();
+            self.asks.for_view(target).filter(is_known).take(quorum).cloned().collect();
         if view_changes.len() < quorum {
             return;
         }
@@ -161,7 +155,7 @@ impl<F: Form> Views<F> {
         self.new_view = Some(signed.clone());
         self.asked = None;
         self.touch_view();
-        self.view_changes.retain(|_, signed| signed.body.view > view);
+        self.asks.forget_up_to(view);
         cx.emit(Output::CancelTimer(Timer::ViewChange));
         let nulls = entries.iter().filter(|entry| entry.digest == Digest::ZERO).count() as u32;
         let shown = view_changes.iter().map(|signed| &signed.body).map(|asked| ViewChangeShown {

@@ -102,3 +102,23 @@ fn rule_17_overload_deposes_nobody() {
     assert!(!cluster.noted(|event| matches!(event, Event::ViewChangeAsked { .. })), "refused work starts no timer");
     assert!(cluster.executed(id(1)) > SeqNum(100), "and the cluster works");
 }
+
+#[test]
+fn who_asked_for_far_views_under_an_attack_is_heard_again_when_that_has_ended() {
+    let mut cluster = Cluster::new(7, settings(), 36);
+    for flooder in [6, 7] {
+        cluster.attack(id(flooder), "flood(1000/s)");
+    }
+    let mut asked = load(&mut cluster, 30, 20);
+    for flooder in [6, 7] {
+        cluster.heal(id(flooder));
+    }
+    // Their flood asked for views up to the last there is; now every one of the other five is needed for the next ones.
+    for silent in [1, 2] {
+        cluster.attack(id(silent), "crash");
+    }
+    asked.extend(load(&mut cluster, 60, 100));
+    cluster.run_ms(1000);
+    assert_answered(&cluster, &asked);
+    assert_eq!(cluster.view(id(3)), View(2));
+}
