@@ -280,6 +280,11 @@ impl Ui {
         self.scrolls[pane as usize] = 0;
     }
 
+    /// Other messages are told of, or those of another replica: from the first line on.
+    pub(super) fn tell_anew(&mut self) {
+        [Pane::Phases, Pane::Messages].into_iter().for_each(|pane| self.scroll_back(pane));
+    }
+
     /// Opens a pane.
     pub(super) fn open(&mut self, pane: Pane) {
         (self.pane, self.is_zoomed) = (pane, false);

@@ -96,7 +96,7 @@ fn on_screen(model: &mut Model, ui: &mut Ui, action: Action) -> Vec<Command> {
         Action::AllMessages => ui.shows_all_messages = !ui.shows_all_messages,
         Action::ViewChange => {
             ui.shows_view_change = !ui.shows_view_change;
-            ui.scroll_back(Pane::Messages);
+            ui.tell_anew();
             ui.ask_again();
         }
         Action::Baseline => mark_baseline(model, ui),
@@ -188,8 +188,7 @@ fn move_on(model: &Model, ui: &mut Ui, motion: Motion) {
         }
         Pane::Overview | Pane::Phases | Pane::Latency | Pane::Attacks | Pane::Messages => {
             ui.selected = motion.apply(ui.selected, model.replicas.len(), PAGE);
-            // What is told there is told of the selected replica.
-            ui.scroll_back(Pane::Messages);
+            ui.tell_anew();
         }
     }
 }
@@ -275,7 +274,7 @@ pub(super) fn on_tick(model: &Model, ui: &mut Ui) -> Vec<Command> {
 
 fn watch(model: &Model, ui: &mut Ui, slot: Option<SeqNum>) -> Vec<Command> {
     (ui.watched, ui.shows_view_change) = (slot, false);
-    ui.scroll_back(Pane::Messages);
+    ui.tell_anew();
     ui.ask_again();
     let up = model.replicas.iter().filter(|replica| replica.is_up());
     up.map(|replica| Command::Send(replica.id, ConsoleRequest::WatchSlot(slot))).collect()
