@@ -230,8 +230,6 @@ impl Links {
 
 /// Starts a cluster and shows it until the user leaves.
 ///
-/// The screen comes first: keys, certificates and processes take longer than anybody should look at nothing.
-///
 /// # Errors
 ///
 /// If the cluster can not be started or the terminal can not be used.
@@ -239,18 +237,39 @@ pub(crate) fn show(up: &UpArgs) -> anyhow::Result<()> {
     let stop = Stop::install().context("can not listen for signals")?;
     let (feed, wires) = wire(launch_options(up).prospect()?, up.record.clone());
     let mut notes = Vec::new();
-    let shown = thread::scope(|scope| {
-        let serve = || serve(up, wires, stop, &mut notes);
-        let server = thread::Builder::new().name("cluster".to_string()).spawn_scoped(scope, serve);
-        let server = server.context("can not start a thread")?;
-        let shown = tui::run(feed, Glyphs::from_flag(up.ascii));
-        // The screen has ended, so its commands have, and with them whoever took them.
-        let served = server.join().ok().context("what runs the cluster has failed; this is a bug in byztop")?;
-        shown.and(served)
-    });
+    let shown = beside_screen(feed, Glyphs::from_flag(up.ascii), || serve(up, wires, stop, &mut notes));
     // They are in the scroll-back, now that the screen has gone.
     notes.iter().for_each(|note| eprintln!("byztop: {note}"));
     shown
+}
+
+/// Shows a cluster that somebody else has started, until the user leaves. It goes on.
+///
+/// # Errors
+///
+/// If there is no cluster in the folder, or not the keys of the role; if the terminal can not be used.
+pub(crate) fn attach(args: &AttachArgs) -> anyhow::Result<()> {
+    let directory = Arc::new(ClusterDirectory::open(&args.dir).map_err(|error| usage(error.to_string()))?);
+    let role = if args.observe { Role::Observer } else { Role::Operator };
+    // Said before the screen is taken, rather than once for each link.
+    directory.identity(role).map_err(|error| usage(error.to_string()))?;
+    let stop = Stop::install().context("can not listen for signals")?;
+    let (feed, wires) = wire(Prospect::of(&directory), args.record.clone());
+    beside_screen(feed, Glyphs::from_flag(args.ascii), || follow(directory, role, wires, stop))
+}
+
+/// Shows a feed until the user leaves, and runs what speaks into it on a thread of its own.
+///
+/// The screen comes first: keys, certificates, processes and links take longer than anybody should look at nothing.
+fn beside_screen(feed: Feed, glyphs: Glyphs, serve: impl FnOnce() -> anyhow::Result<()> + Send) -> anyhow::Result<()> {
+    thread::scope(|scope| {
+        let server = thread::Builder::new().name("cluster".to_string()).spawn_scoped(scope, serve);
+        let server = server.context("can not start a thread")?;
+        let shown = tui::run(feed, glyphs);
+        // The screen has ended, so its commands have, and with them whoever took them.
+        let served = server.join().ok().context("what speaks to the cluster has failed; this is a bug in byztop")?;
+        shown.and(served)
+    })
 }
 
 /// Runs a cluster for a screen until that has ended; tells what the user should know about how it was started.
@@ -265,31 +284,16 @@ fn serve(up: &UpArgs, wires: Wires, stop: Stop, notes: &mut Vec<String>) -> anyh
     runtime.get().block_on(driver.run(wires.commands, stop))
 }
 
-/// Shows a cluster that somebody else has started, until the user leaves. It goes on.
-///
-/// # Errors
-///
-/// If there is no cluster in the folder, or not the keys of the role; if the terminal can not be used.
-pub(crate) fn attach(args: &AttachArgs) -> anyhow::Result<()> {
-    let directory = Arc::new(ClusterDirectory::open(&args.dir).map_err(|error| usage(error.to_string()))?);
-    let role = if args.observe { Role::Observer } else { Role::Operator };
-    // Said before the screen is taken, rather than once for each link.
-    directory.identity(role).map_err(|error| usage(error.to_string()))?;
-    let stop = Stop::install().context("can not listen for signals")?;
+/// Follows a cluster that runs elsewhere for a screen until that has ended.
+fn follow(directory: Arc<ClusterDirectory>, role: Role, wires: Wires, stop: Stop) -> anyhow::Result<()> {
     let runtime = Background::start()?;
     let members = directory.config().committee().members().collect();
     let links = Links::open(&runtime, &directory, members, role, FRAME_MS);
-    let (feed, wires) = wire(Prospect::of(&directory), args.record.clone());
     // No process is ours, so that none is ever heard of.
     let (_silent, lives) = mpsc::channel(1);
     let load = LoadState::Elsewhere;
     let driver = Driver { links, lives, processes: None, outbox: wires.outbox, load, directory };
-    let driver = runtime.get().spawn(driver.run(wires.commands, stop));
-    let shown = tui::run(feed, Glyphs::from_flag(args.ascii));
-    // The screen has ended, so its commands have, and with them the driver.
-    let driven = runtime.get().block_on(driver);
-    shown?;
-    driven.context("the links to the cluster have failed; this is a bug in byztop")?
+    runtime.get().block_on(driver.run(wires.commands, stop))
 }
 
 /// The other ends of a screen's feed.
