@@ -84,9 +84,10 @@ where
         }
         for (to, seq, name) in votes {
             account.told.entry((seq, name)).or_insert(to);
-            if let Recipients::One(peer) = to {
-                account.repeated_at.insert(peer, now);
-            }
+        }
+        // A certificate that is said again makes a pause as a vote does.
+        for peer in scene.outputs.iter().filter_map(told_alone) {
+            account.repeated_at.insert(peer, now);
         }
         Ok(())
     }
@@ -104,6 +105,12 @@ where
     let parcel = scene.heard?;
     let PeerMessage::Protocol(message) = parcel.message() else { return None };
     Some((parcel.from, message.reports()?))
+}
+
+/// Who is told something about a slot that the others are not.
+fn told_alone<M: crate::protocol::Message>(output: &Output<M>) -> Option<ReplicaId> {
+    let Output::Send(Recipients::One(peer), PeerMessage::Protocol(message)) = output else { return None };
+    message.slot().map(|_| *peer)
 }
 
 /// A vote of the view, and to whom it is sent.
