@@ -39,21 +39,21 @@ impl<F: Form> Asks<F> {
         !is_known && kept.insert(replica, signed.clone()).is_some()
     }
 
-    /// Each replica's view change for the highest view that it asked for.
-    pub(super) fn highest(&self) -> impl Iterator<Item = &Signed<ViewChange<F>>> + Clone {
-        self.highest.values()
-    }
-
-    /// What this replica asked for.
+    /// The view change of one replica for the highest view that it asked for.
     pub(super) fn of(&self, replica: ReplicaId) -> Option<&Signed<ViewChange<F>>> {
         self.highest.get(&replica)
+    }
+
+    /// The same of everyone, in the order of replicas.
+    pub(super) fn highest(&self) -> impl Iterator<Item = &Signed<ViewChange<F>>> + Clone {
+        self.highest.values()
     }
 
     /// Those for one view in the order of replicas, at most one of each.
     pub(super) fn for_view(&self, view: View) -> impl Iterator<Item = &Signed<ViewChange<F>>> + Clone {
         let of = move |(replica, highest)| {
-            let both = std::iter::once(highest).chain(self.lower.get(replica));
-            both.into_iter().find(|signed| signed.body.view == view)
+            let mut both = std::iter::once(highest).chain(self.lower.get(replica));
+            both.find(|signed| signed.body.view == view)
         };
         self.highest.iter().filter_map(of)
     }
