@@ -98,7 +98,7 @@ pub(super) const BINDINGS: &[Binding] = {
         key!(Messages, Char('v'), Action::ViewChange, "v", "view change", "draw the last view change, or a slot again", "view-change"),
         key!(Messages, PageUp, Move(Motion::PageUp), "PgUp PgDn", "", "scroll what is told below the diagram"),
         key!(Messages, PageDown, Move(Motion::PageDown), "PgDn", "", ""),
-        key!(Attacks, Char('p'), Action::Presets, "p", "presets", "choose among attacks that go together: Tab completes, Enter sets them"),
+        key!(Attacks, Char('p'), Action::Presets, "p", "presets", "choose among presets, attacks that go together: Tab completes, Enter sets them"),
         key!(Attacks, PageUp, Move(Motion::PageUp), "PgUp PgDn", "", "scroll what came of attacks"),
         key!(Attacks, PageDown, Move(Motion::PageDown), "PgDn", "", ""),
         key!(Cases, Enter, RunCase, "Enter", "run", "run the selected set on a fresh cluster"),

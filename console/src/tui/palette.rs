@@ -192,8 +192,12 @@ fn is_withholding(before: &str) -> bool {
 }
 
 fn words() -> impl Iterator<Item = Completion> {
-    let of_keys = BINDINGS.iter().filter(|binding| !binding.word.is_empty());
-    let of_keys = of_keys.map(|binding| Completion::told(binding.word, binding.help));
+    // A key without a text of its own is told of with the one before it.
+    let told = BINDINGS.iter().scan("", |text, binding| {
+        *text = if binding.help.is_empty() { *text } else { binding.help };
+        Some((binding.word, *text))
+    });
+    let of_keys = told.filter(|(word, _)| !word.is_empty()).map(|(word, help)| Completion::told(word, help));
     WORDS.iter().map(|word| Completion::told(word.name, word.help)).chain(of_keys)
 }
 

@@ -1,10 +1,12 @@
 //! What keys and commands do, by scripts of keys.
 
+use byztop_core::committee::Committee;
 use byztop_core::telemetry::ConsoleMessage;
 use byztop_core::types::ReplicaId;
 
 use super::super::action::Action;
 use super::super::model::Process;
+use super::super::palette::Line;
 use super::super::panes::Context;
 use super::super::presets::PRESETS;
 use super::super::ui::Overlay;
@@ -443,4 +445,10 @@ fn an_attack_for_a_while_tells_how_long_it_still_is() {
     assert!(cell(&rig).contains(" n7 over "), "{}", cell(&rig));
     rig.press(":attack_n3_sign@leader Enter Down");
     assert!(rig.screen(120, 36).contains("@leader"), "{}", rig.screen(120, 36));
+}
+
+#[test]
+fn every_command_says_what_it_does() {
+    let words = Line::default().completions(Committee::new(7).unwrap());
+    assert!(words.len() > 30 && words.iter().all(|word| !word.help.is_empty()), "{words:?}");
 }
