@@ -129,8 +129,9 @@ pub trait Protocol: Send + 'static {
     /// A timer that was set has run out.
     fn on_timeout(&mut self, cx: &mut Context<'_, Self::Message>, timer: Timer);
 
-    /// The slot has been executed; slots are executed strictly in order.
-    fn on_executed(&mut self, cx: &mut Context<'_, Self::Message>, seq: SeqNum);
+    /// The slot has been executed; slots are executed strictly in order. `served_since`: when the longest waiting of the
+    /// requests that ran in it for the first time was admitted here, if one was.
+    fn on_executed(&mut self, cx: &mut Context<'_, Self::Message>, seq: SeqNum, served_since: Option<Time>);
 
     /// A checkpoint is stable, and this replica's state has reached it: what lies at or below it may be collected.
     fn on_stable_checkpoint(&mut self, cx: &mut Context<'_, Self::Message>, certificate: &CheckpointCertificate);

@@ -19,11 +19,12 @@ pub struct Settings {
     pub depth_slots: u64,
     /// The most submissions in one slot.
     pub batch_submissions: usize,
-    /// How long a pending request may wait before its primary is suspected.
+    /// How long a pending request may wait at first before its primary is suspected; doubles with each view that serves no
+    /// request.
     pub request_timeout_ms: u64,
     /// How long the answers to a question for commit certificates are waited for.
     pub ask_timeout_ms: u64,
-    /// How long a view change may take at first; doubles with each that fails.
+    /// How long a view change may take at first; doubles likewise.
     pub view_change_timeout_ms: u64,
     /// Where the doubling ends.
     pub max_timeout_ms: u64,

@@ -29,15 +29,17 @@ impl<P: Protocol, A: Application> Replica<P, A> {
             }
             let batch = self.decided.remove(&seq).expect("just seen");
             self.remember_executed(&batch, outputs);
-            self.execute(seq, batch, outputs);
-            self.act(now, outputs, |protocol, cx| protocol.on_executed(cx, seq));
+            let served_since = self.execute(seq, batch, outputs);
+            self.act(now, outputs, |protocol, cx| protocol.on_executed(cx, seq, served_since));
             if self.checkpoints.is_due(seq) {
                 self.take_checkpoint(now, outputs);
             }
         }
     }
 
-    fn execute(&mut self, seq: SeqNum, batch: Batch, outputs: &mut Outputs<P>) {
+    /// Runs a slot; gives when the longest waiting of the submissions that ran was admitted.
+    fn execute(&mut self, seq: SeqNum, batch: Batch, outputs: &mut Outputs<P>) -> Option<Time> {
+        let mut served_since: Option<Time> = None;
         let mut operations = 0;
         let mut ran_now = Vec::new();
         self.pool.on_executing(seq, &batch);
@@ -46,6 +48,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
             let (session, timestamp) = (body.session, body.timestamp);
             if let Some(ran) = self.state.run(*digest, body) {
                 ran_now.push(*digest);
+                served_since = served_since.into_iter().chain(self.pool.waiting_since(digest)).min();
                 operations += ran.operations;
                 self.counters.operations += u64::from(ran.operations);
                 self.counters.operations_failed += u64::from(ran.failed);
@@ -63,6 +66,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         self.pool.on_executed(seq, &batch);
         outputs.push(Output::Executed(ExecutedSlot { seq, batch, ran: ran_now }));
         outputs.push(Output::Note(Event::Executed { seq, submissions, operations }));
+        served_since
     }
 
     /// Bodies are needed: they are waited for a little, since the client sends its own copy to everyone, then fetched.

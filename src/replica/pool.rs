@@ -194,6 +194,11 @@ impl RequestPool {
         self.bodies.get(digest).map(|body| &body.submission)
     }
 
+    /// When a submission was admitted that waits to be executed.
+    pub(super) fn waiting_since(&self, digest: &Digest) -> Option<Time> {
+        self.waiting.get(digest).map(|waiting| waiting.arrival.0)
+    }
+
     /// A submission of the session was executed: whatever of the session is as old or older is settled, whichever body
     /// others saw under that timestamp.
     pub(super) fn settle(&mut self, session: Session, timestamp: Timestamp) {

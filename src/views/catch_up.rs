@@ -223,7 +223,7 @@ impl<F: Form> Views<F> {
     /// would notice that the primary proposes nothing, or that its view is short of a quorum.
     fn request_deadline(&self, cx: &Cx<'_, F>) -> Option<Time> {
         let since = cx.pool.oldest_pending_since().into_iter().chain(self.awaited_since).min()?;
-        Some(since.max(self.view_entered_at).after(self.settings.request_timeout()))
+        Some(since.max(self.view_entered_at).after(self.backoff.request_timeout()))
     }
 
     /// Sets the request timer unless it runs or its answers are waited for; when it runs out it looks at the deadline

@@ -6,6 +6,7 @@
 //! | [`message`] | what is said, and what can be checked of it without any state |
 //! | `slots` | §4.2, from the proposal of a slot to its decision |
 //! | `view_change`, [`new_view`] | §4.4, view changes and the set O |
+//! | `backoff` | §4.5.2, how long a primary may take |
 //! | `catch_up` | retransmission, what was decided, request timers, recovery without a log |
 //! | `batches` | batches by digest: fetched where one is missing, kept while something names them |
 //! | `log` | what is kept of each slot |
@@ -14,6 +15,7 @@
 //! Checkpoints (§4.3), the client table and execution are the replica's: see [`crate::replica`].
 
 mod asks;
+mod backoff;
 mod batches;
 mod catch_up;
 pub mod form;
@@ -27,6 +29,7 @@ mod view_change;
 use std::collections::BTreeMap;
 
 use self::asks::Asks;
+use self::backoff::Backoff;
 use self::catch_up::Peer;
 use self::form::{Decision as _, Form};
 use self::log::Log;
@@ -73,8 +76,8 @@ pub struct Views<F: Form> {
     unwritten: memory::Unwritten,
     /// The last view that this replica began as its primary: it begins each once.
     last_begun: Option<View>,
-    /// How many views in a row did not begin in time.
-    failed_views: u32,
+    /// How long requests and view changes may take (rule 18).
+    backoff: Backoff,
     peers: BTreeMap<ReplicaId, Peer>,
     /// While f+1 others are ahead: the last slot that it had executed, and since when it has not got beyond.
     behind: Option<(SeqNum, Time)>,
@@ -176,7 +179,7 @@ impl<F: Form> Protocol for Views<F> {
             asked: None,
             unwritten: memory::Unwritten::default(),
             last_begun: None,
-            failed_views: 0,
+            backoff: Backoff::new(settings),
             peers: BTreeMap::new(),
             behind: None,
             asked_at: None,
@@ -265,16 +268,16 @@ impl<F: Form> Protocol for Views<F> {
         }
     }
 
-    fn on_executed(&mut self, cx: &mut Cx<'_, F>, seq: SeqNum) {
+    fn on_executed(&mut self, cx: &mut Cx<'_, F>, seq: SeqNum, served_since: Option<Time>) {
         self.executed = seq;
-        self.awaited_since = None;
+        // A checkpoint that is awaited for a replica without a log is a request, too (rule 29).
+        let since = served_since.into_iter().chain(self.awaited_since.take()).min();
+        if let Some(since) = since.filter(|_| self.phase == Phase::Active) {
+            self.backoff.on_request_executed(cx.now.since(since.max(self.view_entered_at)));
+        }
         self.next_seq = self.next_seq.max(seq.next());
         if self.watermarks.contain(seq) {
             self.log.slot_mut(seq).is_executed = true;
-        }
-        // Rule 18: progress in a view that has begun ends the doubling.
-        if self.phase == Phase::Active {
-            self.failed_views = 0;
         }
         self.propose(cx);
         self.propose_for_observers(cx);

@@ -8,7 +8,7 @@ use super::{Cx, Phase, Views};
 use crate::crypto::{Signature, Signed, Verified};
 use crate::protocol::{Batch, Complaint, Event, Output, Recipients, Timer, ViewChangeShown};
 use crate::rejection::Rejection;
-use crate::types::{Digest, Micros, SeqNum, View};
+use crate::types::{Digest, SeqNum, View};
 
 impl<F: Form> Views<F> {
     /// Asks for a view. From here on this replica signs nothing in views below it (rule 15).
@@ -16,6 +16,7 @@ impl<F: Form> Views<F> {
         if view <= self.asked_or_entered() || self.observing.is_some() {
             return;
         }
+        self.backoff.on_view_failed();
         self.phase = Phase::Changing { target: view, is_timed: false };
         cx.emit(Output::CancelTimer(Timer::ViewChange));
         cx.note(Event::ViewChangeAsked { view, why });
@@ -79,7 +80,7 @@ impl<F: Form> Views<F> {
         }
     }
 
-    /// Rule 18: the timer starts at q view changes and doubles with each view that fails to begin. Whoever asks for a
+    /// Rule 18: the timer starts at q view changes. A replica that asks for a
     /// later view has given this one up: it counts too, or replicas whose targets parted would wait for each other.
     fn time_view_change(&mut self, cx: &mut Cx<'_, F>) {
         let Phase::Changing { target, is_timed: false } = self.phase else { return };
@@ -88,15 +89,12 @@ impl<F: Form> Views<F> {
             return;
         }
         self.phase = Phase::Changing { target, is_timed: true };
-        let doubled = self.settings.view_change_timeout_ms.saturating_mul(1 << self.failed_views.min(20));
-        let timeout = Micros::from_millis(doubled.min(self.settings.max_timeout_ms));
-        cx.emit(Output::SetTimer(Timer::ViewChange, cx.now.after(timeout)));
+        cx.emit(Output::SetTimer(Timer::ViewChange, cx.now.after(self.backoff.view_change_timeout())));
     }
 
     /// The view that was asked for did not begin in time: ask for the next one.
     pub(super) fn on_view_change_timeout(&mut self, cx: &mut Cx<'_, F>) {
         if let Phase::Changing { target, is_timed: true } = self.phase {
-            self.failed_views += 1;
             self.ask_for(cx, target.next(), Complaint::ViewChangeTimeout);
         }
     }

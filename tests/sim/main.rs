@@ -1,5 +1,7 @@
 //! The simulator at work: sweeps that must be clean, the schedules that once were not, and proof that it would notice.
 
+mod delays;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -31,7 +31,7 @@ use crate::durable::Image;
 use crate::protocol::{Event, Protocol, Recipients, Tampering, Timer};
 use crate::replica::{Input, Output};
 use crate::telemetry::Traffic;
-use crate::types::{ClientId, Micros, ReplicaId, ReplicaSet, Time};
+use crate::types::{ClientId, Micros, ReplicaId, ReplicaSet, Session, Time};
 
 /// When a run starts on the replicas' clocks; an action's time counts from here.
 const START: Time = Time(1_000_000);
@@ -52,6 +52,8 @@ where
     byzantine: ReplicaSet,
     checks: Checks<P>,
     deadline: Option<Deadline>,
+    /// The request that was open for longest when requests were last found open: whose, and since when.
+    starved: Option<(Session, Time)>,
     coverage: Coverage,
     trace: SipHasher13,
     violation: Option<Violation>,
@@ -88,6 +90,7 @@ where
             byzantine,
             checks: Checks::new(committee, settings, byzantine, schedule.with_disk()),
             deadline: None,
+            starved: None,
             coverage: Coverage::of::<P>(!schedule.with_disk().is_empty()),
             trace: SipHasher13::new(),
             violation: None,

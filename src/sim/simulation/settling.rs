@@ -28,6 +28,7 @@ where
             self.bustle();
         } else {
             deadline.extend(self.now);
+            self.starved = None;
             if self.steps >= self.schedule.min_events {
                 self.is_over = true;
                 return;
@@ -43,10 +44,15 @@ where
         self.submit(client, 2, draw, self.schedule.committee.members().collect());
     }
 
-    /// While one client waits for long the others go on, and never pause for as long as replicas are patient: that they are
-    /// served must not make up for it (rule 17).
+    /// While one request waits for long the other clients go on, and never pause for as long as replicas are patient: that
+    /// they are served must not make up for it (rule 17). Once it is answered they stop, or a cluster that takes longer for
+    /// each request than replicas are patient at first would never have answered all.
     fn bustle(&mut self) {
-        let Some((starved, since)) = self.clients.open().min_by_key(|(_, since)| *since) else { return };
+        let Some(oldest) = self.clients.open().min_by_key(|(_, since)| *since) else { return };
+        let (starved, since) = *self.starved.get_or_insert(oldest);
+        if !self.clients.open().any(|open| open == (starved, since)) {
+            return;
+        }
         let Settings { pool_submissions, .. } = self.schedule.settings;
         let patience = self.schedule.settings.request_timeout();
         let ticks = (patience.0 / 4 / SETTLING.0).max(1);
