@@ -1,5 +1,6 @@
 //! Proofs of guilt, and how to check one offline.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,11 @@ pub enum Rule {
     TwoSlots,
     /// A new view that does not follow from its view changes.
     UnjustifiedNewView,
+}
+
+impl Rule {
+    /// The first in order.
+    pub const FIRST: Rule = Rule::TwoProposals;
 }
 
 impl fmt::Display for Rule {
@@ -124,5 +130,6 @@ pub(super) fn shared_submission(a: &Claim, b: &Claim) -> Option<Digest> {
     if !is_own_accord || !is_authentic || !is_same_view || a.statement.seq == b.statement.seq {
         return None;
     }
-    first.submissions.iter().find(|digest| second.submissions.contains(digest)).copied()
+    let named: BTreeSet<&Digest> = second.submissions.iter().collect();
+    first.submissions.iter().find(|digest| named.contains(digest)).copied()
 }

@@ -11,6 +11,7 @@ mod progress;
 mod settings;
 mod votes;
 mod watermarks;
+mod work;
 
 pub use certificate::Certificate;
 pub use checkpoint::{Checkpoint, CheckpointCertificate};
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use settings::{Settings, SettingsError};
 pub use votes::{Cast, Votes};
 pub use watermarks::Watermarks;
+pub use work::Work;
 
 use crate::committee::Committee;
 use crate::crypto::{Author, Check, Kind, Signature, Signer, Statement, Verified};

@@ -354,11 +354,13 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         let Finding { proof, summary } = finding;
         let verdict = proof.verdict(self.committee).expect("the auditor makes proofs that hold");
         let Status { view, asking_for, .. } = self.protocol.status();
-        let guilts = self.proved.iter().filter(|(accused, ..)| *accused == verdict.accused).count();
+        let guilt = (verdict.accused, verdict.view, verdict.rule);
+        let of_accused = self.proved.range((verdict.accused, View(0), Rule::FIRST)..);
+        let guilts = of_accused.take_while(|(accused, ..)| *accused == verdict.accused).take(Self::MAX_GUILTS).count();
         if verdict.view != asking_for.unwrap_or(view) && guilts >= Self::MAX_GUILTS {
             return;
         }
-        if !self.proved.insert((verdict.accused, verdict.view, verdict.rule)) {
+        if !self.proved.insert(guilt) {
             return;
         }
         if self.proved.len() > Self::MAX_PROVED {
@@ -402,6 +404,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         level("pinned snapshots", self.checkpoints.pin_count(), n);
         level("snapshots", self.checkpoints.snapshot_count(), 2 * window + 2 + n);
         level("audited statements", self.auditor.len(), self.auditor.bound());
+        level("audited submissions", self.auditor.digests(), self.auditor.max_digests());
         level("proofs", self.proved.len(), Self::MAX_PROVED);
     }
 
