@@ -67,7 +67,7 @@ impl Form for Linear {
                 let seq = decision.seq();
                 views.check_slot(seq)?;
                 if let Decision::Fast(prepared) = &decision
-                    && views.log.batch(decision.digest()).is_some()
+                    && views.log.has_batch(decision.digest())
                 {
                     // What all have prepared a quorum has. If this replica can not use it as such, it still is decided.
                     let _whether = views.learn_prepared(cx, prepared.clone());
@@ -122,7 +122,7 @@ impl Views<Linear> {
         let Some(Proposal { origin, digest, header, .. }) = slot.proposal else { return };
         // The pre-prepare is the primary's own prepare.
         let count = 1 + slot.prepares.count(view, digest);
-        if count < quorum || self.log.batch(digest).is_none() {
+        if count < quorum || !self.log.has_batch(digest) {
             return;
         }
         let executed = self.executed;
@@ -170,7 +170,7 @@ impl Views<Linear> {
                 slot.proposal = Some(Proposal { view, origin, digest, header });
             }
         }
-        if self.log.batch(digest).is_none() {
+        if !self.log.has_batch(digest) {
             let voters = prepared.prepares.signers();
             self.fetch_batch(cx, digest, voters);
             return Ok(false);

@@ -44,7 +44,7 @@ impl Form for Classic {
         let Some(slot) = views.log.slot(seq) else { return };
         let Some(Proposal { origin, digest, header, .. }) = slot.proposal else { return };
         if !slot.is_prepared_in(view) {
-            if views.log.batch(digest).is_none() {
+            if !views.log.has_batch(digest) {
                 return;
             }
             let Some(prepares) = slot.prepares.certificate(Kind::Prepare, view, seq, digest, needed) else { return };

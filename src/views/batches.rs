@@ -39,7 +39,7 @@ impl<F: Form> Views<F> {
     pub(super) fn fetch_proposed(&self, cx: &mut Cx<'_, F>) {
         let proposed = self.log.after(self.executed).filter_map(|(_, slot)| slot.proposal);
         let unknown: Vec<Digest> =
-            proposed.map(|proposal| proposal.digest).filter(|digest| self.log.batch(*digest).is_none()).collect();
+            proposed.map(|proposal| proposal.digest).filter(|digest| !self.log.has_batch(*digest)).collect();
         if !unknown.is_empty() {
             cx.send(Recipients::All, Message::FetchBatches(unknown));
         }
@@ -58,7 +58,7 @@ impl<F: Form> Views<F> {
     pub(super) fn unknown(&self, view_change: &ViewChange<F>) -> impl Iterator<Item = Digest> {
         let low = self.watermarks.low();
         let open = view_change.shown.iter().filter(move |shown| shown.seq() > low);
-        open.flat_map(Shown::digests).filter(|digest| self.log.batch(*digest).is_none())
+        open.flat_map(Shown::digests).filter(|digest| !self.log.has_batch(*digest))
     }
 
     pub(super) fn on_fetch_batches(&self, cx: &mut Cx<'_, F>, from: ReplicaId, digests: &[Digest]) {
@@ -79,7 +79,7 @@ impl<F: Form> Views<F> {
         let named = self.named_batches();
         let is_wanted = |batch: &Batch| {
             let digest = batch.digest();
-            named.contains(&digest) && self.log.batch(digest).is_none()
+            named.contains(&digest) && !self.log.has_batch(digest)
         };
         let wanted: Vec<Batch> = batches.into_iter().filter(is_wanted).collect();
         if wanted.is_empty() {

@@ -151,6 +151,11 @@ impl<F: Form> Log<F> {
         self.batches.get(&digest).cloned()
     }
 
+    /// Whether [`Log::batch`] gives it.
+    pub(crate) fn has_batch(&self, digest: Digest) -> bool {
+        digest == Digest::ZERO || self.batches.contains_key(&digest)
+    }
+
     /// A new view begins.
     pub(super) fn enter_view(&mut self, view: View) {
         self.slots.values_mut().for_each(|slot| slot.enter_view(view));

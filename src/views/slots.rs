@@ -216,7 +216,7 @@ impl<F: Form> Views<F> {
         self.log.slot_mut(seq).decision = Some(decision);
         self.touch(seq);
         cx.note(Event::Committed { view, seq, is_fast });
-        if self.log.batch(digest).is_none() {
+        if !self.log.has_batch(digest) {
             self.fetch_batch(cx, digest, voters);
         }
         self.deliver(cx, seq);
