@@ -4,12 +4,17 @@ use byztop_core::attack::Forge as _;
 use byztop_core::committee::Committee;
 use byztop_core::crypto::{Author, Check as _, Kind, Realm, Signable as _, Signature, Signed, Signer, Verifier};
 use byztop_core::evidence::{Proof, Rule};
-use byztop_core::pbft::{Message, ViewChange};
-use byztop_core::protocol::{Batch, Certificate, CheckpointCertificate, Claim, Message as _};
+use byztop_core::linear;
+use byztop_core::pbft::{self, Message, ViewChange};
+use byztop_core::protocol::{Batch, Certificate, CheckpointCertificate, Claim, Message as _, Settings};
 use byztop_core::rejection::{CertificateFault, Rejection};
+use byztop_core::replica::PeerMessage;
 use byztop_core::types::{Digest, ProtocolName, ReplicaId, SeqNum, View};
-use byztop_core::views::message::{Commit, ForcedProposal, NewView, Origin, PrePrepare, Prepare, PreparedCertificate};
-use byztop_core::wire;
+use byztop_core::views::form::Form;
+use byztop_core::views::message::{
+    Commit, CommittedHistory, CommittedSlot, ForcedProposal, NewView, Origin, PrePrepare, Prepare, PreparedCertificate,
+};
+use byztop_core::{views, wire};
 use rand::SeedableRng as _;
 use rand_chacha::ChaCha8Rng;
 
@@ -296,4 +301,87 @@ fn messages_decode_to_themselves_and_mutations_never_panic() {
         }
         assert!(wire::decode::<Message>(&bytes[..i], wire::MAX_MESSAGE_BYTES).is_err());
     }
+}
+
+/// A NEW-VIEW as long as it can get: every number and every certificate is.
+fn largest_new_view<F: Form>(
+    committee: Committee,
+    window_slots: u64,
+    shown: impl Fn(SeqNum) -> F::Shown,
+) -> views::message::Message<F> {
+    let (view, most) = (View(u64::MAX), u64::MAX);
+    let slots = || (most - window_slots + 1..=most).map(SeqNum);
+    let stable = CheckpointCertificate::new(SeqNum(most), Digest([9; 32]), signed_by(committee.members()));
+    let view_changes = committee.members().take(committee.quorum()).map(|replica| {
+        let body =
+            views::message::ViewChange { view, replica, stable: stable.clone(), shown: slots().map(&shown).collect() };
+        Signed { body, signature: Signature::BLANK }
+    });
+    let forced = slots().map(|seq| ForcedProposal { seq, digest: Digest([9; 32]), signature: Signature::BLANK });
+    let body = views::message::NewView {
+        view,
+        primary: ReplicaId(0),
+        view_changes: view_changes.collect(),
+        forced: forced.collect(),
+    };
+    views::message::Message::NewView(Signed { body, signature: Signature::BLANK })
+}
+
+fn signed_by(signers: impl Iterator<Item = ReplicaId>) -> Vec<(ReplicaId, Signature)> {
+    signers.map(|signer| (signer, Signature::BLANK)).collect()
+}
+
+fn largest_prepared(committee: Committee, seq: SeqNum) -> PreparedCertificate {
+    let signatures = signed_by(committee.members().skip(1));
+    let digest = Digest([9; 32]);
+    let prepares = Certificate { kind: Kind::Prepare, view: View(u64::MAX), seq, digest, signatures };
+    PreparedCertificate { origin: Origin::NewView, header: Signature::BLANK, prepares }
+}
+
+#[test]
+fn the_largest_new_view_is_no_longer_than_the_settings_say() {
+    for (replicas, window_slots) in [(1, 2), (4, 6), (7, 256), (10, 40), (31, 24), (100, 6), (100, 36)] {
+        let committee = Committee::new(replicas).unwrap();
+        let settings = Settings { window_slots, ..Settings::default() };
+        let most = settings.max_new_view_bytes(committee);
+        let classic =
+            largest_new_view::<pbft::Classic>(committee, window_slots, |seq| largest_prepared(committee, seq));
+        let linear = largest_new_view::<linear::Linear>(committee, window_slots, |seq| linear::Shown {
+            prepared: Some(largest_prepared(committee, seq)),
+            voted: Some(linear::Vote {
+                view: View(u64::MAX),
+                seq,
+                digest: Digest([9; 32]),
+                origin: Origin::NewView,
+                header: Signature::BLANK,
+                prepare: Some(Signature::BLANK),
+            }),
+        });
+        let classic = wire::encode(&PeerMessage::Protocol(classic)).len();
+        let linear = wire::encode(&PeerMessage::Protocol(linear)).len();
+        assert!(classic <= most && linear <= most, "n={replicas} L={window_slots}: {classic}, {linear} of {most}");
+        assert!(most - linear <= most / 4, "n={replicas} L={window_slots}: {most} is far more than {linear}");
+    }
+}
+
+#[test]
+fn the_largest_answer_with_decided_slots_fits_into_a_message() {
+    let committee = Committee::new(Committee::MAX_REPLICAS).unwrap();
+    let signatures = signed_by(committee.members());
+    let certificate = Certificate {
+        kind: Kind::Commit,
+        view: View(u64::MAX),
+        seq: SeqNum(u64::MAX),
+        digest: Digest([9; 32]),
+        signatures,
+    };
+    let batch = Batch { submissions: vec![Digest([9; 32]); Batch::MAX_SUBMISSIONS] };
+    let slot = CommittedSlot { decision: certificate.clone(), batch };
+    let history: CommittedHistory<pbft::Classic> = CommittedHistory {
+        stable: CheckpointCertificate::new(SeqNum(u64::MAX), Digest([9; 32]), signed_by(committee.members())),
+        newest: Some(certificate),
+        slots: vec![slot; CommittedHistory::<pbft::Classic>::MAX_SLOTS],
+    };
+    let bytes = wire::encode(&PeerMessage::Protocol(Message::Committed(history))).len();
+    assert!(bytes <= wire::MAX_MESSAGE_BYTES, "{bytes}");
 }

@@ -249,15 +249,15 @@ impl ClusterConfig {
 
     /// Checks what the types alone do not say.
     fn check(&self) -> Result<(), Fault> {
-        self.settings.check().map_err(|error| Fault {
+        let Some(committee) = Committee::new(self.replicas.len()) else {
+            let message = format!("{} replicas; a cluster has 1 to {}", self.replicas.len(), Committee::MAX_REPLICAS);
+            return Err(Fault { table: None, key: "cluster", message });
+        };
+        self.settings.check(committee).map_err(|error| Fault {
             table: Some(("settings", 0)),
             key: error.parameter,
             message: error.to_string(),
         })?;
-        if Committee::new(self.replicas.len()).is_none() {
-            let message = format!("{} replicas; a cluster has 1 to {}", self.replicas.len(), Committee::MAX_REPLICAS);
-            return Err(Fault { table: None, key: "cluster", message });
-        }
         let names = |place: usize| ReplicaId(place as u8).to_string();
         check_names("replica", self.replicas.iter().map(|r| r.name.as_str()), names)?;
         let names = |place: usize| ClientId(place as u16).to_string();

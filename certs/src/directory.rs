@@ -302,11 +302,11 @@ fn read_certificate(path: &Path) -> Result<CertificateDer<'static>, CertsError> 
 
 /// Each replica's two addresses, or what is impossible about the options.
 fn addresses(options: &InitOptions) -> Result<Vec<(HostPort, HostPort)>, CertsError> {
-    options.settings.check().map_err(|error| CertsError::Options(error.to_string()))?;
-    if Committee::new(options.replicas).is_none() {
+    let Some(committee) = Committee::new(options.replicas) else {
         let most = Committee::MAX_REPLICAS;
         return Err(CertsError::Options(format!("{} replicas; a cluster has 1 to {most}", options.replicas)));
-    }
+    };
+    options.settings.check(committee).map_err(|error| CertsError::Options(error.to_string()))?;
     if !(1..=InitOptions::MAX_CLIENTS).contains(&options.clients) {
         let most = InitOptions::MAX_CLIENTS;
         return Err(CertsError::Options(format!("{} clients; a cluster is made with 1 to {most}", options.clients)));

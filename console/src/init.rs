@@ -6,14 +6,17 @@ use std::path::Path;
 use byztop_certs::{ClusterConfig, ClusterDirectory, InitOptions};
 
 use crate::cli::InitArgs;
+use crate::launch::default_settings;
 use crate::print_out;
 
 /// Makes the directory and says what to copy where.
 pub(crate) fn run(args: &InitArgs) -> anyhow::Result<()> {
     let defaults = InitOptions::default();
     let per_host = (!args.hosts.is_empty()).then_some(args.hosts.len());
+    let replicas = args.replicas.map(usize::from).or(per_host).unwrap_or(defaults.replicas);
     let options = InitOptions {
-        replicas: args.replicas.map(usize::from).or(per_host).unwrap_or(defaults.replicas),
+        replicas,
+        settings: default_settings(replicas),
         hosts: if args.hosts.is_empty() { defaults.hosts } else { args.hosts.clone() },
         protocol: args.protocol,
         durability: args.durability,

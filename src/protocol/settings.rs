@@ -4,7 +4,9 @@ use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::Batch;
+use crate::committee::Committee;
 use crate::types::Micros;
+use crate::wire;
 
 /// Parameters of a cluster, with the defaults of cluster.toml.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -83,12 +85,16 @@ impl Settings {
     /// The largest window: bounds every log, queue and certificate that grows with it.
     pub const MAX_WINDOW_SLOTS: u64 = 4096;
 
-    /// Checks every parameter against its bounds.
+    /// Checks every parameter against its bounds, in a committee: what replicas send to each other must fit into
+    /// [`wire::MAX_MESSAGE_BYTES`].
+    ///
+    /// The longest message is a NEW-VIEW with a quorum of view changes that show a full window. The others are far below
+    /// the bound, whatever the settings are: an answer with what was decided has 128 slots at most.
     ///
     /// # Errors
     ///
     /// The first that lies outside.
-    pub fn check(&self) -> Result<(), SettingsError> {
+    pub fn check(&self, committee: Committee) -> Result<(), SettingsError> {
         let in_range = |parameter, found: u64, least: u64, most: u64| {
             if (least..=most).contains(&found) {
                 return Ok(());
@@ -111,7 +117,43 @@ impl Settings {
         in_range("accounts", u64::from(self.accounts), 1, 1_000_000)?;
         let balance = |parameter, found: i64| in_range(parameter, found.max(-1) as u64, 0, 1 << 40);
         balance("initial_checking", self.initial_checking)?;
-        balance("initial_savings", self.initial_savings)
+        balance("initial_savings", self.initial_savings)?;
+        let (widest, n) = (Self::widest_window(committee), committee.size());
+        if self.window_slots > widest {
+            let found = self.window_slots;
+            let most = wire::MAX_MESSAGE_BYTES;
+            let expected =
+                format!("at most {widest} with {n} replicas, or a NEW-VIEW can be longer than a message, {most} bytes");
+            return Err(SettingsError { parameter: "window_slots", found, expected });
+        }
+        Ok(())
+    }
+
+    /// The same settings with a window that a committee can have: if theirs is too wide, the widest one that is even, with
+    /// a checkpoint interval of at most half of it.
+    pub fn fitted_to(self, committee: Committee) -> Settings {
+        let widest = Self::widest_window(committee);
+        if self.window_slots <= widest {
+            return self;
+        }
+        let half = widest / 2;
+        let checkpoint_interval_slots = self.checkpoint_interval_slots.min(half);
+        let depth_slots = self.depth_slots.min(2 * half);
+        Settings { checkpoint_interval_slots, window_slots: 2 * half, depth_slots, ..self }
+    }
+
+    /// The widest window with which a committee's largest NEW-VIEW fits into a message; at least 2.
+    pub fn widest_window(committee: Committee) -> u64 {
+        let sizes = NewViewBytes::of(committee);
+        let room = (wire::MAX_MESSAGE_BYTES - sizes.fixed) / sizes.per_slot;
+        (room as u64).min(Self::MAX_WINDOW_SLOTS)
+    }
+
+    /// How long a NEW-VIEW of a committee can be at most with this window, of whatever protocol: a quorum of view changes,
+    /// each with a full window of certificates and votes, and as many entries of O.
+    pub fn max_new_view_bytes(&self, committee: Committee) -> usize {
+        let sizes = NewViewBytes::of(committee);
+        sizes.fixed + sizes.per_slot * self.window_slots as usize
     }
 
     /// [`Settings::request_timeout_ms`] as a span.
@@ -130,14 +172,64 @@ impl Settings {
     }
 }
 
+/// How long a NEW-VIEW is at most.
+struct NewViewBytes {
+    fixed: usize,
+    per_slot: usize,
+}
+
+impl NewViewBytes {
+    fn of(committee: Committee) -> NewViewBytes {
+        /// The longest encoding of a view, a slot or a length.
+        const NUMBER: usize = 10;
+        const DIGEST: usize = 32;
+        const SIGNATURE: usize = 64;
+        /// A discriminant, a replica, or whether something is there.
+        const TAG: usize = 1;
+        let (n, q) = (committee.size(), committee.quorum());
+        // A certificate needs a quorum, and may have the signatures of all.
+        let certificate = TAG + 2 * NUMBER + DIGEST + NUMBER + n * (TAG + SIGNATURE);
+        let prepared = 2 * TAG + SIGNATURE + certificate;
+        let voted = 3 * TAG + 2 * NUMBER + DIGEST + 2 * SIGNATURE;
+        let view_change = 2 * NUMBER + TAG + certificate + SIGNATURE;
+        let entry_of_o = NUMBER + DIGEST + SIGNATURE;
+        let frame = 3 * TAG + 3 * NUMBER + SIGNATURE;
+        NewViewBytes { fixed: frame + q * view_change, per_slot: q * (prepared + voted) + entry_of_o }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn of(replicas: usize) -> Committee {
+        Committee::new(replicas).unwrap()
+    }
+
     #[test]
     fn defaults_hold_and_a_window_below_two_intervals_does_not() {
-        assert_eq!(Settings::default().check(), Ok(()));
+        assert_eq!(Settings::default().check(of(7)), Ok(()));
         let narrow = Settings { window_slots: 255, ..Settings::default() };
-        assert_eq!(narrow.check().unwrap_err().parameter, "window_slots");
+        assert_eq!(narrow.check(of(7)).unwrap_err().parameter, "window_slots");
+    }
+
+    #[test]
+    fn a_window_whose_new_view_can_not_be_sent_is_refused_and_one_that_fits_is_told() {
+        let refused = Settings::default().check(of(100)).unwrap_err();
+        let widest = Settings::widest_window(of(100));
+        assert_eq!(refused.parameter, "window_slots");
+        assert!(refused.to_string().contains(&format!("at most {widest} with 100 replicas")), "{refused}");
+        for n in 1..=Committee::MAX_REPLICAS {
+            let fitted = Settings::default().fitted_to(of(n));
+            assert_eq!(fitted.check(of(n)), Ok(()), "n={n}");
+            assert!(fitted.max_new_view_bytes(of(n)) <= wire::MAX_MESSAGE_BYTES, "n={n}");
+            let interval = Settings::widest_window(of(n)) / 2;
+            let wide = Settings { window_slots: Settings::widest_window(of(n)), ..Settings::default() };
+            let wide = Settings { checkpoint_interval_slots: interval, ..wide };
+            assert_eq!(wide.check(of(n)), Ok(()), "n={n}");
+            let wider = Settings { window_slots: wide.window_slots + 1, ..wide };
+            assert!(wider.check(of(n)).is_err(), "n={n}");
+        }
+        assert_eq!(Settings::default().fitted_to(of(7)), Settings::default());
     }
 }

@@ -493,7 +493,7 @@ mod tests {
         let mut sizes = std::collections::BTreeSet::new();
         for seed in 0..1000 {
             let schedule = Schedule::of_seed(ProtocolName::Pbft, seed);
-            assert_eq!(schedule.settings.check(), Ok(()), "seed {seed}");
+            assert_eq!(schedule.settings.check(schedule.committee), Ok(()), "seed {seed}");
             assert!(!schedule.is_beyond_budget(), "seed {seed}");
             sizes.insert(schedule.committee.size());
         }

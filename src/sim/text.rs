@@ -184,7 +184,7 @@ impl Schedule {
             }
         }
         schedule.actions.sort_by_key(|(at, _)| *at);
-        let settings = schedule.settings.check().map_err(|why| why.to_string());
+        let settings = schedule.settings.check(schedule.committee).map_err(|why| why.to_string());
         settings.and_then(|()| schedule.check_names()).map_err(|message| ScheduleError { line: 0, message })?;
         Ok(schedule)
     }

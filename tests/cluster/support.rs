@@ -93,8 +93,8 @@ where
     P::Message: Forge,
 {
     pub(crate) fn new(replicas: usize, settings: Settings, seed: u64) -> Self {
-        settings.check().expect("the settings of a test lie within their bounds");
         let committee = Committee::new(replicas).unwrap();
+        settings.check(committee).expect("the settings of a test lie within their bounds");
         let mut cluster = AnyCluster {
             now: START,
             committee,

@@ -142,8 +142,8 @@ where
             }
         }
         settings.depth_slots = settings.depth_slots.min(settings.window_slots);
-        settings.check().map_err(|error| error.to_string())?;
         let committee = Committee::new(size).ok_or("n is from 1 to 100")?;
+        settings.check(committee).map_err(|error| error.to_string())?;
         let wild = match clock {
             Clock::Steady => None,
             Clock::Wild { seed } => Some(ChaCha8Rng::seed_from_u64(seed)),

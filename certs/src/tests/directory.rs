@@ -125,6 +125,7 @@ fn impossible_options_are_refused_before_anything_is_written() {
         (InitOptions { hosts: vec!["a b".into()], ..InitOptions::default() }, "neither a host name nor an address"),
         (InitOptions { ports: Ports::Explicit(vec![(1, 2)]), ..InitOptions::default() }, "no ports for n2"),
         (InitOptions { settings: narrow, ..InitOptions::default() }, "window_slots is 255"),
+        (InitOptions { replicas: 100, ..InitOptions::default() }, "window_slots is 256, but must be at most"),
     ] {
         let error = ClusterDirectory::create(&path, &options).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");

@@ -17,7 +17,7 @@ use super::plan::{Configuration, Plan};
 use super::schedule::Planned;
 use super::series::{Point, Series};
 use crate::clock::unix_now;
-use crate::launch::{LaunchOptions, Life};
+use crate::launch::{LaunchOptions, Life, default_settings};
 use crate::progress::Progress;
 use crate::session::Session;
 use crate::stop::Stop;
@@ -87,7 +87,7 @@ fn try_run(
         durability: Some(configuration.durability),
         settings: configuration
             .accounts
-            .map_or_else(Settings::default, |accounts| Settings { accounts, ..Settings::default() }),
+            .map(|accounts| Settings { accounts, ..default_settings(usize::from(configuration.replicas)) }),
         ..LaunchOptions::default()
     };
     let load_settings = LoadSettings {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use byztop_certs::{ClusterDirectory, Durability, InitOptions};
+use byztop_core::committee::Committee;
 use byztop_core::protocol::Settings;
 use byztop_core::types::{ProtocolName, ReplicaId, ReplicaSet};
 use byztop_node::bare::Traffic;
@@ -35,8 +36,9 @@ pub(crate) struct LaunchOptions {
     pub(crate) durability: Option<Durability>,
     /// Where, instead of a temporary folder.
     pub(crate) dir: Option<PathBuf>,
-    /// How a cluster that is made is tuned. One that is there already keeps its own settings.
-    pub(crate) settings: Settings,
+    /// How a cluster that is made is tuned, if that was said: otherwise with the defaults, as far as a cluster of its size
+    /// can have them. One that is there already keeps its own settings.
+    pub(crate) settings: Option<Settings>,
     /// How many clients a cluster that is made has; one unless this says otherwise.
     pub(crate) clients: Option<u16>,
     /// Which members run; all of them unless this names some. The others are in the roster and silent.
@@ -185,6 +187,14 @@ fn is_there(dir: &Path) -> bool {
     dir.is_file() || dir.join("cluster.toml").exists()
 }
 
+/// The default settings, with a window that so many replicas can have.
+pub(crate) fn default_settings(replicas: usize) -> Settings {
+    match Committee::new(replicas) {
+        Some(committee) => Settings::default().fitted_to(committee),
+        None => Settings::default(),
+    }
+}
+
 /// A fresh cluster for this machine, where the operator may attack.
 fn make(dir: &Path, options: &LaunchOptions) -> anyhow::Result<(ClusterDirectory, Reservation)> {
     let Prospect { replicas, protocol, durability } = Prospect::of_new(options);
@@ -196,7 +206,7 @@ fn make(dir: &Path, options: &LaunchOptions) -> anyhow::Result<(ClusterDirectory
         protocol,
         durability,
         attacks_allowed: true,
-        settings: options.settings.clone(),
+        settings: options.settings.clone().unwrap_or_else(|| default_settings(replicas)),
         clients: options.clients.unwrap_or(defaults.clients),
         ..defaults
     };

@@ -137,7 +137,7 @@ impl Runner<'_> {
             protocol: Some(args.protocol),
             durability: Some(Durability::Os),
             clients: Some(u16::try_from(ACCOUNTS)?),
-            settings: settings.clone(),
+            settings: Some(settings.clone()),
             live: Some(set.live),
             ..LaunchOptions::default()
         };
