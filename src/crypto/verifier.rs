@@ -23,6 +23,8 @@ pub struct Verifier {
     seen: Arc<Mutex<Seen>>,
     /// What is to be checked together, if this is a verifier of [`Verifier::together`].
     due: Option<Mutex<Vec<Due>>>,
+    /// What was found good, if this is a verifier of [`Verifier::witnessed`].
+    witnessed: Option<Mutex<Vec<Statement>>>,
 }
 
 /// A signature that is to be checked.
@@ -74,7 +76,7 @@ impl Verifier {
             keys.iter().map(|key| VerificationKey::try_from(key.0).map_err(|_| Rejection::BadSignature)).collect()
         };
         let keys = Keys::Ed25519 { replicas: parse(replicas)?, clients: parse(clients)? };
-        Ok(Verifier { realm, committee, keys: Arc::new(keys), seen: Arc::default(), due: None })
+        Ok(Verifier { realm, committee, keys: Arc::new(keys), seen: Arc::default(), due: None, witnessed: None })
     }
 
     /// A verifier of [`super::Signer::tags`].
@@ -83,7 +85,7 @@ impl Verifier {
         let replicas = committee.members().map(|replica| key(Author::Replica(replica))).collect();
         let clients = (0..clients).map(|client| key(Author::Client(ClientId(client)))).collect();
         let keys = Arc::new(Keys::Tags { replicas, clients });
-        Verifier { realm, committee, keys, seen: Arc::default(), due: None }
+        Verifier { realm, committee, keys, seen: Arc::default(), due: None, witnessed: None }
     }
 
     /// The roster's committee.
@@ -104,10 +106,20 @@ impl Verifier {
     pub fn together<R>(&self, checks: impl FnOnce(&Verifier) -> R) -> (R, bool) {
         let Verifier { realm, committee, .. } = *self;
         let (keys, seen) = (self.keys.clone(), self.seen.clone());
-        let verifier = Verifier { realm, committee, keys, seen, due: Some(Mutex::default()) };
+        let verifier = Verifier { realm, committee, keys, seen, due: Some(Mutex::default()), witnessed: None };
         let result = checks(&verifier);
         let due = verifier.due.map(|due| due.into_inner().unwrap_or_else(PoisonError::into_inner)).unwrap_or_default();
         (result, self.are_good(&due))
+    }
+
+    /// Runs checks, one signature after the other, and gives the statements whose signatures they found good, in their order.
+    pub fn witnessed<R>(&self, checks: impl FnOnce(&Verifier) -> R) -> (R, Vec<Statement>) {
+        let Verifier { realm, committee, .. } = *self;
+        let (keys, seen) = (self.keys.clone(), self.seen.clone());
+        let verifier = Verifier { realm, committee, keys, seen, due: None, witnessed: Some(Mutex::default()) };
+        let result = checks(&verifier);
+        let good = verifier.witnessed.map(|good| good.into_inner().unwrap_or_else(PoisonError::into_inner));
+        (result, good.unwrap_or_default())
     }
 
     /// Whether all of these are good; remembers them if so.
@@ -143,6 +155,14 @@ impl Verifier {
     ///
     /// [`Rejection::NotAMember`] for an author outside the roster, [`Rejection::BadSignature`] otherwise.
     pub fn verify(&self, statement: &Statement, signature: &Signature) -> Result<(), Rejection> {
+        self.verify_alone_or_later(statement, signature)?;
+        if let Some(good) = &self.witnessed {
+            good.lock().unwrap_or_else(PoisonError::into_inner).push(*statement);
+        }
+        Ok(())
+    }
+
+    fn verify_alone_or_later(&self, statement: &Statement, signature: &Signature) -> Result<(), Rejection> {
         let bytes = statement.bytes(&self.realm);
         if let Keys::Tags { replicas, clients } = &*self.keys {
             let is_good = key_of(statement.author, replicas, clients)?.tag(&bytes) == *signature;
@@ -279,6 +299,21 @@ mod tests {
                 let remembered = verifier.seen.lock().unwrap().young.len();
                 assert_eq!(remembered, if are_good { count } else { 0 });
             }
+        }
+    }
+
+    #[test]
+    fn what_was_found_good_is_witnessed_and_nothing_else() {
+        let keys: Vec<PublicKey> = (0..4).map(|i| Signer::public_key([i; 32])).collect();
+        let signer = Signer::ed25519(Author::Replica(ReplicaId(1)), realm(), [1; 32]);
+        let signature = signer.sign(&statement());
+        let verifier = Verifier::ed25519(realm(), &keys, &[]).unwrap();
+        for _from_memory_the_second_time in 0..2 {
+            let (verdicts, good) = verifier.witnessed(|verifier| {
+                [signature.spoiled(), signature].map(|signature| verifier.verify(&statement(), &signature))
+            });
+            assert_eq!(verdicts, [Err(Rejection::BadSignature), Ok(())]);
+            assert_eq!(good, [statement()]);
         }
     }
 

@@ -132,8 +132,12 @@ impl Auditor {
             let summary = format!("{accused} began view {view} with slots that its view changes do not force");
             return vec![Finding { proof: Proof::SelfIncriminating(Box::new(message.clone())), summary }];
         }
-        let committee = self.committee;
-        message.claims(committee).into_iter().filter_map(|claim| self.remember(from, claim)).collect()
+        self.remember_all(from, message.claims(self.committee))
+    }
+
+    /// Remembers claims that one message of `from` brought; gives a proof for each that contradicts an earlier one.
+    pub fn remember_all<M: Message>(&mut self, from: ReplicaId, claims: Vec<Claim>) -> Vec<Finding<M>> {
+        claims.into_iter().filter_map(|claim| self.remember(from, claim)).collect()
     }
 
     /// Remembers one claim; gives a proof if it contradicts an earlier one.

@@ -78,8 +78,8 @@ impl form::Evidence for Decision {
 
     fn claims(&self, committee: Committee) -> Vec<Claim> {
         match self {
-            Decision::Fast(prepared) => vec![prepared.header_claim(committee)],
-            Decision::Committed(_) => Vec::new(),
+            Decision::Fast(prepared) => prepared.claims(committee).collect(),
+            Decision::Committed(commits) => commits.claims().collect(),
         }
     }
 }
@@ -101,7 +101,8 @@ impl form::Count for Count {
     }
 }
 
-/// The header in it is what makes an equivocation provable: backups do not hear each other's PREPAREs (rule 5).
+/// The header in it is what makes an equivocation provable, and so are its votes: backups hear each other's votes in
+/// certificates only (rule 5).
 impl form::Evidence for Count {
     fn signatures_mut(&mut self) -> Vec<&mut Signature> {
         match self {
@@ -112,7 +113,7 @@ impl form::Evidence for Count {
 
     fn claims(&self, committee: Committee) -> Vec<Claim> {
         match self {
-            Count::Prepared(prepared) => vec![prepared.header_claim(committee)],
+            Count::Prepared(prepared) => prepared.claims(committee).collect(),
             Count::Decided(decision) => decision.claims(committee),
         }
     }

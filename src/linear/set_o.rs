@@ -142,6 +142,11 @@ impl form::Shown for Shown {
         }
     }
 
+    fn vote_claim(&self, sender: ReplicaId) -> Option<Claim> {
+        let vote = self.voted.as_ref()?;
+        Some(Claim { statement: vote.prepare_by(sender), signature: vote.prepare?, batch: None })
+    }
+
     fn check(&self, sender: ReplicaId, verifier: &Verifier) -> Result<(), Rejection> {
         let (prepared, voted) = (self.prepared.as_ref(), self.voted.as_ref());
         let is_in_order = match (prepared.map(|prepared| &prepared.prepares), voted) {
@@ -165,7 +170,7 @@ impl form::Evidence for Shown {
     }
 
     fn claims(&self, committee: Committee) -> Vec<Claim> {
-        let certified = self.prepared.iter().map(|prepared| prepared.header_claim(committee));
+        let certified = self.prepared.iter().flat_map(|prepared| prepared.claims(committee));
         let voted = self.voted.iter().map(|vote| {
             let statement = vote.header_by(committee.primary(vote.view));
             Claim { statement, signature: vote.header, batch: None }

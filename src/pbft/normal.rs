@@ -117,7 +117,7 @@ impl Evidence for Certificate {
     }
 
     fn claims(&self, _: Committee) -> Vec<Claim> {
-        Vec::new()
+        Certificate::claims(self).collect()
     }
 }
 

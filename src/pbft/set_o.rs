@@ -40,8 +40,8 @@ impl Evidence for PreparedCertificate {
         PreparedCertificate::signatures_mut(self)
     }
 
-    fn claims(&self, _: Committee) -> Vec<Claim> {
-        Vec::new()
+    fn claims(&self, committee: Committee) -> Vec<Claim> {
+        PreparedCertificate::claims(self, committee).collect()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Claim;
 use crate::crypto::{Kind, Signature, Statement, Verifier};
 use crate::rejection::{CertificateFault, Rejection};
 use crate::types::{Digest, ReplicaId, ReplicaSet, SeqNum, View};
@@ -27,6 +28,14 @@ impl Certificate {
     /// Who signed.
     pub fn signers(&self) -> ReplicaSet {
         self.signatures.iter().map(|(signer, _)| *signer).collect()
+    }
+
+    /// What each of its signers said: a vote that travels in a certificate is a vote.
+    pub fn claims(&self) -> impl Iterator<Item = Claim> + '_ {
+        self.signatures.iter().map(|(signer, signature)| {
+            let statement = Statement::by_replica(self.kind, self.view, self.seq, self.digest, *signer);
+            Claim { statement, signature: *signature, batch: None }
+        })
     }
 
     /// Checks that `needed` or more distinct replicas signed, `without` not among them.

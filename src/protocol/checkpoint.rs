@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::certificate::Certificate;
-use super::check_sender;
+use super::{Claim, check_sender};
 use crate::crypto::{Author, Check, Kind, Signable, Signed, Statement, Verifier};
 use crate::rejection::{CertificateFault, Rejection};
 use crate::types::{Digest, ReplicaId, ReplicaSet, SeqNum, View};
@@ -70,6 +70,11 @@ impl CheckpointCertificate {
     /// The signatures within.
     pub fn signatures_mut(&mut self) -> impl Iterator<Item = &mut crate::crypto::Signature> {
         self.0.signatures.iter_mut().map(|(_, signature)| signature)
+    }
+
+    /// What each of its signers said.
+    pub fn claims(&self) -> impl Iterator<Item = Claim> + '_ {
+        self.0.claims()
     }
 
     /// Checks that a quorum signed.

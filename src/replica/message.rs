@@ -4,9 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use super::submission::Submission;
 use crate::app::merkle::Children;
-use crate::crypto::{Author, Check, Signature, Signed, Signer, Verifier};
+use crate::committee::Committee;
+use crate::crypto::{Author, Check, Signable as _, Signature, Signed, Signer, Verifier};
 use crate::evidence::Proof;
-use crate::protocol::{Batch, Checkpoint, CheckpointCertificate, Class, Message};
+use crate::protocol::{Batch, Checkpoint, CheckpointCertificate, Claim, Class, Message};
 use crate::rejection::Rejection;
 use crate::telemetry::Heading;
 use crate::types::{Digest, SeqNum};
@@ -125,6 +126,19 @@ impl<M: Message> PeerMessage<M> {
         match self {
             PeerMessage::Protocol(message) => Some(Heading { name: message.name(), topic: message.topic()? }),
             _ => None,
+        }
+    }
+
+    /// The signed statements of replicas in it that could contradict others, but for those of a proof, which is judged by
+    /// itself.
+    pub fn claims(&self, committee: Committee) -> Vec<Claim> {
+        match self {
+            PeerMessage::Protocol(message) => message.claims(committee),
+            PeerMessage::Checkpoint(Signed { body, signature }) => {
+                vec![Claim { statement: body.statement(), signature: *signature, batch: None }]
+            }
+            PeerMessage::StatePart(StatePart::Newer(certificate)) => certificate.claims().collect(),
+            _ => Vec::new(),
         }
     }
 

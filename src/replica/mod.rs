@@ -106,6 +106,7 @@ pub struct Replica<P: Protocol, A: Application> {
     /// Decided slots that wait for an earlier one or for a body. Bounded by the watermarks.
     decided: BTreeMap<SeqNum, Batch>,
     auditor: Auditor,
+    is_audit_suspended: bool,
     /// What was proved already, so that each guilt is announced once per view.
     proved: BTreeSet<(ReplicaId, View, Rule)>,
     counters: Counters,
@@ -144,6 +145,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
             ahead: None,
             decided: BTreeMap::new(),
             auditor: Auditor::new(me, committee, settings.window_slots),
+            is_audit_suspended: false,
             proved: BTreeSet::new(),
             counters: Counters::default(),
             work: VecDeque::new(),
@@ -151,6 +153,16 @@ impl<P: Protocol, A: Application> Replica<P, A> {
             unstable_at_status: None,
             memory: None,
         }
+    }
+
+    /// From now on it looks for no contradictions, and acts on no proof that others show.
+    pub fn suspend_audit(&mut self) {
+        self.is_audit_suspended = true;
+    }
+
+    /// From now on it looks for contradictions again.
+    pub fn resume_audit(&mut self) {
+        self.is_audit_suspended = false;
     }
 
     /// Handles an input; appends what is to be performed.
@@ -214,9 +226,10 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         message: Verified<PeerMessage<P::Message>>,
         outputs: &mut Outputs<P>,
     ) -> Result<(), Rejection> {
-        match message.into_inner() {
+        let message = message.into_inner();
+        self.audit(now, from, &message, outputs);
+        match message {
             PeerMessage::Protocol(message) => {
-                self.audit(now, from, &message, outputs);
                 let view = self.protocol.status().view;
                 let of_later_view =
                     protocol::Message::slot(&message).is_some_and(|(later, _)| later > view).then(|| message.clone());
@@ -226,11 +239,11 @@ impl<P: Protocol, A: Application> Replica<P, A> {
                 // What brought this replica into a view far ahead was more than the auditor had to remember until now.
                 if let Some(message) = of_later_view.filter(|_| self.protocol.status().view > view) {
                     self.auditor.enter_view(self.protocol.status().view);
-                    self.audit(now, from, &message, outputs);
+                    self.audit(now, from, &PeerMessage::Protocol(message), outputs);
                 }
                 verdict
             }
-            PeerMessage::Checkpoint(checkpoint) => self.on_checkpoint(now, from, &checkpoint, outputs),
+            PeerMessage::Checkpoint(checkpoint) => self.on_checkpoint(now, &checkpoint, outputs),
             PeerMessage::Proof(proof) => self.on_proof(now, *proof, outputs),
             PeerMessage::Forward(submission) => {
                 self.on_submission(now, Some(from), submission, outputs);
@@ -249,8 +262,16 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         }
     }
 
-    fn audit(&mut self, now: Time, from: ReplicaId, message: &P::Message, outputs: &mut Outputs<P>) {
-        for finding in self.auditor.observe(from, message) {
+    /// Holds what a message says against what was said before.
+    fn audit(&mut self, now: Time, from: ReplicaId, message: &PeerMessage<P::Message>, outputs: &mut Outputs<P>) {
+        if self.is_audit_suspended {
+            return;
+        }
+        let findings = match message {
+            PeerMessage::Protocol(message) => self.auditor.observe(from, message),
+            other => self.auditor.remember_all(from, other.claims(self.committee)),
+        };
+        for finding in findings {
             self.on_finding(now, finding, outputs);
         }
     }
@@ -341,6 +362,9 @@ impl<P: Protocol, A: Application> Replica<P, A> {
 
     /// Somebody shows a proof. Its signatures were checked on the way in.
     fn on_proof(&mut self, now: Time, proof: Proof<P::Message>, outputs: &mut Outputs<P>) -> Result<(), Rejection> {
+        if self.is_audit_suspended {
+            return Ok(());
+        }
         let verdict = proof.verdict(self.committee).ok_or(Rejection::BadProof)?;
         let summary = format!("{}: {} in view {}", verdict.accused, verdict.rule, verdict.view);
         self.on_finding(now, Finding { proof, summary }, outputs);

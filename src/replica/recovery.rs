@@ -3,8 +3,8 @@
 use super::transfer::{self, Fetched, Transfer};
 use super::{Output, Outputs, PeerMessage, Replica, StatePart, StateRequest};
 use crate::app::Application;
-use crate::crypto::{Signable as _, Signed};
-use crate::protocol::{Checkpoint, CheckpointCertificate, Claim, Event, Protocol, Recipients, Timer};
+use crate::crypto::Signed;
+use crate::protocol::{Checkpoint, CheckpointCertificate, Event, Protocol, Recipients, Timer};
 use crate::rejection::Rejection;
 use crate::types::{Micros, ReplicaId, Session, Time, Timestamp};
 
@@ -29,14 +29,9 @@ impl<P: Protocol, A: Application> Replica<P, A> {
     pub(super) fn on_checkpoint(
         &mut self,
         now: Time,
-        from: ReplicaId,
         signed: &Signed<Checkpoint>,
         outputs: &mut Outputs<P>,
     ) -> Result<(), Rejection> {
-        let claim = Claim { statement: signed.body.statement(), signature: signed.signature, batch: None };
-        if let Some(finding) = self.auditor.remember(from, claim) {
-            self.on_finding(now, finding, outputs);
-        }
         if let Some(certificate) = self.checkpoints.on_vote(self.me, signed)? {
             self.on_certificate(now, certificate, outputs);
         }

@@ -2,9 +2,8 @@
 
 use std::fmt;
 
-use crate::committee::Committee;
-use crate::crypto::{Author, Signable as _, Signed, Verified, Verifier};
-use crate::protocol::{Checkpoint, Claim, Message};
+use crate::crypto::{Author, Statement, Verified, Verifier};
+use crate::protocol::Message;
 use crate::rejection::Rejection;
 use crate::replica::PeerMessage;
 use crate::types::ReplicaId;
@@ -15,8 +14,9 @@ pub(super) struct Parcel<M> {
     pub(super) from: ReplicaId,
     /// The message as sent, and whether it passes a recipient's checks.
     content: Content<M>,
-    /// The signed statements in it; none if it does not pass.
-    pub(super) claims: Vec<Claim>,
+    /// The statements in it whose signatures were verified at the door, in order; none if it does not pass. What a replica
+    /// verifies it can hold against the author: this is asked of the verifier, and not of what the auditor looks at.
+    pub(super) statements: Vec<Statement>,
 }
 
 enum Content<M> {
@@ -39,13 +39,13 @@ impl<M: Message> Parcel<M> {
         } else {
             message
         };
-        let verdict = Verified::check(message.clone(), Author::Replica(from), verifier);
-        let claims = if verdict.is_ok() { claims(&message, verifier.committee()) } else { Vec::new() };
-        let content = match verdict {
-            Ok(verified) => Content::Good(verified),
-            Err(why) => Content::Bad(message, why),
+        let check = |verifier: &Verifier| Verified::check(message.clone(), Author::Replica(from), verifier);
+        let (verdict, witnessed) = verifier.witnessed(check);
+        let (content, statements) = match verdict {
+            Ok(verified) => (Content::Good(verified), witnessed),
+            Err(why) => (Content::Bad(message, why), Vec::new()),
         };
-        Parcel { from, content, claims }
+        Parcel { from, content, statements }
     }
 
     pub(super) fn message(&self) -> &PeerMessage<M> {
@@ -64,18 +64,6 @@ impl<M: Message> Parcel<M> {
     }
 }
 
-fn claims<M: Message>(message: &PeerMessage<M>, committee: Committee) -> Vec<Claim> {
-    match message {
-        PeerMessage::Protocol(message) => message.claims(committee),
-        PeerMessage::Checkpoint(signed) => vec![claim(signed)],
-        _ => Vec::new(),
-    }
-}
-
-fn claim(signed: &Signed<Checkpoint>) -> Claim {
-    Claim { statement: signed.body.statement(), signature: signed.signature, batch: None }
-}
-
 impl<M: Message> fmt::Display for Parcel<M> {
     /// The message's name, and view, slot and digest where it has them: `prepare v0 s12 ab12`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -88,8 +76,8 @@ impl<M: Message> fmt::Display for Parcel<M> {
         } else if let PeerMessage::Checkpoint(signed) = message {
             write!(f, " s{}", signed.body.seq)?;
         }
-        match self.claims.first() {
-            Some(claim) => write!(f, " {}", claim.statement.digest.short()),
+        match self.statements.first() {
+            Some(statement) => write!(f, " {}", statement.digest.short()),
             None => Ok(()),
         }
     }

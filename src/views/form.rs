@@ -79,7 +79,7 @@ pub trait Evidence: Clone + Eq + Debug + Serialize + DeserializeOwned + Send + S
     /// Every signature in it.
     fn signatures_mut(&mut self) -> Vec<&mut Signature>;
 
-    /// The signed statements in it that could contradict others.
+    /// The signed statements in it that could contradict others, but for those whose author it does not name.
     fn claims(&self, committee: Committee) -> Vec<Claim>;
 }
 
@@ -93,6 +93,11 @@ pub trait Shown: Evidence {
 
     /// The batches that it speaks of.
     fn digests(&self) -> Vec<Digest>;
+
+    /// The vote in it of `sender`, who shows it.
+    fn vote_claim(&self, _sender: ReplicaId) -> Option<Claim> {
+        None
+    }
 
     /// Signs what is blank in it and is the signer's to sign.
     fn fill_signatures(&mut self, _signer: &Signer) {}

@@ -168,11 +168,12 @@ impl PreparedCertificate {
         std::iter::once(&mut self.header).chain(prepares).collect()
     }
 
-    /// What the primary proposed, as it signed it.
-    pub fn header_claim(&self, committee: Committee) -> Claim {
+    /// What the primary proposed, as it signed it, and what each backup said.
+    pub fn claims(&self, committee: Committee) -> impl Iterator<Item = Claim> + '_ {
         let Certificate { view, seq, digest, .. } = self.prepares;
         let statement = self.origin.header(view, seq, digest, committee.primary(view));
-        Claim { statement, signature: self.header, batch: None }
+        let header = Claim { statement, signature: self.header, batch: None };
+        std::iter::once(header).chain(self.prepares.claims())
     }
 }
 
@@ -199,6 +200,15 @@ impl<F: Form> Signable for ViewChange<F> {
 }
 
 impl<F: Form> ViewChange<F> {
+    /// Every signed statement in it that could contradict others; a replica may ask for a view in several ways.
+    fn claims(&self, committee: Committee) -> impl Iterator<Item = Claim> + '_ {
+        let shown = self
+            .shown
+            .iter()
+            .flat_map(move |shown| shown.claims(committee).into_iter().chain(shown.vote_claim(self.replica)));
+        self.stable.claims().chain(shown)
+    }
+
     fn check(&self, verifier: &Verifier) -> Result<(), Rejection> {
         self.stable.verify(verifier)?;
         if !self.shown.is_sorted_by(|a, b| a.seq() < b.seq()) {
@@ -304,6 +314,19 @@ pub struct CommittedHistory<F: Form> {
 }
 
 impl<F: Form> CommittedHistory<F> {
+    /// Every signed statement in it.
+    fn claims(&self, committee: Committee) -> impl Iterator<Item = Claim> + '_ {
+        let newest = self.newest.iter().flat_map(move |decision| decision.claims(committee));
+        let slots = self.slots.iter().flat_map(move |slot| {
+            let mut claims = slot.decision.claims(committee);
+            for proposal in claims.iter_mut().filter(|claim| claim.statement.kind == Kind::PrePrepare) {
+                proposal.batch = Some(slot.batch.clone());
+            }
+            claims
+        });
+        self.stable.claims().chain(newest).chain(slots)
+    }
+
     /// The most slots in one answer.
     pub const MAX_SLOTS: usize = MAX_HISTORY_SLOTS;
 
@@ -509,15 +532,13 @@ impl<F: Form> crate::protocol::Message for Message<F> {
                     signature: entry.signature,
                     batch: None,
                 });
-                std::iter::once(whole).chain(entries).collect()
+                let shown = m.body.view_changes.iter().flat_map(|signed| signed.body.claims(committee));
+                std::iter::once(whole).chain(entries).chain(shown).collect()
             }
-            Message::ViewChange(m) => m.body.shown.iter().flat_map(|shown| shown.claims(committee)).collect(),
+            Message::ViewChange(m) => m.body.claims(committee).collect(),
             Message::Count(count) => count.claims(committee),
-            Message::Status(_)
-            | Message::Ask { .. }
-            | Message::Committed(_)
-            | Message::FetchBatches(_)
-            | Message::Batches(_) => Vec::new(),
+            Message::Committed(history) => history.claims(committee).collect(),
+            Message::Status(_) | Message::Ask { .. } | Message::FetchBatches(_) | Message::Batches(_) => Vec::new(),
         }
     }
 

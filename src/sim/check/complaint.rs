@@ -30,8 +30,12 @@ where
         }
         let me = scene.replica;
         for parcel in scene.said {
-            for claim in &parcel.claims {
-                let statement = claim.statement;
+            // What may be passed on by anyone speaks of votes that were cast before it.
+            let is_vote_of_its_own = match parcel.message() {
+                PeerMessage::Protocol(message) => !message.may_be_relayed(),
+                _ => false,
+            };
+            for statement in parcel.statements.iter().filter(|_| is_vote_of_its_own).copied() {
                 let is_vote = matches!(statement.kind, Kind::PrePrepare | Kind::Prepare | Kind::Commit);
                 let vote = (me, statement.view, statement.seq, statement.kind);
                 if !is_vote || statement.author != Author::Replica(me) || !self.voted.insert(vote) {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Checker, Restart, Scene};
 use crate::attack::Forge;
 use crate::committee::Committee;
-use crate::crypto::{Kind, Statement};
+use crate::crypto::{Author, Kind, Statement};
 use crate::protocol::{Event, Protocol, contradict};
 use crate::replica::Output;
 use crate::types::{ReplicaId, ReplicaSet, SeqNum, View};
@@ -64,9 +64,11 @@ where
         let Some(parcel) = scene.heard.filter(|_| !scene.outputs.iter().any(has_moved)) else { return Ok(()) };
         let status = scene.node.replica().status();
         let window = status.stable.next()..=status.stable.plus(2 * self.window_slots);
-        for claim in &parcel.claims {
-            let Some(author) = claim.replica().filter(|author| self.byzantine.contains(*author)) else { continue };
-            let statement = claim.statement;
+        for statement in parcel.statements.iter().copied() {
+            let Author::Replica(author) = statement.author else { continue };
+            if !self.byzantine.contains(author) {
+                continue;
+            }
             let is_open = statement.view == status.view && window.contains(&statement.seq);
             if !is_open || heard.accused.contains(&author) || !self.committee.contains(author) {
                 continue;

@@ -26,8 +26,8 @@ where
         if !scene.is_honest {
             return Ok(());
         }
-        let claims = scene.said.iter().flat_map(|parcel| &parcel.claims);
-        let own = claims.map(|claim| claim.statement).filter(|s| s.author == Author::Replica(scene.replica));
+        let statements = scene.said.iter().flat_map(|parcel| &parcel.statements).copied();
+        let own = statements.filter(|s| s.author == Author::Replica(scene.replica));
         for statement in own {
             let Statement { kind, view, seq, .. } = statement;
             // A proposal is one, of its primary's own accord or forced.
