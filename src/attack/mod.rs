@@ -136,23 +136,26 @@ where
         }
     }
 
-    /// Sets attacks, in the attack language, in addition to those that hold; an attack of the same name is replaced.
+    /// Sets attacks, in the attack language, in addition to those that hold; see [`Attack::is_replaced_by`]. While one is
+    /// set the replica looks for no contradictions and acts on no proofs: it would convict itself, or an accomplice.
     ///
     /// # Errors
     ///
-    /// What is wrong with the text, and where.
+    /// What is wrong with the text, and where; then nothing of it is set.
     pub fn attack(&mut self, now: Time, text: &str, outputs: &mut Outputs<P>) -> Result<(), ParseError> {
-        for directive in parse(text)? {
-            let Voice { me, committee, .. } = self.voice;
-            if directive.attacker.is_some_and(|attacker| attacker != me) {
-                continue;
-            }
+        let Voice { me, committee, .. } = self.voice;
+        let is_mine = |directive: &Directive| directive.attacker.is_none_or(|attacker| attacker == me);
+        let directives: Vec<Directive> = parse(text)?.into_iter().filter(is_mine).collect();
+        for directive in &directives {
             let victims = directive.attack.victims();
             if let Some(stranger) = victims.iter().find(|victim| *victim == me || !committee.contains(*victim)) {
                 let why = if stranger == me { "can not be its own victim" } else { "is not in this cluster" };
                 return Err(ParseError { column: 1, message: format!("{stranger} {why}") });
             }
-            self.attacks.retain(|active| active.name() != directive.attack.name());
+        }
+        for directive in directives {
+            self.attacks.retain(|active| !active.attack().is_replaced_by(&directive.attack));
+            self.replica.suspend_audit();
             outputs.push(Output::Note(Event::AttackSet { attack: directive.to_string() }));
             self.attacks.push(Active::new(directive, now));
         }
@@ -162,21 +165,22 @@ where
 
     /// Attacks whose time is over end by themselves.
     fn expire(&mut self, now: Time, outputs: &mut Outputs<P>) {
-        while let Some(active) = self.attacks.iter().find(|active| active.is_over(now)) {
-            let name = active.name();
-            self.end(now, name, outputs);
+        if self.attacks.iter().any(|active| active.is_over(now)) {
+            self.end_those(now, outputs, |active| active.is_over(now));
         }
     }
 
-    /// Ends the attack of this name, if it is set; what it held back leaves now.
+    /// Ends the attacks of this name, if any are set; what they held back leaves now.
     pub fn end(&mut self, now: Time, name: &str, outputs: &mut Outputs<P>) {
-        let is_it = |active: &Active| active.name() == name;
-        if self.attacks.iter().all(is_it) {
+        self.end_those(now, outputs, |active| active.name() == name);
+    }
+
+    fn end_those(&mut self, now: Time, outputs: &mut Outputs<P>, is_over: impl Fn(&Active) -> bool) {
+        if self.attacks.iter().all(&is_over) {
             return self.heal(now, outputs);
         }
-        if self.attacks.iter().any(is_it) {
-            self.attacks.retain(|active| !is_it(active));
-            outputs.push(Output::Note(Event::AttackEnded { name: name.to_string() }));
+        for ended in self.attacks.extract_if(.., |active| is_over(active)) {
+            outputs.push(Output::Note(Event::AttackEnded { name: ended.attack().to_string() }));
         }
         self.let_go(now, outputs);
     }
@@ -185,6 +189,7 @@ where
     pub fn heal(&mut self, now: Time, outputs: &mut Outputs<P>) {
         if !self.attacks.is_empty() {
             self.attacks.clear();
+            self.replica.resume_audit();
             outputs.push(Output::Note(Event::Healed));
         }
         self.let_go(now, outputs);

@@ -130,7 +130,7 @@ pub enum Event {
     },
     /// One of several attacks on this replica ended.
     AttackEnded {
-        /// Its name.
+        /// The attack with its parameters, as it is written without its trigger.
         name: String,
     },
     /// All attacks on this replica ended.

@@ -232,6 +232,61 @@ fn every_message_that_is_sent_can_be_withheld_by_name() {
     }
 }
 
+/// What an attacker hears of its own lies, or of an accomplice's, it keeps to itself: it neither shows proofs nor acts on
+/// them. The victims of this collector vote for what it told them, and to it alone.
+#[test]
+fn an_attacker_does_not_convict_itself_or_an_accomplice() {
+    let mut cluster = AnyCluster::<LinearPbft>::new(7, short_window(), 71);
+    cluster.attack(id(1), "equivocation(n6, mode=digest); withhold(certificate)");
+    cluster.attack(id(2), "lie-reply");
+    let _asked = load(&mut cluster, 3, 5);
+    let is_proof = |event: &Event| matches!(event, Event::Proved { .. });
+    let heard = cluster.notes.iter().filter(|(_, by, _)| *by == id(6)).count();
+    assert!(heard > 0, "the victim runs");
+    let showed = cluster.notes.iter().find(|(_, by, event)| [id(1), id(2)].contains(by) && is_proof(event));
+    assert_eq!(showed, None);
+    assert_eq!(cluster.node(id(1)).replica().status().asking_for, None, "nor does it depose itself");
+    cluster.run_ms(8000);
+    assert!(cluster.view(id(3)) > View(0), "the others do, since nothing is decided");
+    let showed = cluster.notes.iter().find(|(_, by, event)| [id(1), id(2)].contains(by) && is_proof(event));
+    assert_eq!(showed, None, "what the others prove is no concern of theirs");
+}
+
+#[test]
+fn a_healed_attacker_holds_contradictions_against_others_again() {
+    let mut cluster = Cluster::new(4, short_window(), 72);
+    cluster.attack(id(4), "lie-reply");
+    cluster.heal(id(4));
+    cluster.attack(id(1), "equivocation(n2, mode=digest)");
+    let _asked = load(&mut cluster, 3, 20);
+    let is_proof = |event: &Event| matches!(event, Event::Proved { accused, .. } if *accused == id(1));
+    assert!(cluster.notes.iter().any(|(_, by, event)| *by == id(4) && is_proof(event)));
+}
+
+#[test]
+fn two_kinds_of_messages_are_withheld_side_by_side_and_an_ended_one_leaves_the_other() {
+    let mut cluster = Cluster::new(4, settings(), 73);
+    cluster.attack(id(2), "withhold(prepare); withhold(commit)");
+    assert_eq!(cluster.node(id(2)).active(), "withhold(prepare); withhold(commit)");
+    cluster.attack(id(2), "withhold(commit, n3); withhold(status) @0s..1s");
+    assert_eq!(cluster.node(id(2)).active(), "withhold(prepare); withhold(commit, n3); withhold(status) @0s..1s");
+    cluster.run_ms(1500);
+    assert_eq!(cluster.node(id(2)).active(), "withhold(prepare); withhold(commit, n3)");
+    assert!(cluster.noted(|event| *event == Event::AttackEnded { name: "withhold(status)".into() }));
+}
+
+#[test]
+fn of_a_text_that_is_refused_nothing_is_set() {
+    let mut cluster = Cluster::new(4, settings(), 74);
+    for refused in ["crash; dark(n9)", "crash; dark(n2)", "crash; nonsense", "time(1s); crash; dark(n2, n9)"] {
+        assert!(cluster.try_attack(id(2), refused).is_err(), "{refused}");
+        assert_eq!(cluster.node(id(2)).active(), "", "{refused}");
+    }
+    cluster.attack(id(2), "sign");
+    assert!(cluster.try_attack(id(2), "time(1s); sign; dark(n9)").is_err());
+    assert_eq!(cluster.node(id(2)).active(), "sign", "what was set stays");
+}
+
 #[test]
 fn rule_12_a_forged_new_view_is_proved_or_refused_and_its_maker_replaced() {
     let (mut proved, mut refused) = (0, 0);

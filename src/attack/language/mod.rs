@@ -126,6 +126,15 @@ impl Attack {
         }
     }
 
+    /// Whether another attack takes its place when that is set: one of the same name, and of `withhold` one that keeps back
+    /// messages of the same name.
+    pub fn is_replaced_by(&self, other: &Attack) -> bool {
+        match (self, other) {
+            (Attack::Withhold { message, .. }, Attack::Withhold { message: other, .. }) => message == other,
+            _ => self.name() == other.name(),
+        }
+    }
+
     /// The replicas that it is aimed at; empty if it is aimed at all.
     pub fn victims(&self) -> ReplicaSet {
         match self {
