@@ -7,6 +7,7 @@
 mod certificate;
 mod checkpoint;
 mod event;
+mod pacing;
 mod progress;
 mod settings;
 mod votes;
@@ -16,6 +17,7 @@ mod work;
 pub use certificate::Certificate;
 pub use checkpoint::{Checkpoint, CheckpointCertificate};
 pub use event::{Complaint, Event, Tampering, ViewChangeShown};
+pub(crate) use pacing::Pacing;
 pub use progress::TransferProgress;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -150,6 +152,9 @@ pub trait Protocol: Send + 'static {
     /// The unexecuted slots it knows of, ascending, with the phase each has completed; at most one window.
     fn slots(&self) -> Vec<(SeqNum, SlotPhase)>;
 
+    /// What it has done so far for what others sent.
+    fn work(&self) -> Work;
+
     /// How full each queue, map and log is that grows with what others send.
     fn queues(&self, visit: &mut dyn FnMut(QueueLevel));
 
@@ -187,6 +192,9 @@ pub trait Message:
 
     /// Who asks for which view with it.
     fn asks_for(&self) -> Option<(ReplicaId, View)>;
+
+    /// Whether its answer may be much longer than it is: those are paced for each peer.
+    fn asks_for_much(&self) -> bool;
 
     /// Where its sender stands, if it is a report of that: in which view, and after which executed slot.
     fn reports(&self) -> Option<(View, SeqNum)>;

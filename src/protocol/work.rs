@@ -1,4 +1,24 @@
 //! How much a replica does for what others send, counted and not timed.
+//!
+//! What each kind of message may cost, b being its length in bytes, L the window and n the size of the committee; every
+//! signature in it is checked besides. `tests/work.rs` sends the worst of each counted kind, and the simulator holds every
+//! message that reaches an honest replica against its length (`sim/check/work.rs`).
+//!
+//! | message | cost |
+//! |---|---|
+//! | PRE-PREPARE | b/32 digests hashed, looked up and indexed by the auditor, repetitions b/32 hashed |
+//! | PREPARE, COMMIT, CHECKPOINT | n votes counted |
+//! | VIEW-CHANGE | what it shows; at its primary also what a quorum shows, at most once in 50 ms for a peer and view |
+//! | NEW-VIEW | what it shows; a look at all slots when it is entered, once in a view |
+//! | STATUS, ASK | what the peer lacks: at most the log, once in half an `ask_timeout` or status interval |
+//! | COMMITTED | b/32 digests hashed |
+//! | FETCH-BATCHES, FETCH-BODIES | b/32 look-ups; answers of a mebibyte at most in 50 ms for a peer, each item once in a request |
+//! | BATCHES | b/32 digests hashed; if one was asked for, a look at each of 2L slots |
+//! | STATE-REQUEST | answers of 8 MiB at most in 50 ms for a peer, and one part more; each item once in a request |
+//! | STATE-PART, BODIES, PROOF | b/32 digests hashed |
+//!
+//! A body that was waited for makes the replica look at every slot of the window that it has not voted for; that is not
+//! counted yet.
 
 use std::ops::AddAssign;
 
@@ -10,6 +30,9 @@ use std::ops::AddAssign;
 pub struct Work(u64);
 
 impl Work {
+    /// How many bytes that are copied make one unit.
+    pub const BYTES: usize = 32;
+
     /// Adds units.
     pub fn add(&mut self, units: usize) {
         self.0 += units as u64;

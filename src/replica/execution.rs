@@ -1,10 +1,12 @@
 //! The executor: decided slots run strictly in order, and never without their bodies (rule 9).
 
+use std::collections::BTreeSet;
+
 use super::clients::Freshness;
-use super::{ExecutedSlot, Output, Outputs, PeerMessage, Replica, Reply, ReplyOutcome};
+use super::{ANSWERS_PAUSE, ExecutedSlot, Output, Outputs, PeerMessage, Replica, Reply, ReplyOutcome};
 use crate::app::Application;
 use crate::crypto::Signed;
-use crate::protocol::{Batch, Event, Pool as _, Protocol, Recipients, Timer};
+use crate::protocol::{Batch, Event, Pool as _, Protocol, Recipients, Timer, Work};
 use crate::rejection::Rejection;
 use crate::replica::Submission;
 use crate::types::{Digest, Micros, ReplicaId, SeqNum, Time};
@@ -89,14 +91,22 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         outputs.push(Output::SetTimer(Timer::Bodies, now.after(FETCH_PAUSE)));
     }
 
-    pub(super) fn on_fetch_bodies(&self, from: ReplicaId, digests: &[Digest], outputs: &mut Outputs<P>) {
+    /// Answers with each body once, as far as the peer may draw more now.
+    pub(super) fn on_fetch_bodies(&mut self, now: Time, from: ReplicaId, digests: &[Digest], outputs: &mut Outputs<P>) {
+        let pacing = &mut self.drawn.entry(from).or_default().bodies;
+        let room = pacing.room(now, ANSWERS_PAUSE, MAX_BODIES_BYTES);
         let mut bytes = 0;
         let fits = |body: &&Signed<Submission>| {
-            bytes += body.body.operations.len() + 128;
-            bytes <= MAX_BODIES_BYTES
+            let with_it = bytes + body.body.operations.len() + 128;
+            let fits = with_it <= room;
+            bytes = if fits { with_it } else { bytes };
+            fits
         };
+        let distinct: BTreeSet<&Digest> = digests.iter().collect();
         let bodies: Vec<Signed<Submission>> =
-            digests.iter().filter_map(|digest| self.pool.body(digest)).take_while(fits).cloned().collect();
+            distinct.into_iter().filter_map(|digest| self.pool.body(digest)).take_while(fits).cloned().collect();
+        pacing.draw(bytes);
+        self.spent.add(digests.len() + bytes / Work::BYTES);
         if !bodies.is_empty() {
             outputs.push(Output::Send(Recipients::One(from), PeerMessage::Bodies(bodies)));
         }

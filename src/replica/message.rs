@@ -87,6 +87,15 @@ impl StatePart {
     pub const MAX_NODES: usize = 128;
     /// The most leaves in one part.
     pub const MAX_LEAVES: usize = 128;
+
+    /// How many bytes of state are in it, less a few.
+    pub(super) fn bytes(&self) -> usize {
+        match self {
+            StatePart::Nodes { nodes, .. } => nodes.len() * size_of::<Children>(),
+            StatePart::Leaves { leaves, .. } => leaves.iter().map(|(_, Leaf(bytes))| bytes.len()).sum(),
+            StatePart::Newer(certificate) => 65 * certificate.signers().iter().count(),
+        }
+    }
 }
 
 /// The largest leaf that travels. An application's are smaller; a leaf of the client table holds one cached result of

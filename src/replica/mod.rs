@@ -35,8 +35,8 @@ use crate::crypto::{Signed, Verified};
 use crate::durable::Write;
 use crate::evidence::{Auditor, Finding, Proof, Rule};
 use crate::protocol::{
-    self, Batch, CheckpointCertificate, Context, Event, Protocol, QueueLevel, Recipients, Settings, SlotPhase,
-    SlotVotes, Status, Timer,
+    self, Batch, CheckpointCertificate, Context, Event, Pacing, Protocol, QueueLevel, Recipients, Settings, SlotPhase,
+    SlotVotes, Status, Timer, Work,
 };
 use crate::rejection::Rejection;
 use crate::telemetry::{Counters, Ledger, LogEntry};
@@ -107,6 +107,10 @@ pub struct Replica<P: Protocol, A: Application> {
     decided: BTreeMap<SeqNum, Batch>,
     auditor: Auditor,
     is_audit_suspended: bool,
+    /// What each peer has drawn in answers.
+    drawn: BTreeMap<ReplicaId, Drawn>,
+    /// What it has done for what others sent, apart from what the protocol and the auditor did.
+    spent: Work,
     /// What was proved already, so that each guilt is announced once per view.
     proved: BTreeSet<(ReplicaId, View, Rule)>,
     counters: Counters,
@@ -118,6 +122,16 @@ pub struct Replica<P: Protocol, A: Application> {
     unstable_at_status: Option<SeqNum>,
     /// What is on its disk, if it has one.
     memory: Option<Memory>,
+}
+
+/// In which time a peer gets so many bytes in answers and no more.
+const ANSWERS_PAUSE: Micros = Micros::from_millis(50);
+
+/// What a peer has drawn in answers.
+#[derive(Clone, Copy, Default)]
+struct Drawn {
+    bodies: Pacing,
+    state: Pacing,
 }
 
 /// Where the outputs of one input go.
@@ -146,6 +160,8 @@ impl<P: Protocol, A: Application> Replica<P, A> {
             decided: BTreeMap::new(),
             auditor: Auditor::new(me, committee, settings.window_slots),
             is_audit_suspended: false,
+            drawn: BTreeMap::new(),
+            spent: Work::default(),
             proved: BTreeSet::new(),
             counters: Counters::default(),
             work: VecDeque::new(),
@@ -250,12 +266,12 @@ impl<P: Protocol, A: Application> Replica<P, A> {
                 Ok(())
             }
             PeerMessage::FetchBodies(digests) => {
-                self.on_fetch_bodies(from, &digests, outputs);
+                self.on_fetch_bodies(now, from, &digests, outputs);
                 Ok(())
             }
             PeerMessage::Bodies(bodies) => self.on_bodies(now, bodies, outputs),
             PeerMessage::StateRequest(request) => {
-                self.on_state_request(from, &request, outputs);
+                self.on_state_request(now, from, &request, outputs);
                 Ok(())
             }
             PeerMessage::StatePart(part) => self.on_state_part(now, from, part, outputs),
@@ -414,6 +430,14 @@ impl<P: Protocol, A: Application> Replica<P, A> {
     /// The votes it holds for a slot, or for the newest one.
     pub fn votes(&self, seq: Option<SeqNum>) -> Option<SlotVotes> {
         self.protocol.votes(seq)
+    }
+
+    /// What it has done so far for what others sent: executing what was ordered does not count.
+    pub fn work(&self) -> Work {
+        let mut work = self.spent;
+        work += self.protocol.work();
+        work += self.auditor.work();
+        work
     }
 
     /// How full everything is that grows with what others send.

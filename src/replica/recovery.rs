@@ -1,10 +1,10 @@
 //! Checkpoints and state transfer at work: what keeps a replica's state equal to the others' (§4.3, rules 27 and 28).
 
 use super::transfer::{self, Fetched, Transfer};
-use super::{Output, Outputs, PeerMessage, Replica, StatePart, StateRequest};
+use super::{ANSWERS_PAUSE, Output, Outputs, PeerMessage, Replica, StatePart, StateRequest};
 use crate::app::Application;
 use crate::crypto::Signed;
-use crate::protocol::{Checkpoint, CheckpointCertificate, Event, Protocol, Recipients, Timer};
+use crate::protocol::{Checkpoint, CheckpointCertificate, Event, Protocol, Recipients, Timer, Work};
 use crate::rejection::Rejection;
 use crate::types::{Micros, ReplicaId, Session, Time, Timestamp};
 
@@ -13,6 +13,10 @@ use crate::types::{Micros, ReplicaId, Session, Time, Timestamp};
 pub(super) const TRANSFER_PAUSE: Micros = Micros::from_millis(200);
 /// The longest that a part may take.
 const MAX_TRANSFER_PATIENCE: Micros = Micros::from_millis(3200);
+
+/// How many bytes of state a peer gets within [`ANSWERS_PAUSE`], but for the answer that reaches this: more than a link of
+/// a gigabit carries.
+const MAX_STATE_BYTES: usize = 8 << 20;
 
 impl<P: Protocol, A: Application> Replica<P, A> {
     /// Signs and sends what the state is, and holds it still.
@@ -134,13 +138,28 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         self.request_state(now, outputs);
     }
 
-    pub(super) fn on_state_request(&mut self, from: ReplicaId, request: &StateRequest, outputs: &mut Outputs<P>) {
+    /// Answers with a part of the state, unless the peer has drawn all that it may for now: it takes a silent peer for one
+    /// that is slow, and asks again.
+    pub(super) fn on_state_request(
+        &mut self,
+        now: Time,
+        from: ReplicaId,
+        request: &StateRequest,
+        outputs: &mut Outputs<P>,
+    ) {
         let (StateRequest::Nodes { seq, .. } | StateRequest::Leaves { seq, .. }) = request;
+        self.spent.add(1);
+        if self.drawn.entry(from).or_default().state.room(now, ANSWERS_PAUSE, MAX_STATE_BYTES) == 0 {
+            return;
+        }
         let part = match self.checkpoints.fetch(from, *seq) {
             Some(snapshot) => transfer::answer(snapshot, request),
             None => self.checkpoints.newer(from, *seq).cloned().map(StatePart::Newer),
         };
         if let Some(part) = part {
+            let bytes = part.bytes();
+            self.drawn.entry(from).or_default().state.draw(bytes);
+            self.spent.add(bytes / Work::BYTES);
             outputs.push(Output::Send(Recipients::One(from), PeerMessage::StatePart(part)));
         }
     }

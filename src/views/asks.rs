@@ -30,13 +30,13 @@ impl<F: Form> Asks<F> {
         Asks { highest: BTreeMap::new(), lower: BTreeMap::new() }
     }
 
-    /// Keeps a view change, unless one of the replica for that view is kept; says whether another one went for it.
-    pub(super) fn keep(&mut self, signed: &Signed<ViewChange<F>>) -> bool {
+    /// Keeps a view change, unless one of the replica for that view is kept; gives the one that went for it.
+    pub(super) fn keep(&mut self, signed: &Signed<ViewChange<F>>) -> Option<Signed<ViewChange<F>>> {
         let ViewChange { view, replica, .. } = signed.body;
         let is_known = self.for_view(view).any(|earlier| earlier.body.replica == replica);
         let is_highest = self.of(replica).is_none_or(|highest| highest.body.view < view);
         let kept = if is_highest { &mut self.highest } else { &mut self.lower };
-        !is_known && kept.insert(replica, signed.clone()).is_some()
+        if is_known { None } else { kept.insert(replica, signed.clone()) }
     }
 
     /// The view change of one replica for the highest view that it asked for.

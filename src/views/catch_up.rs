@@ -7,8 +7,8 @@
 use super::form::{Decision, Form};
 use super::message::{CommittedHistory, CommittedSlot, Message, StatusReport};
 use super::{Cx, Observing, Patience, Phase, Views};
-use crate::protocol::{Complaint, Event, Output, Protocol as _, Recipients, Timer};
-use crate::types::{Micros, ReplicaId, ReplicaSet, SeqNum, Time};
+use crate::protocol::{Complaint, Event, Output, Pacing, Protocol as _, Recipients, Timer};
+use crate::types::{Micros, ReplicaId, ReplicaSet, SeqNum, Time, View};
 
 /// How many slots' messages one status report brings back at most.
 const RESEND_SLOTS: u64 = 16;
@@ -25,6 +25,10 @@ pub(super) struct Peer {
     answered: Option<(SeqNum, Time)>,
     /// When votes were last sent to it again.
     resent_at: Option<Time>,
+    /// For which view its view change last made this replica look whether that can begin, and when.
+    pub(super) tried_at: Option<(View, Time)>,
+    /// How many batches it has drawn.
+    pub(super) batches: Pacing,
 }
 
 impl<F: Form> Views<F> {
@@ -49,6 +53,7 @@ impl<F: Form> Views<F> {
             self.ask(cx, Recipients::All);
         }
         self.fetch_missing(cx);
+        self.begin_view(cx);
         self.help_observers(cx);
     }
 
@@ -148,6 +153,7 @@ impl<F: Form> Views<F> {
             let is_next = seq == from.plus(slots.len() as u64);
             let Some(decision) = slot.decision.as_ref().filter(|_| is_next) else { break };
             let Some(batch) = self.log.batch(decision.digest()) else { break };
+            self.work.add(1 + batch.submissions.len());
             slots.push(CommittedSlot { decision: decision.clone(), batch });
             if slots.len() == CommittedHistory::<F>::MAX_SLOTS {
                 break;
@@ -177,6 +183,7 @@ impl<F: Form> Views<F> {
             if !self.watermarks.contain(seq) || seq <= self.executed {
                 continue;
             }
+            self.work.add(1 + batch.submissions.len());
             self.keep_batch(batch);
             if self.log.slot(seq).is_none_or(|slot| slot.decision.is_none()) {
                 self.on_decided(cx, decision);

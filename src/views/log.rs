@@ -151,6 +151,14 @@ impl<F: Form> Log<F> {
         self.batches.get(&digest).cloned()
     }
 
+    /// How many submissions a batch names, if it is known.
+    pub(super) fn submissions_of(&self, digest: Digest) -> Option<usize> {
+        if digest == Digest::ZERO {
+            return Some(0);
+        }
+        self.batches.get(&digest).map(|batch| batch.submissions.len())
+    }
+
     /// Whether [`Log::batch`] gives it.
     pub(crate) fn has_batch(&self, digest: Digest) -> bool {
         digest == Digest::ZERO || self.batches.contains_key(&digest)

@@ -558,6 +558,11 @@ impl<F: Form> crate::protocol::Message for Message<F> {
         }
     }
 
+    fn asks_for_much(&self) -> bool {
+        // A status report that stands still asks for what its sender lacks.
+        matches!(self, Message::Ask { .. } | Message::FetchBatches(_) | Message::Status(_))
+    }
+
     fn reports(&self) -> Option<(View, SeqNum)> {
         match self {
             Message::Status(report) => Some((report.view, report.executed)),

@@ -26,7 +26,7 @@ pub mod new_view;
 mod slots;
 mod view_change;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use self::asks::Asks;
 use self::backoff::Backoff;
@@ -40,7 +40,7 @@ use crate::crypto::{Signed, Verified};
 use crate::durable::{Damaged, Image, Write};
 use crate::protocol::{
     Batch, CheckpointCertificate, Complaint, Context, LoggedSlot, PhaseVotes, Protocol, QueueLevel, Settings,
-    SlotPhase, SlotVotes, Status, Timer, Watermarks,
+    SlotPhase, SlotVotes, Status, Timer, Watermarks, Work,
 };
 use crate::rejection::Rejection;
 use crate::types::{Digest, ProtocolName, ReplicaId, ReplicaSet, SeqNum, Time, View};
@@ -66,6 +66,14 @@ pub struct Views<F: Form> {
     /// As primary: the next slot to assign.
     next_seq: SeqNum,
     pub(crate) log: Log<F>,
+    /// The batches that this replica asked for and that have not come: nothing else is taken in. Whatever was asked for is
+    /// named by something, and goes with the batches that nothing names.
+    fetching: BTreeSet<Digest>,
+    /// How many batches view changes named that went for others since the batches were last looked through: less than a
+    /// window.
+    stale_digests: usize,
+    /// What it has done for what others sent.
+    work: Work,
     /// What others ask for, of views above ours.
     asks: Asks<F>,
     /// What began the current view, for whoever missed it. None in view 0.
@@ -174,6 +182,9 @@ impl<F: Form> Protocol for Views<F> {
             executed: SeqNum(0),
             next_seq: SeqNum(1),
             log: Log::default(),
+            fetching: BTreeSet::new(),
+            stale_digests: 0,
+            work: Work::default(),
             asks: Asks::new(),
             new_view: None,
             asked: None,
@@ -252,7 +263,7 @@ impl<F: Form> Protocol for Views<F> {
             Message::Ask { from: seq } => self.answer(cx, from, seq),
             Message::Committed(history) => self.on_committed(cx, from, history),
             Message::FetchBatches(digests) => self.on_fetch_batches(cx, from, &digests),
-            Message::Batches(batches) => self.on_batches(cx, batches),
+            Message::Batches(batches) => return self.on_batches(cx, batches),
         }
         Ok(())
     }
@@ -316,6 +327,10 @@ impl<F: Form> Protocol for Views<F> {
         self.log.after(self.executed).map(|(seq, slot)| (seq, slot.phase(self.view))).collect()
     }
 
+    fn work(&self) -> Work {
+        self.work
+    }
+
     fn queues(&self, visit: &mut dyn FnMut(QueueLevel)) {
         let (n, window) = (self.committee.size(), self.settings.window_slots as usize);
         let (slots, batches) = self.log.len();
@@ -325,7 +340,9 @@ impl<F: Form> Protocol for Views<F> {
         // A slot may know one batch each as proposed, voted for, prepared and decided; O and each view change know two for
         // each slot of a window at most.
         let asks = Asks::<F>::bound(n);
-        level("batches", batches, 4 * 2 * window + 2 * (1 + asks) * window);
+        let named = 4 * 2 * window + 2 * (1 + asks) * window;
+        level("batches", batches, named + window);
+        level("batches asked for", self.fetching.len(), named + window);
         level("view changes", self.asks.len(), asks);
         level("peers", self.peers.len(), n);
     }

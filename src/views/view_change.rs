@@ -8,7 +8,10 @@ use super::{Cx, Phase, Views};
 use crate::crypto::{Signature, Signed, Verified};
 use crate::protocol::{Batch, Complaint, Event, Output, Recipients, Timer, ViewChangeShown};
 use crate::rejection::Rejection;
-use crate::types::{Digest, SeqNum, View};
+use crate::types::{Digest, Micros, SeqNum, View};
+
+/// How long after a peer's view change made this replica look whether the view can begin another one does so.
+const BEGIN_PAUSE: Micros = Micros::from_millis(50);
 
 impl<F: Form> Views<F> {
     /// Asks for a view. From here on this replica signs nothing in views below it (rule 15).
@@ -47,15 +50,22 @@ impl<F: Form> Views<F> {
         if view <= self.view {
             return Ok(());
         }
-        if self.asks.keep(signed) {
-            self.forget_batches();
+        if let Some(earlier) = self.asks.keep(signed) {
+            self.forget_shown(&earlier.body);
         }
         // A repetition too: whoever lost its log could not join when it first heard this.
         self.join(cx);
         self.time_view_change(cx);
         if self.committee.primary(view) == self.me {
             self.fetch_shown(cx, &signed.body);
-            self.begin_view(cx);
+            // What the view changes show is looked through again at each status report, and as often as a peer sends one,
+            // but for those that come too fast.
+            let peer = self.peers.entry(signed.body.replica).or_default();
+            let is_due = peer.tried_at.is_none_or(|(tried, at)| tried < view || cx.now.since(at) >= BEGIN_PAUSE);
+            if is_due && view == self.asked_or_entered() {
+                self.peers.entry(signed.body.replica).or_default().tried_at = Some((view, cx.now));
+                self.begin_view(cx);
+            }
         }
         Ok(())
     }
@@ -110,8 +120,14 @@ impl<F: Form> Views<F> {
         }
         // Rule 14: this quorum is of view changes; the quorum behind each one's checkpoint is within it.
         let is_known = |signed: &&Signed<ViewChange<F>>| self.unknown(&signed.body).next().is_none();
+        let asked: Vec<&Signed<ViewChange<F>>> = self.asks.for_view(target).collect();
+        if asked.len() < quorum {
+            return;
+        }
+        let shown: usize = asked.iter().map(|signed| signed.body.shown.len()).sum();
         let view_changes: Vec<Signed<ViewChange<F>>> =
-            self.asks.for_view(target).filter(is_known).take(quorum).cloned().collect();
+            asked.into_iter().filter(is_known).take(quorum).cloned().collect();
+        self.work.add(shown);
         if view_changes.len() < quorum {
             return;
         }

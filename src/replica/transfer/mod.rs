@@ -310,19 +310,21 @@ pub(super) fn answer<A: Application>(snapshot: &State<A>, request: &StateRequest
     match request {
         StateRequest::Nodes { seq, level, nodes } => {
             let children = |index: &u32| Some((*index, tree.children(usize::from(*level), *index as usize)?));
-            let nodes: Vec<(u32, Children)> = nodes.iter().filter_map(children).collect();
+            let distinct: BTreeSet<u32> = nodes.iter().copied().collect();
+            let nodes: Vec<(u32, Children)> = distinct.iter().filter_map(children).collect();
             (!nodes.is_empty()).then_some(StatePart::Nodes { seq: *seq, level: *level, nodes })
         }
         StateRequest::Leaves { seq, leaves } => {
             let mut bytes = 0;
             let mut part = Vec::new();
-            for index in leaves.iter().filter(|index| (**index as usize) < tree.len()) {
-                let leaf = snapshot.leaf(*index as usize);
+            let distinct: BTreeSet<u32> = leaves.iter().copied().collect();
+            for index in distinct.into_iter().filter(|index| (*index as usize) < tree.len()) {
+                let leaf = snapshot.leaf(index as usize);
                 bytes += leaf.len();
                 if bytes > MAX_PART_BYTES && !part.is_empty() {
                     break;
                 }
-                part.push((*index, Leaf(leaf)));
+                part.push((index, Leaf(leaf)));
             }
             (!part.is_empty()).then_some(StatePart::Leaves { seq: *seq, leaves: part })
         }

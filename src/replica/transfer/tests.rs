@@ -203,3 +203,12 @@ fn rule_28_a_target_that_somebody_has_shown_is_held_on_to() {
     assert_eq!(answer_all(&mut transfer, requests, &theirs, &mut mine), [1]);
     assert!(transfer.take_fetched().is_some());
 }
+
+#[test]
+fn what_is_asked_for_again_and_again_in_one_request_is_answered_once() {
+    let theirs = state(SEQ, []);
+    let leaves = answer(&theirs, &StateRequest::Leaves { seq: SEQ, leaves: vec![3; StatePart::MAX_LEAVES] });
+    assert!(matches!(leaves, Some(StatePart::Leaves { leaves, .. }) if leaves.len() == 1));
+    let nodes = answer(&theirs, &StateRequest::Nodes { seq: SEQ, level: 1, nodes: vec![3; StatePart::MAX_NODES] });
+    assert!(matches!(nodes, Some(StatePart::Nodes { nodes, .. }) if nodes.len() == 1));
+}
