@@ -22,6 +22,7 @@ mod results;
 mod statements;
 mod validity;
 mod watching;
+mod work;
 
 pub(super) use self::history::History;
 pub(super) use self::liveness::Deadline;
@@ -150,6 +151,7 @@ where
                 Box::new(repeating::Repeating::new(settings)),
                 Box::new(remembering::Remembering::default()),
                 Box::new(bounds::Bounds),
+                Box::new(work::Work::new(settings)),
                 Box::new(accusation::Accusation { byzantine }),
                 Box::new(refusals::Refusals { byzantine }),
                 Box::new(evidence::Evidence::new(committee, byzantine, settings.window_slots)),
