@@ -137,7 +137,11 @@ impl Auditor {
 
     /// Remembers claims that one message of `from` brought; gives a proof for each that contradicts an earlier one.
     pub fn remember_all<M: Message>(&mut self, from: ReplicaId, claims: Vec<Claim>) -> Vec<Finding<M>> {
-        claims.into_iter().filter_map(|claim| self.remember(from, claim)).collect()
+        let mut findings = Vec::new();
+        for claim in claims {
+            findings.extend(self.remember(from, claim));
+        }
+        findings
     }
 
     /// Remembers one claim; gives a proof if it contradicts an earlier one.
@@ -187,7 +191,7 @@ impl Auditor {
             let is_ahead = places.last_key_value().is_some_and(|((view, ..), _)| *view > self.view);
             let forgotten = if is_ahead { places.pop_last() } else { places.pop_first() };
             let Some((_, heard)) = forgotten else { return };
-            self.forget_assignment(&heard);
+            self.forget_assignment(&heard.claim.statement);
         }
     }
 
@@ -197,7 +201,7 @@ impl Auditor {
         self.convicted = self.convicted.split_off(&self.oldest_view());
         let kept = self.strays.split_off(&self.oldest_view());
         for heard in std::mem::replace(&mut self.strays, kept).into_values().flatten() {
-            self.forget_assignment(&heard);
+            self.forget_assignment(&heard.claim.statement);
         }
     }
 
@@ -224,7 +228,7 @@ impl Auditor {
         } else {
             strays.push_back(Heard::new(&claim, hearer));
             let forgotten = if strays.len() > STRAY_HEADERS { strays.pop_front() } else { None };
-            forgotten.iter().for_each(|heard| self.forget_assignment(heard));
+            forgotten.iter().for_each(|heard| self.forget_assignment(&heard.claim.statement));
         }
         self.check_assignment(claim, novelty)
     }
@@ -301,8 +305,8 @@ impl Auditor {
     }
 
     /// A header is kept no longer, nor is what it assigned.
-    fn forget_assignment(&mut self, heard: &Heard) {
-        let Statement { kind, view, seq, digest, .. } = heard.claim.statement;
+    fn forget_assignment(&mut self, header: &Statement) {
+        let Statement { kind, view, seq, digest, .. } = *header;
         if kind != Kind::PrePrepare {
             return;
         }
@@ -350,12 +354,17 @@ impl Auditor {
     /// come to are kept within it from now on.
     pub fn collect(&mut self, stable: SeqNum) {
         self.stable = stable;
-        let mut forgotten = Vec::new();
+        let mut forgotten: Vec<Statement> = Vec::new();
         for places in self.by_author.values_mut() {
-            let is_old = |(.., seq): &Place, _: &mut Heard| seq.0 != 0 && *seq <= stable;
-            forgotten.extend(places.extract_if(.., is_old).map(|(_, heard)| heard));
+            places.retain(|(.., seq), heard| {
+                let is_kept = seq.0 == 0 || *seq > stable;
+                if !is_kept && heard.claim.statement.kind == Kind::PrePrepare {
+                    forgotten.push(heard.claim.statement);
+                }
+                is_kept
+            });
         }
-        forgotten.iter().for_each(|heard| self.forget_assignment(heard));
+        forgotten.iter().for_each(|header| self.forget_assignment(header));
         for (view, strays) in std::mem::take(&mut self.strays) {
             let (inside, outside): (VecDeque<Heard>, VecDeque<Heard>) =
                 strays.into_iter().partition(|heard| self.is_in_window(heard.claim.statement.seq));
