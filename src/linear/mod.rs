@@ -16,16 +16,19 @@
 //! | read | for |
 //! |---|---|
 //! | [`crate::views`] | what does not depend on who counts |
-//! | `normal` | how the primary counts, and when it waits for all |
+//! | `normal` | how the primary counts |
+//! | `hope` | when it waits for all |
 //! | `counts` | what it tells the others, and what decides a slot |
 //! | `set_o` | what certificates and votes force on the next view |
 
 mod counts;
+mod hope;
 mod normal;
 mod set_o;
 
 use std::collections::BTreeMap;
 
+use self::hope::Hope;
 use crate::types::{SeqNum, Time};
 use crate::views;
 
@@ -33,19 +36,20 @@ pub use self::counts::{Count, Decision};
 pub use self::set_o::{Shown, Vote};
 
 /// Linear PBFT: what a replica remembers beyond its log, as primary.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Linear {
-    /// Whether it waits for all replicas once a quorum has prepared. One that is down would delay every slot: after a wait
-    /// in vain it waits no more, until all have prepared a slot in time again.
-    is_hopeful: bool,
-    /// Since when each unexecuted slot has had a quorum.
-    quorum_since: BTreeMap<SeqNum, Time>,
+    /// Whether it waits for all replicas once a quorum has prepared. One that is down would delay every slot.
+    hope: Hope,
+    /// The unexecuted slots that have a quorum.
+    with_quorum: BTreeMap<SeqNum, Quorum>,
 }
 
-impl Default for Linear {
-    fn default() -> Self {
-        Linear { is_hopeful: true, quorum_since: BTreeMap::new() }
-    }
+/// When a slot had the PREPAREs of a quorum.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+struct Quorum {
+    since: Time,
+    /// Whether all have prepared it in time, and that was counted: a PREPARE that is repeated counts nothing.
+    is_counted: bool,
 }
 
 /// One replica's linear PBFT.

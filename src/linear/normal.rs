@@ -1,6 +1,6 @@
 //! The normal case: the primary counts PREPAREs and COMMITs and tells everyone.
 
-use super::{Count, Decision, Linear, Shown, Vote};
+use super::{Count, Decision, Linear, Quorum, Shown, Vote};
 use crate::committee::Committee;
 use crate::crypto::{Kind, Signature};
 use crate::protocol::{Certificate, Output, Recipients, Timer};
@@ -83,7 +83,7 @@ impl Form for Linear {
     /// All votes of a slot were waited for long enough: the slow path is taken.
     fn on_timeout(views: &mut Views<Self>, cx: &mut Cx<'_, Self>) {
         for seq in views.overdue(cx.now) {
-            views.form.is_hopeful = false;
+            views.form.hope.disappoint();
             views.count_prepares(cx, seq);
         }
         // Those that were overdue are told by now.
@@ -126,20 +126,22 @@ impl Views<Linear> {
             return;
         }
         let executed = self.executed;
-        self.form.quorum_since.retain(|seq, _| *seq > executed);
-        let since = *self.form.quorum_since.entry(seq).or_insert(cx.now);
+        self.form.with_quorum.retain(|seq, _| *seq > executed);
+        let with_quorum = self.form.with_quorum.entry(seq);
+        let quorum_of_slot = with_quorum.or_insert(Quorum { since: cx.now, is_counted: false });
+        let since = quorum_of_slot.since;
         let is_in_time = cx.now.since(since) <= self.settings.fast_path_wait();
+        if count == n && is_in_time && !std::mem::replace(&mut quorum_of_slot.is_counted, true) {
+            self.form.hope.encourage();
+        }
         let certificate = |needed: usize| {
             let prepares = slot.prepares.certificate(Kind::Prepare, view, seq, digest, needed - 1)?;
             Some(PreparedCertificate { origin, header, prepares })
         };
-        if count == n {
-            self.form.is_hopeful |= is_in_time;
-        }
         let told = match slot.is_prepared_in(view) {
             true => None,
             false if count == n => certificate(n).map(|all| Count::Decided(Decision::Fast(all))),
-            false if self.form.is_hopeful && cx.now < since.after(self.settings.fast_path_wait()) => None,
+            false if self.form.hope.is_alive() && cx.now < since.after(self.settings.fast_path_wait()) => None,
             false => certificate(quorum).map(Count::Prepared),
         };
         match told {
@@ -193,8 +195,8 @@ impl Views<Linear> {
             self.log.slot(seq).is_some_and(|slot| !is_settled(slot))
         };
         let wait: Micros = self.settings.fast_path_wait();
-        let since = self.form.quorum_since.iter().filter(move |(seq, _)| is_open(**seq));
-        since.map(move |(seq, since)| (*seq, since.after(wait)))
+        let since = self.form.with_quorum.iter().filter(move |(seq, _)| is_open(**seq));
+        since.map(move |(seq, quorum)| (*seq, quorum.since.after(wait)))
     }
 
     fn arm_fast_path(&self, cx: &mut Cx<'_, Linear>) {

@@ -1,9 +1,11 @@
 //! The collector form: what each attack comes to when one replica counts for all.
 
+use std::collections::BTreeMap;
+
 use byztop_core::linear::LinearPbft;
 use byztop_core::protocol::Event;
 use byztop_core::rejection::Rejection;
-use byztop_core::types::{ReplicaId, View};
+use byztop_core::types::{ReplicaId, SeqNum, Time, View};
 
 use crate::attacks::{assert_unharmed, honest, is_complained, under};
 use crate::support::{AnyCluster, id};
@@ -53,6 +55,26 @@ fn one_silent_backup_costs_one_wait_and_no_more() {
     load(&mut cluster, 50, 5);
     let (fast, _) = paths(&cluster, id(2));
     assert!(fast >= 40, "all vote again, and the fast path is taken: {fast}");
+}
+
+#[test]
+fn rule_l5_a_backup_that_votes_every_second_time_delays_a_bounded_share_of_the_slots() {
+    let mut cluster = Cluster::new(4, settings(), 3);
+    cluster.attack(id(4), "withhold(prepare) @p=0.5");
+    let asked = load(&mut cluster, 400, 30);
+    assert_answered(&cluster, &asked);
+    let of_n1 = |wanted: fn(&Event) -> Option<SeqNum>| -> BTreeMap<SeqNum, Time> {
+        let notes = cluster.notes.iter().filter(|(_, by, _)| *by == id(1));
+        notes.filter_map(|(at, _, event)| Some((wanted(event)?, *at))).collect()
+    };
+    let proposed = of_n1(|event| if let Event::PrePrepared { seq, .. } = event { Some(*seq) } else { None });
+    let decided = of_n1(|event| if let Event::Committed { seq, .. } = event { Some(*seq) } else { None });
+    let wait = cluster.settings.fast_path_wait();
+    let delayed = decided.iter().filter(|(seq, at)| at.since(proposed[seq]) >= wait).count();
+    assert!(decided.len() >= 390, "{} slots were decided", decided.len());
+    // Each wait in vain doubles the slots in which n4 has to vote before it is waited for again: 1 + 2 + ... + 128, every
+    // second of which it leaves out, are more than 400 slots.
+    assert!((1..=9).contains(&delayed), "{delayed} of {} slots waited for n4", decided.len());
 }
 
 #[test]
