@@ -184,3 +184,30 @@ fn bodies_are_told_once_in_a_request_and_a_mebibyte_at_a_time() {
     }
     assert!((100 << 10..=1 << 20).contains(&bytes), "{bytes}");
 }
+
+/// A primary proposes what nobody has, and gives it away body by body.
+#[test]
+fn bodies_that_come_one_by_one_are_looked_up_and_slots_are_not_searched_for_them() {
+    let client = Signer::tags(Author::Client(ClientId(0)), realm(), SECRET);
+    let submission = |index: u16| {
+        let session = Session { client: ClientId(0), index };
+        let operations = encode_operations(&[Operation::Balance { account: Account(1) }]);
+        Signed::by(&client, Submission { session, timestamp: Timestamp(1), operations })
+    };
+    let mut victim = Victim::new();
+    let (slots, batch_len) = (40, 24);
+    for slot in 0..slots {
+        let submissions = (0..batch_len).map(|i| submission(slot * batch_len + i).body.digest()).collect();
+        let batch = Batch { submissions };
+        let (digest, seq) = (batch.digest(), SeqNum(u64::from(slot) + 1));
+        let body = PrePrepare { view: View(0), seq, digest, primary: ReplicaId(0), batch };
+        victim.hear(0, PeerMessage::Protocol(Message::PrePrepare(Signed::by(&signer(0), body))));
+    }
+    let mut prepares = 0;
+    for index in 0..slots * batch_len {
+        victim.hear_cheaply(SENDER, PeerMessage::Bodies(vec![submission(index)]));
+        let is_prepare = |output: &&Output<Message>| matches!(output, Output::Send(_, m) if m.name() == "prepare");
+        prepares += victim.outputs.iter().filter(is_prepare).count();
+    }
+    assert_eq!(prepares, usize::from(slots), "each slot is voted for once it is complete");
+}

@@ -115,8 +115,8 @@ pub trait Protocol: Send + 'static {
     /// The pool has something to propose.
     fn on_request(&mut self, cx: &mut Context<'_, Self::Message>);
 
-    /// Bodies that were asked for with [`Output::NeedBodies`] are in the pool.
-    fn on_bodies(&mut self, cx: &mut Context<'_, Self::Message>);
+    /// These bodies, which were asked for with [`Output::NeedBodies`], are in the pool.
+    fn on_bodies(&mut self, cx: &mut Context<'_, Self::Message>, arrived: &[Digest]);
 
     /// A message, from a peer or from this replica itself once it has been signed.
     ///

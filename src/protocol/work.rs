@@ -17,8 +17,7 @@
 //! | STATE-REQUEST | answers of 8 MiB at most in 50 ms for a peer, and one part more; each item once in a request |
 //! | STATE-PART, BODIES, PROOF | b/32 digests hashed |
 //!
-//! A body that was waited for makes the replica look at every slot of the window that it has not voted for; that is not
-//! counted yet.
+//! A body that was waited for is looked up; the last one that a slot lacks makes the replica look at that slot's batch.
 
 use std::ops::AddAssign;
 

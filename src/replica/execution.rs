@@ -25,10 +25,13 @@ impl<P: Protocol, A: Application> Replica<P, A> {
             let Some(batch) = self.decided.get(&seq) else { return };
             let missing = self.pool.missing(batch);
             if !missing.is_empty() {
+                self.spent.add(batch.submissions.len());
+                self.lacking = missing.iter().copied().collect();
                 let holder = self.protocol.status().leader;
                 self.want_bodies(now, &missing, holder, outputs);
                 return;
             }
+            self.lacking.clear();
             let batch = self.decided.remove(&seq).expect("just seen");
             self.remember_executed(&batch, outputs);
             let served_since = self.execute(seq, batch, outputs);
@@ -118,15 +121,30 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         bodies: Vec<Signed<Submission>>,
         outputs: &mut Outputs<P>,
     ) -> Result<(), Rejection> {
-        let mut is_news = false;
+        let mut arrived = Vec::new();
         for submission in bodies {
-            is_news |= self.pool.supply(submission.body.digest(), submission);
+            let digest = submission.body.digest();
+            if self.pool.supply(digest, submission) {
+                arrived.push(digest);
+            }
         }
-        if !is_news {
+        if arrived.is_empty() {
             return Err(Rejection::Unsolicited);
         }
-        self.act(now, outputs, |protocol, cx| protocol.on_bodies(cx));
-        self.execute_ready(now, outputs);
+        self.on_arrived(now, &arrived, outputs);
         Ok(())
+    }
+
+    /// Bodies that were wanted are in the pool: goes on with what waited for them. Each is looked up, so that bodies that
+    /// come one by one do not make all that is open be looked through each time.
+    pub(super) fn on_arrived(&mut self, now: Time, arrived: &[Digest], outputs: &mut Outputs<P>) {
+        self.act(now, outputs, |protocol, cx| protocol.on_bodies(cx, arrived));
+        let lacked = self.lacking.len();
+        for digest in arrived {
+            self.lacking.remove(digest);
+        }
+        if lacked > 0 && self.lacking.is_empty() {
+            self.execute_ready(now, outputs);
+        }
     }
 }

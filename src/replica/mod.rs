@@ -105,6 +105,8 @@ pub struct Replica<P: Protocol, A: Application> {
     ahead: Option<CheckpointCertificate>,
     /// Decided slots that wait for an earlier one or for a body. Bounded by the watermarks.
     decided: BTreeMap<SeqNum, Batch>,
+    /// The bodies that the next decided slot lacks, if it is decided; at most a batch's.
+    lacking: BTreeSet<Digest>,
     auditor: Auditor,
     is_audit_suspended: bool,
     /// What each peer has drawn in answers.
@@ -158,6 +160,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
             transfer_patience: recovery::TRANSFER_PAUSE,
             ahead: None,
             decided: BTreeMap::new(),
+            lacking: BTreeSet::new(),
             auditor: Auditor::new(me, committee, settings.window_slots),
             is_audit_suspended: false,
             drawn: BTreeMap::new(),
@@ -305,8 +308,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         let digest = submission.body.digest();
         if self.pool.wants(&digest) {
             self.pool.supply(digest, submission.clone());
-            self.act(now, outputs, |protocol, cx| protocol.on_bodies(cx));
-            self.execute_ready(now, outputs);
+            self.on_arrived(now, &[digest], outputs);
         }
         match self.state.clients.freshness(session, timestamp) {
             // Rule 23: answered from the cache, never executed again.

@@ -7,7 +7,7 @@
 use super::form::{Decision, Form};
 use super::message::{CommittedHistory, CommittedSlot, Message, StatusReport};
 use super::{Cx, Observing, Patience, Phase, Views};
-use crate::protocol::{Complaint, Event, Output, Pacing, Protocol as _, Recipients, Timer};
+use crate::protocol::{Complaint, Event, Output, Pacing, Recipients, Timer};
 use crate::types::{Micros, ReplicaId, ReplicaSet, SeqNum, Time, View};
 
 /// How many slots' messages one status report brings back at most.
@@ -274,7 +274,7 @@ impl<F: Form> Views<F> {
         cx.note(Event::Rejoined);
         self.arm_request_timer(cx);
         // What was proposed meanwhile is voted on now.
-        self.on_bodies(cx);
+        self.vote_for_open(cx);
     }
 
     /// Who lost its log waits for a checkpoint: this replica waits with it and, as primary, sees to it.

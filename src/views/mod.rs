@@ -15,6 +15,7 @@
 //! Checkpoints (§4.3), the client table and execution are the replica's: see [`crate::replica`].
 
 mod asks;
+mod awaited;
 mod backoff;
 mod batches;
 mod catch_up;
@@ -29,6 +30,7 @@ mod view_change;
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::asks::Asks;
+use self::awaited::AwaitedBodies;
 use self::backoff::Backoff;
 use self::catch_up::Peer;
 use self::form::{Decision as _, Form};
@@ -66,6 +68,8 @@ pub struct Views<F: Form> {
     /// As primary: the next slot to assign.
     next_seq: SeqNum,
     pub(crate) log: Log<F>,
+    /// What keeps this replica from voting for proposals.
+    awaited: AwaitedBodies,
     /// The batches that this replica asked for and that have not come: nothing else is taken in. Whatever was asked for is
     /// named by something, and goes with the batches that nothing names.
     fetching: BTreeSet<Digest>,
@@ -145,6 +149,15 @@ impl<F: Form> Views<F> {
         self.phase == Phase::Active && self.observing.is_none()
     }
 
+    /// Votes for every proposal that it has not voted for, as far as it holds what they name.
+    fn vote_for_open(&mut self, cx: &mut Cx<'_, F>) {
+        let primary = self.committee.primary(self.view);
+        let open: Vec<SeqNum> = self.log.after(self.executed).map(|(seq, _)| seq).collect();
+        for seq in open {
+            self.try_prepare(cx, seq, primary);
+        }
+    }
+
     /// Moves the low watermark up.
     fn collect(&mut self, cx: &mut Cx<'_, F>, certificate: &CheckpointCertificate) {
         self.stable = certificate.clone();
@@ -153,6 +166,7 @@ impl<F: Form> Views<F> {
             self.touch(seq);
         }
         self.watermarks.advance(certificate.seq());
+        self.awaited.collect(certificate.seq());
         self.forget_batches();
         self.adopt_forced(cx);
         self.rejoin_if_safe(cx);
@@ -182,6 +196,7 @@ impl<F: Form> Protocol for Views<F> {
             executed: SeqNum(0),
             next_seq: SeqNum(1),
             log: Log::default(),
+            awaited: AwaitedBodies::default(),
             fetching: BTreeSet::new(),
             stale_digests: 0,
             work: Work::default(),
@@ -236,11 +251,12 @@ impl<F: Form> Protocol for Views<F> {
         self.propose(cx);
     }
 
-    fn on_bodies(&mut self, cx: &mut Cx<'_, F>) {
+    fn on_bodies(&mut self, cx: &mut Cx<'_, F>, arrived: &[Digest]) {
         let primary = self.committee.primary(self.view);
-        let open: Vec<SeqNum> = self.log.after(self.executed).map(|(seq, _)| seq).collect();
-        for seq in open {
-            self.try_prepare(cx, seq, primary);
+        for digest in arrived {
+            for seq in self.awaited.on_arrived(*digest) {
+                self.try_prepare(cx, seq, primary);
+            }
         }
     }
 
@@ -345,6 +361,9 @@ impl<F: Form> Protocol for Views<F> {
         level("batches asked for", self.fetching.len(), named + window);
         level("view changes", self.asks.len(), asks);
         level("peers", self.peers.len(), n);
+        let (waiting, bodies) = self.awaited.len();
+        level("slots without bodies", waiting, window);
+        level("bodies that slots lack", bodies, window * Batch::MAX_SUBMISSIONS);
     }
 
     fn votes(&self, seq: Option<SeqNum>) -> Option<SlotVotes> {

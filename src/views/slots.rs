@@ -106,7 +106,9 @@ impl<F: Form> Views<F> {
         let Some(proposal) = slot.proposal.filter(|_| is_due) else { return };
         let Some(batch) = self.log.batch(proposal.digest) else { return };
         let missing = cx.pool.missing(&batch);
+        self.work.add(batch.submissions.len());
         if !missing.is_empty() {
+            self.awaited.wait(seq, &missing);
             cx.emit(Output::NeedBodies { digests: missing, holder });
             return;
         }

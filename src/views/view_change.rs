@@ -1,5 +1,6 @@
 //! View changes (Castro & Liskov, OSDI '99, §4.4): when to complain, when to join, how a view begins.
 
+use super::awaited::AwaitedBodies;
 use super::form::{Form, Shown as _};
 use super::log::Proposal;
 use super::message::{ForcedProposal, Message, NewView, Origin, ViewChange};
@@ -184,6 +185,7 @@ impl<F: Form> Views<F> {
             cx.emit(Output::LearnedCheckpoint(stable));
         }
         self.log.enter_view(view);
+        self.awaited = AwaitedBodies::default();
         self.forget_batches();
         self.adopt_forced(cx);
         let max_s = entries.last().map_or(min_s, |entry| entry.seq);
