@@ -140,7 +140,8 @@ pub trait Protocol: Send + 'static {
     /// A checkpoint is stable, and this replica's state has reached it: what lies at or below it may be collected.
     fn on_stable_checkpoint(&mut self, cx: &mut Context<'_, Self::Message>, certificate: &CheckpointCertificate);
 
-    /// The state was replaced by that of a stable checkpoint beyond what this replica had executed.
+    /// The state was replaced by that of a stable checkpoint: one beyond what this replica had executed, or an earlier one
+    /// if its own state differed from that. What is known to be decided above the checkpoint is to be executed, again too.
     fn on_state_installed(&mut self, cx: &mut Context<'_, Self::Message>, certificate: &CheckpointCertificate);
 
     /// A proof of what the accused did in a view was verified. Against that view's primary it starts a view change.

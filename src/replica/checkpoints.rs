@@ -26,6 +26,8 @@ pub(super) struct Checkpoints<A> {
     earlier: SeqNum,
     /// The newest checkpoint of ours, for retransmission until it is stable.
     newest_own: Option<Signed<Checkpoint>>,
+    /// The newest slot whose checkpoint was given to be signed.
+    signed_up_to: SeqNum,
 }
 
 /// The state after a slot, held still.
@@ -56,6 +58,7 @@ impl<A> Checkpoints<A> {
             pins: BTreeMap::new(),
             earlier: SeqNum(0),
             newest_own: None,
+            signed_up_to: SeqNum(0),
         }
     }
 
@@ -72,6 +75,18 @@ impl<A> Checkpoints<A> {
     /// Holds a state still.
     pub(super) fn keep(&mut self, seq: SeqNum, digest: Digest, state: State<A>) {
         self.snapshots.insert(seq, Snapshot { digest, state });
+    }
+
+    /// Drops the states after a slot: they followed from one that differed.
+    pub(super) fn forget_after(&mut self, seq: SeqNum) {
+        self.snapshots.retain(|later, _| *later <= seq);
+    }
+
+    /// Whether our checkpoint after the slot was not signed yet; from now on it is.
+    pub(super) fn may_sign(&mut self, seq: SeqNum) -> bool {
+        let is_new = seq > self.signed_up_to;
+        self.signed_up_to = self.signed_up_to.max(seq);
+        is_new
     }
 
     /// Our digest after a slot, if we hold that state.

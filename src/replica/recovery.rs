@@ -23,8 +23,11 @@ impl<P: Protocol, A: Application> Replica<P, A> {
     pub(super) fn take_checkpoint(&mut self, now: Time, outputs: &mut Outputs<P>) {
         let (seq, digest) = (self.state.executed, self.state.digest());
         self.checkpoints.keep(seq, digest, self.state.clone());
-        let body = Checkpoint { seq, digest, replica: self.me };
-        outputs.push(Output::Send(Recipients::All, PeerMessage::Checkpoint(Signed::unsigned(body))));
+        // One that differed, and executes again, signs no second digest for the same slot.
+        if self.checkpoints.may_sign(seq) {
+            let body = Checkpoint { seq, digest, replica: self.me };
+            outputs.push(Output::Send(Recipients::All, PeerMessage::Checkpoint(Signed::unsigned(body))));
+        }
         if let Some(certificate) = self.ahead.take_if(|certificate| certificate.seq() <= seq) {
             self.on_certificate(now, certificate, outputs);
         }
@@ -200,6 +203,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         let Some(mut state) = self.state.with_leaves(seq, leaves) else { return };
         assert_eq!(state.digest(), target.digest(), "every leaf was checked against the certificate");
         self.state = state;
+        self.checkpoints.forget_after(seq);
         self.checkpoints.keep(seq, target.digest(), self.state.clone());
         self.decided = self.decided.split_off(&seq.next());
         let settled: Vec<(Session, Timestamp)> = self.state.clients.newest().collect();

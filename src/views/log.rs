@@ -169,6 +169,13 @@ impl<F: Form> Log<F> {
         self.slots.values_mut().for_each(|slot| slot.enter_view(view));
     }
 
+    /// The slots after `seq` are not executed any more, nor handed on for that.
+    pub(super) fn forget_execution_after(&mut self, seq: SeqNum) {
+        for (_, slot) in self.slots.range_mut(seq.next()..) {
+            (slot.is_delivered, slot.is_executed) = (false, false);
+        }
+    }
+
     /// What this replica said about the slots is not said again.
     pub(super) fn fall_silent(&mut self) {
         self.slots.values_mut().for_each(|slot| slot.said.clear());

@@ -315,9 +315,16 @@ impl<F: Form> Protocol for Views<F> {
     }
 
     fn on_state_installed(&mut self, cx: &mut Cx<'_, F>, certificate: &CheckpointCertificate) {
-        self.executed = self.executed.max(certificate.seq());
+        let seq = certificate.seq();
+        // A state below what was executed takes the place of one that differs: what was decided above it runs again.
+        self.log.forget_execution_after(seq);
+        self.executed = seq;
         self.next_seq = self.next_seq.max(self.executed.next());
         self.collect(cx, certificate);
+        let above: Vec<SeqNum> = self.log.after(seq).map(|(seq, _)| seq).collect();
+        for seq in above {
+            self.deliver(cx, seq);
+        }
         self.ask(cx, crate::protocol::Recipients::All);
     }
 

@@ -78,6 +78,9 @@ where
 /// When a cluster starts.
 pub(crate) const START: Time = Time(1_000_000);
 
+/// How many clients have a key.
+const CLIENTS: u16 = 9;
+
 const SECRET: Digest = Digest([7; 32]);
 
 pub(crate) fn realm(protocol: ProtocolName) -> Realm {
@@ -110,8 +113,8 @@ where
             bytes_sent: BTreeMap::new(),
             recording: None,
             nodes: Vec::new(),
-            verifier: Verifier::tags(realm(P::NAME), committee, 4, SECRET),
-            clients: (0..4).map(|i| Signer::tags(Author::Client(ClientId(i)), realm(P::NAME), SECRET)).collect(),
+            verifier: Verifier::tags(realm(P::NAME), committee, CLIENTS, SECRET),
+            clients: (0..CLIENTS).map(|i| Signer::tags(Author::Client(ClientId(i)), realm(P::NAME), SECRET)).collect(),
             clocks: BTreeMap::new(),
             parcels: BTreeMap::new(),
             timers: BTreeMap::new(),
@@ -147,6 +150,16 @@ where
 
     pub(crate) fn verifier(&self) -> &Verifier {
         &self.verifier
+    }
+
+    /// Starts a replica anew with more money in its accounts than the others have in theirs, as if it knew nothing better.
+    pub(crate) fn diverge(&mut self, me: ReplicaId) {
+        self.kill(me);
+        let Settings { accounts, initial_checking, initial_savings, .. } = self.settings;
+        let app = SmallBank::new(accounts, initial_checking + 1, initial_savings);
+        let replica = Replica::new(me, self.committee, &self.settings, app);
+        self.nodes[me.index()] = Some(Byzantine::new(me, self.committee, replica, self.signer(me), self.seed));
+        self.input(me, Input::Start { has_lost_log: false });
     }
 
     /// Ends a replica: its memory is gone.

@@ -277,3 +277,27 @@ fn rule_28_a_snapshot_is_held_still_for_each_asker_once_and_not_for_ever() {
     let distinct: BTreeSet<SeqNum> = all(&cluster).into_iter().map(|replica| cluster.stable(replica)).collect();
     assert!(distinct.len() > 1, "n2 and n3 are still cut off");
 }
+
+#[test]
+fn rule_28_a_replica_that_differs_executes_again_what_was_decided_above_the_state_that_it_installs() {
+    let mut cluster = Cluster::new(4, Settings { window_slots: 12, ..short_window() }, 67);
+    cluster.diverge(id(4));
+    cluster.deaf_to.insert((id(4), "checkpoint"));
+    let mut asked = crate::load(&mut cluster, 4, 5);
+    // The checkpoint at slot 3 is stable for the others, that at slot 6 for nobody. n4 has executed slot 8, and has signed
+    // its own checkpoint at 6, when it learns of the one at 3.
+    cluster.deaf_to.extend((1..=3).map(|deaf| (id(deaf), "checkpoint")));
+    asked.extend(crate::load(&mut cluster, 4, 5));
+    assert_eq!((cluster.executed(id(4)), cluster.stable(id(1))), (SeqNum(8), SeqNum(3)));
+    cluster.run_ms(3000);
+    assert_answered(&cluster, &asked);
+    let differed = |event: &Event| matches!(event, Event::Diverged { seq: SeqNum(3), .. });
+    assert!(cluster.notes.iter().any(|(_, by, event)| *by == id(4) && differed(event)));
+    let replicas = all(&cluster);
+    cluster.assert_equal(&replicas);
+    cluster.deaf_to.clear();
+    cluster.run_ms(1000);
+    assert!(!cluster.is_proved(id(4)), "it signs no second checkpoint at slot 6");
+    assert!(replicas.iter().all(|replica| cluster.stable(*replica) == SeqNum(6)));
+    cluster.assert_equal(&replicas);
+}
