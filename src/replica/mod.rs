@@ -26,7 +26,7 @@ pub use submission::{Reply, ReplyOutcome, Submission};
 use self::checkpoints::Checkpoints;
 use self::clients::Freshness;
 use self::memory::Memory;
-use self::pool::{Admission, RequestPool};
+use self::pool::{Admission, Displaced, RequestPool};
 use self::state::State;
 use self::transfer::Transfer;
 use crate::app::Application;
@@ -324,14 +324,15 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         }
         let admission = self.pool.admit(now, digest, submission, source);
         match admission {
-            Admission::Admitted => {
+            Admission::Admitted | Admission::InPlaceOf(_) => {
+                if let Admission::InPlaceOf(Displaced { session, timestamp, submission }) = admission {
+                    self.counters.submissions_refused += 1;
+                    outputs.push(Output::Reply(session, Reply::busy(session, timestamp, submission)));
+                }
                 self.act(now, outputs, |protocol, cx| protocol.on_request(cx));
                 self.forward_later(now, outputs);
             }
-            Admission::Full => {
-                let reply = Reply { session, timestamp, submission: digest, outcome: ReplyOutcome::Busy };
-                outputs.push(Output::Reply(session, reply));
-            }
+            Admission::Full => outputs.push(Output::Reply(session, Reply::busy(session, timestamp, digest))),
             Admission::Known => {}
         }
         admission

@@ -1,7 +1,13 @@
 //! The pool: submissions that wait to be ordered, and the bodies behind every digest that a replica may need.
 //!
 //! Bounds: one waiting submission per session, [`Settings::pool_submissions`] from clients and as many from each replica
-//! that passes on what it admitted itself; what is refused is answered *busy* and starts no timer (rule 17). Other bodies are kept only if a proposal between the watermarks names them, until that
+//! that passes on what it admitted itself; what is refused is answered *busy* and starts no timer (rule 17).
+//!
+//! Fairness: when the room of a source is full, a client that has fewer submissions there than another one gets in. The
+//! client that has most gives up the newest one that is not proposed: this one is answered *busy*, and its timer ends. So
+//! many sessions of one key keep no other key out.
+//!
+//! Other bodies are kept only if a proposal between the watermarks names them, until that
 //! slot is behind a stable checkpoint; once executed they are kept for another window, since a later slot may name them
 //! again and a replica that fetched the state in between has to get them from somebody.
 
@@ -19,8 +25,18 @@ pub(super) enum Admission {
     Admitted,
     /// It waits already, or an equal or newer one of its session does.
     Known,
+    /// It waits to be ordered in place of another client's submission, which is refused now.
+    InPlaceOf(Displaced),
     /// There is no room.
     Full,
+}
+
+/// A submission that had to make room.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Displaced {
+    pub(super) session: Session,
+    pub(super) timestamp: Timestamp,
+    pub(super) submission: Digest,
 }
 
 /// A submission that waits to be ordered.
@@ -34,6 +50,49 @@ struct Waiting {
     is_proposed: bool,
     /// The last view whose primary was given the body (rule 24).
     forwarded_in: Option<View>,
+}
+
+/// What waits from one source, by client.
+#[derive(Default)]
+struct Shares {
+    len: usize,
+    by_client: BTreeMap<ClientId, BTreeMap<Arrival, Digest>>,
+    /// The clients, ascending by how many they have waiting.
+    by_size: BTreeSet<(usize, ClientId)>,
+}
+
+impl Shares {
+    fn len_of(&self, client: ClientId) -> usize {
+        self.by_client.get(&client).map_or(0, BTreeMap::len)
+    }
+
+    fn insert(&mut self, client: ClientId, arrival: Arrival, digest: Digest) {
+        self.change(client, |waiting| assert!(waiting.insert(arrival, digest).is_none(), "arrivals are numbered"));
+    }
+
+    fn remove(&mut self, client: ClientId, arrival: Arrival) {
+        self.change(client, |waiting| assert!(waiting.remove(&arrival).is_some(), "what waits has its share"));
+    }
+
+    fn change(&mut self, client: ClientId, change: impl FnOnce(&mut BTreeMap<Arrival, Digest>)) {
+        let waiting = self.by_client.entry(client).or_default();
+        self.by_size.remove(&(waiting.len(), client));
+        self.len -= waiting.len();
+        change(waiting);
+        self.len += waiting.len();
+        if waiting.is_empty() {
+            self.by_client.remove(&client);
+        } else {
+            self.by_size.insert((waiting.len(), client));
+        }
+    }
+
+    /// What the client with the most submissions has waiting, newest first; nothing if `client` would have as many with one
+    /// more.
+    fn above(&self, client: ClientId) -> impl Iterator<Item = Digest> {
+        let most = self.by_size.last().filter(|(len, _)| *len > self.len_of(client) + 1);
+        most.and_then(|(_, most)| self.by_client.get(most)).into_iter().flat_map(|own| own.values().rev().copied())
+    }
 }
 
 /// When it came, and a number that keeps those of one moment apart.
@@ -59,8 +118,8 @@ pub(super) struct RequestPool {
     window_slots: u64,
     bodies: BTreeMap<Digest, Body>,
     waiting: BTreeMap<Digest, Waiting>,
-    /// How many wait from each source.
-    by_source: BTreeMap<Option<ReplicaId>, usize>,
+    /// Who has how many waiting, from each source.
+    by_source: BTreeMap<Option<ReplicaId>, Shares>,
     by_session: BTreeMap<Session, Digest>,
     /// What each session waited for before, as long as its body may be asked for by a proposal that is late.
     superseded: BTreeMap<Session, Digest>,
@@ -107,7 +166,7 @@ impl RequestPool {
         source: Option<ReplicaId>,
     ) -> Admission {
         let Submission { session, timestamp, .. } = submission.body;
-        let mut source = source;
+        let (mut source, mut displaced) = (source, None);
         match self.by_session.get(&session).map(|earlier| (*earlier, &self.waiting[earlier])) {
             Some((_, earlier)) if earlier.timestamp >= timestamp => return Admission::Known,
             // The session has moved on: it holds one place, and its newest submission gets it.
@@ -115,12 +174,17 @@ impl RequestPool {
                 source = earlier.source;
                 self.supersede(session, superseded);
             }
-            None if self.by_source.get(&source).is_some_and(|count| *count >= self.capacity) => return Admission::Full,
+            None if self.by_source.get(&source).is_some_and(|shares| shares.len >= self.capacity) => {
+                displaced = self.make_room(source, session.client);
+                if displaced.is_none() {
+                    return Admission::Full;
+                }
+            }
             None => {}
         }
         self.arrivals += 1;
         let arrival = (now, self.arrivals);
-        *self.by_source.entry(source).or_default() += 1;
+        self.by_source.entry(source).or_default().insert(session.client, arrival, digest);
         let is_proposed = self.named.contains(&digest);
         let waiting = Waiting { session, timestamp, arrival, source, is_proposed, forwarded_in: None };
         self.waiting.insert(digest, waiting);
@@ -130,7 +194,16 @@ impl RequestPool {
             self.queues.entry(session.client).or_default().push_back(digest);
         }
         self.keep(digest, submission, SeqNum(0));
-        Admission::Admitted
+        displaced.map_or(Admission::Admitted, Admission::InPlaceOf)
+    }
+
+    /// Takes the newest unproposed submission of the client that has most in the room of a source, unless `client` has as
+    /// many. Another primary may have proposed it: its body stays as that of one that its session has moved on from.
+    fn make_room(&mut self, source: Option<ReplicaId>, client: ClientId) -> Option<Displaced> {
+        let submission = self.by_source.get(&source)?.above(client).find(|digest| !self.waiting[digest].is_proposed)?;
+        let Waiting { session, timestamp, .. } = self.waiting[&submission];
+        self.supersede(session, submission);
+        Some(Displaced { session, timestamp, submission })
     }
 
     /// Keeps a body that was asked for; false if nobody asked.
@@ -277,7 +350,8 @@ impl RequestPool {
     /// the session moves on once more.
     fn supersede(&mut self, session: Session, digest: Digest) {
         self.stop_waiting(digest);
-        if let Some(before) = self.superseded.insert(session, digest) {
+        // It may be the same one, displaced earlier and admitted again.
+        if let Some(before) = self.superseded.insert(session, digest).filter(|before| *before != digest) {
             self.drop_unnamed(before);
         }
     }
@@ -291,8 +365,8 @@ impl RequestPool {
 
     fn stop_waiting(&mut self, digest: Digest) {
         let Some(waiting) = self.waiting.remove(&digest) else { return };
-        if let Some(count) = self.by_source.get_mut(&waiting.source) {
-            *count -= 1;
+        if let Some(shares) = self.by_source.get_mut(&waiting.source) {
+            shares.remove(waiting.session.client, waiting.arrival);
         }
         self.by_session.remove(&waiting.session);
         self.by_arrival.remove(&waiting.arrival);
@@ -422,6 +496,57 @@ mod tests {
         assert_eq!(admit(peer, submission(0, 0, 2)), Admission::Admitted, "a session moves on in the place it has");
         pool.queues(&mut |level| assert!(level.len <= level.bound, "{level:?}"));
         assert_eq!(pool.len(), 2);
+    }
+
+    #[test]
+    fn rule_17_eight_clients_that_fill_the_pool_again_and_again_leave_a_ninth_its_share() {
+        let settings = Settings::default();
+        let mut pool = RequestPool::new(&settings);
+        let flood = |pool: &mut RequestPool, timestamp| {
+            let sessions = (0..8).flat_map(|client| (0..Session::PER_CLIENT).map(move |index| (client, index)));
+            let admit = |(client, index)| admit(pool, timestamp, submission(client, index, timestamp));
+            sessions.map(admit).filter(|admission| *admission != Admission::Full).count()
+        };
+        assert_eq!(flood(&mut pool, 1), settings.pool_submissions);
+        let mut ninth = Vec::new();
+        for (index, round) in (2..12).enumerate() {
+            let mine = submission(8, index as u16, 1);
+            ninth.push(mine.0);
+            let Admission::InPlaceOf(displaced) = admit(&mut pool, 100, mine) else { panic!("it gets in") };
+            assert!(displaced.session.client < ClientId(8), "one of those that have most goes");
+            assert_eq!(pool.missing(&Batch { submissions: vec![displaced.submission] }), [], "a proposal may name it");
+            flood(&mut pool, round);
+            assert!(ninth.iter().all(|digest| pool.waiting.contains_key(digest)), "and it keeps its place");
+            assert_eq!(pool.len(), settings.pool_submissions);
+        }
+        let batch = pool.take_batch(9);
+        assert!(batch.submissions.contains(&ninth[0]), "it is served in its turn");
+        pool.queues(&mut |level| assert!(level.len <= level.bound, "{level:?}"));
+    }
+
+    #[test]
+    fn rule_17_clients_with_equal_shares_displace_nothing_nor_is_anything_proposed_displaced() {
+        let mut pool = RequestPool::new(&Settings { pool_submissions: 4, ..Settings::default() });
+        for (at, (client, index)) in [(0, 0), (0, 1), (1, 0), (1, 1)].into_iter().enumerate() {
+            assert_eq!(admit(&mut pool, at as u64, submission(client, index, 1)), Admission::Admitted);
+        }
+        assert_eq!(admit(&mut pool, 5, submission(0, 2, 1)), Admission::Full);
+        pool.take_batch(4);
+        assert_eq!(admit(&mut pool, 5, submission(2, 0, 1)), Admission::Full, "all are proposed");
+    }
+
+    #[test]
+    fn rule_17_what_was_displaced_is_timed_no_more_and_keeps_its_body_however_often_it_comes_again() {
+        let mut pool = RequestPool::new(&Settings { pool_submissions: 2, ..Settings::default() });
+        admit(&mut pool, 5, submission(0, 0, 1));
+        for client in 1..4 {
+            assert_eq!(admit(&mut pool, 6, submission(0, 1, 1)), Admission::Admitted);
+            assert!(matches!(admit(&mut pool, 7, submission(client, 0, 1)), Admission::InPlaceOf(_)));
+            assert_eq!(pool.missing(&Batch { submissions: vec![submission(0, 1, 1).0] }), [], "a proposal may name it");
+            pool.settle(Session { client: ClientId(client), index: 0 }, Timestamp(1));
+        }
+        pool.settle(Session { client: ClientId(0), index: 0 }, Timestamp(1));
+        assert_eq!(pool.oldest_pending_since(), None);
     }
 
     #[test]

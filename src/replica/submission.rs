@@ -70,6 +70,13 @@ pub struct Reply {
     pub outcome: ReplyOutcome,
 }
 
+impl Reply {
+    /// Nothing was done, since there is no room.
+    pub(super) fn busy(session: Session, timestamp: Timestamp, submission: Digest) -> Reply {
+        Reply { session, timestamp, submission, outcome: ReplyOutcome::Busy }
+    }
+}
+
 /// What came of a submission.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub enum ReplyOutcome {

@@ -3,13 +3,13 @@
 use byztop_core::crypto::{Author, Kind, Signed, Statement};
 use byztop_core::evidence::Proof;
 use byztop_core::pbft::Message;
-use byztop_core::protocol::{Batch, Claim, Event};
+use byztop_core::protocol::{Batch, Claim, Event, QueueLevel, Settings};
 use byztop_core::replica::PeerMessage;
 use byztop_core::types::{Digest, ReplicaSet, SeqNum, View};
 use byztop_core::views::message::{Commit, Origin, Prepare, StatusReport};
 
 use crate::support::{Cluster, id};
-use crate::{load, pay, settings};
+use crate::{assert_answered, load, pay, settings};
 
 fn batch(number: u64) -> Batch {
     Batch { submissions: (0..100u8).map(|i| Digest::of("made up", &[&number.to_le_bytes(), &[i]])).collect() }
@@ -159,6 +159,30 @@ fn reports_that_come_faster_than_honest_ones_draw_no_more_votes() {
         cluster.inject(id(2), id(3), PeerMessage::Protocol(Message::Status(report)));
     }
     assert!(votes(&cluster) > before, "they may have been lost");
+}
+
+#[test]
+fn rule_17_eight_clients_with_every_session_waiting_do_not_keep_a_ninth_out() {
+    let settings = Settings { pool_submissions: 64, batch_submissions: 8, ..settings() };
+    let mut cluster = Cluster::new(4, settings, 48);
+    let mut asked = Vec::new();
+    for round in 1..=100 {
+        for (client, index) in (0..8).flat_map(|client| (0..32).map(move |index| (client, index))) {
+            let flood = cluster.signed(client, index, round, &[pay(3, 4)]);
+            (1..=4).for_each(|replica| cluster.hand_over(id(replica), flood.clone()));
+        }
+        if round % 10 == 0 {
+            asked.push(cluster.submit(8, round as u16 / 10, &[pay(1, 2)]));
+        }
+        cluster.run_ms(2);
+    }
+    cluster.run_ms(100);
+    assert_answered(&cluster, &asked);
+    assert!(!cluster.noted(|event| matches!(event, Event::ViewChangeAsked { .. })), "and deposes nobody");
+    for replica in 1..=4 {
+        let queues = |visit: &mut dyn FnMut(QueueLevel)| cluster.node(id(replica)).replica().queues(visit);
+        queues(&mut |level| assert!(level.len <= level.bound, "{level:?}"));
+    }
 }
 
 #[test]
