@@ -15,10 +15,22 @@ const RESEND_SLOTS: u64 = 16;
 /// How long after a view change or new view was repeated to a peer it may be repeated again: they are large.
 const REPEAT_PAUSE: Micros = Micros::from_millis(500);
 
+/// How long after a peer was believed to wait for a checkpoint another one is believed, in request timeouts: 30 s by
+/// default. A report is not signed and costs nothing: a peer that lies makes an idle cluster run two windows and a
+/// checkpoint interval of null requests in this time at most, whatever it reports. One that loses its log twice in this
+/// time, on an idle cluster, waits for it to pass.
+const OBSERVER_PAUSE_TIMEOUTS: u64 = 20;
+/// What part of a window the null requests of one status interval are, at most. An observer waits for the first checkpoint
+/// at least a window away, which is one and a half windows away at most: on an idle cluster that comes within about 12
+/// status intervals.
+const NULLS_PER_STATUS: u64 = 8;
+
 /// What is remembered of a peer.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Peer {
     report: Option<StatusReport>,
+    /// The checkpoint that it was last believed to wait for, having lost its log, and since when.
+    awaits: Option<(SeqNum, Time)>,
     /// When a view change or new view was last repeated to it.
     repeated_at: Option<Time>,
     /// Up to which slot it was last told what was decided, and when.
@@ -54,6 +66,7 @@ impl<F: Form> Views<F> {
         }
         self.fetch_missing(cx);
         self.begin_view(cx);
+        self.nulls_left = (self.settings.window_slots / NULLS_PER_STATUS).max(1);
         self.help_observers(cx);
     }
 
@@ -62,6 +75,10 @@ impl<F: Form> Views<F> {
         let peer = self.peers.entry(from).or_default();
         let earlier = peer.report.replace(*report);
         let is_stuck = earlier.is_some_and(|earlier| earlier.executed == report.executed);
+        if let Some(until) = report.observing_until {
+            self.believe_observer(cx.now, from, until);
+        }
+        let peer = self.peers.entry(from).or_default();
         let may_repeat = peer.repeated_at.is_none_or(|at| cx.now.since(at) >= REPEAT_PAUSE);
         if may_repeat && self.repeat_view_change(cx, from, report) {
             self.peers.entry(from).or_default().repeated_at = Some(cx.now);
@@ -295,20 +312,32 @@ impl<F: Form> Views<F> {
     }
 
     /// As primary of an idle cluster: null requests bring the checkpoint about that an observer waits for, each as soon as
-    /// the one before is executed.
+    /// the one before is executed, and in one status interval at most an eighth of a window.
     pub(super) fn propose_for_observers(&mut self, cx: &mut Cx<'_, F>) {
-        if self.is_checkpoint_awaited() && !cx.pool.has_unproposed() {
-            for _ in 0..self.settings.depth_slots {
-                self.propose_null(cx);
-            }
+        while self.nulls_left > 0 && self.is_checkpoint_awaited() && !cx.pool.has_unproposed() && self.propose_null(cx)
+        {
+            self.nulls_left -= 1;
         }
     }
 
-    /// Whether an observer waits for a checkpoint that is not stable yet. One that asks for more than two windows is not
-    /// believed.
-    fn is_checkpoint_awaited(&self) -> bool {
+    /// Takes over which checkpoint a peer says it waits for. What it said first stands, though it says another thing later:
+    /// an honest one does not change it while it observes. One that asks for more than two windows is not believed.
+    fn believe_observer(&mut self, now: Time, from: ReplicaId, until: SeqNum) {
         let reach = self.executed.plus(2 * self.settings.window_slots);
-        let awaited = self.peers.values().filter_map(|peer| peer.report.and_then(|report| report.observing_until));
-        awaited.filter(|until| *until <= reach).any(|until| until > self.watermarks.low())
+        let pause = Micros(OBSERVER_PAUSE_TIMEOUTS * self.settings.request_timeout().0);
+        let peer = self.peers.entry(from).or_default();
+        let is_paused = peer.awaits.is_some_and(|(_, since)| now.since(since) < pause);
+        if !is_paused && until > self.watermarks.low() && until <= reach {
+            peer.awaits = Some((until, now));
+        }
+    }
+
+    /// Whether an observer waits for a checkpoint that is not stable yet.
+    fn is_checkpoint_awaited(&self) -> bool {
+        let awaits = |peer: &Peer| {
+            let is_observing = peer.report.is_some_and(|report| report.observing_until.is_some());
+            peer.awaits.map(|(until, _)| until).filter(|_| is_observing)
+        };
+        self.peers.values().filter_map(awaits).any(|until| until > self.watermarks.low())
     }
 }

@@ -97,6 +97,8 @@ pub struct Views<F: Form> {
     patience: Patience,
     /// Since when a replica that lost its log has waited for the cluster to get on, and it has not.
     awaited_since: Option<Time>,
+    /// As primary: how many null requests it may still propose for observers before its next status report.
+    nulls_left: u64,
     /// Set while the replica may not vote, having lost its log or the end of it.
     observing: Option<Observing>,
 }
@@ -211,6 +213,7 @@ impl<F: Form> Protocol for Views<F> {
             asked_at: None,
             patience: Patience::Idle,
             awaited_since: None,
+            nulls_left: 0,
             observing: None,
         }
     }

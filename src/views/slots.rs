@@ -24,11 +24,14 @@ impl<F: Form> Views<F> {
         }
     }
 
-    /// Proposes null requests so that a replica that lost its log sees a checkpoint it can trust (rule 29).
-    pub(super) fn propose_null(&mut self, cx: &mut Cx<'_, F>) {
-        if self.may_propose() {
+    /// Proposes a null request so that a replica that lost its log sees a checkpoint it can trust (rule 29), if this primary
+    /// may propose now; says whether it did.
+    pub(super) fn propose_null(&mut self, cx: &mut Cx<'_, F>) -> bool {
+        let may_propose = self.may_propose();
+        if may_propose {
             self.propose_batch(cx, Batch::default());
         }
+        may_propose
     }
 
     fn may_propose(&self) -> bool {

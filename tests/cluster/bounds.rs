@@ -8,7 +8,7 @@ use byztop_core::replica::PeerMessage;
 use byztop_core::types::{Digest, ReplicaSet, SeqNum, View};
 use byztop_core::views::message::{Commit, Origin, Prepare, StatusReport};
 
-use crate::support::{Cluster, id};
+use crate::support::{Cluster, START, id};
 use crate::{assert_answered, load, pay, settings};
 
 fn batch(number: u64) -> Batch {
@@ -159,6 +159,60 @@ fn reports_that_come_faster_than_honest_ones_draw_no_more_votes() {
         cluster.inject(id(2), id(3), PeerMessage::Protocol(Message::Status(report)));
     }
     assert!(votes(&cluster) > before, "they may have been lost");
+}
+
+/// What a replica reports that says it lost its log.
+fn observes(until: SeqNum) -> StatusReport {
+    StatusReport {
+        view: View(0),
+        asking_for: None,
+        view_changes: ReplicaSet::default(),
+        stable: SeqNum(0),
+        executed: SeqNum(0),
+        observing_until: Some(until),
+    }
+}
+
+#[test]
+fn rule_29_a_liar_that_observes_for_ever_costs_an_idle_cluster_two_windows_in_a_long_while() {
+    for rejoins_in_between in [false, true] {
+        let mut cluster = Cluster::new(4, settings(), 46);
+        cluster.kill(id(4));
+        for turn in 0..1200u64 {
+            let until = cluster.executed(id(1)).plus(2 * cluster.settings.window_slots);
+            let mut report = observes(until);
+            if rejoins_in_between && turn % 3 == 1 {
+                report.observing_until = None;
+            }
+            for peer in [1, 2, 3] {
+                cluster.inject(id(4), id(peer), PeerMessage::Protocol(Message::Status(report)));
+            }
+            cluster.run_ms(50);
+        }
+        // In each pause of 30 s, of which two begin here: as far as the first checkpoint beyond two windows.
+        let per_pause = 2 * cluster.settings.window_slots + cluster.settings.checkpoint_interval_slots;
+        let slots = cluster.executed(id(1)).0;
+        assert!((1..=2 * per_pause).contains(&slots), "{slots} slots in {} ms", cluster.now.since(START).as_millis());
+        assert!(!cluster.noted(|event| matches!(event, Event::ViewChangeAsked { .. })), "nobody is deposed for it");
+    }
+}
+
+#[test]
+fn rule_29_null_requests_for_an_observer_come_at_a_bounded_rate() {
+    let mut cluster = Cluster::new(4, settings(), 47);
+    cluster.kill(id(4));
+    let (window, interval) = (cluster.settings.window_slots, cluster.settings.checkpoint_interval_slots);
+    let mut before = SeqNum(0);
+    for status in 0..30 {
+        for peer in [1, 2, 3] {
+            cluster.inject(id(4), id(peer), PeerMessage::Protocol(Message::Status(observes(SeqNum(window)))));
+        }
+        cluster.run_ms(cluster.settings.status_interval_ms);
+        let executed = cluster.executed(id(1));
+        assert!(executed.0 - before.0 <= window / 8, "{before} to {executed} in status interval {status}");
+        before = executed;
+    }
+    assert!((window..window + interval).contains(&before.0), "{before}: and they come");
 }
 
 #[test]
