@@ -25,6 +25,7 @@ mod forgery;
 mod language;
 mod lies;
 mod mutation;
+mod nested;
 mod replay;
 mod voice;
 
@@ -307,6 +308,7 @@ where
             }
             (Attack::ForgeViewChange, Some(subject)) => voice.forge_view_change(wanted, subject),
             (Attack::ForgeNewView, Some(subject)) => voice.forge_new_view(wanted, subject),
+            (Attack::ForgeNested, subject) => voice.forge_nested(wanted, subject, &self.replica.status()),
             (Attack::LieCheckpoint, Some(subject)) => {
                 voice.lie_checkpoint(wanted, subject, self.replica.status().stable)
             }
@@ -386,6 +388,7 @@ where
                     wanted.extend(self.ring.pick(&mut dice).map(|old| Output::Send(Recipients::All, old)));
                 }
                 Attack::ForgeViewChange => wanted.append(&mut self.voice.ask_for_views(&status, &subject)),
+                Attack::ForgeNested => wanted.append(&mut self.voice.make_up_nested(&status, &subject)),
                 _ => {}
             }
         }

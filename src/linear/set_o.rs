@@ -122,6 +122,10 @@ impl form::Shown for Shown {
         certified.max(self.voted.map(|vote| vote.view)).unwrap_or_default()
     }
 
+    fn prepared(&self) -> Option<(View, Digest)> {
+        self.prepared.as_ref().map(|prepared| (prepared.prepares.view, prepared.prepares.digest))
+    }
+
     fn digests(&self) -> Vec<Digest> {
         let certified = self.prepared.as_ref().map(|prepared| prepared.prepares.digest);
         certified.into_iter().chain(self.voted.map(|vote| vote.digest)).collect()

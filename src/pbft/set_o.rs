@@ -26,6 +26,10 @@ impl Shown for PreparedCertificate {
         self.prepares.view
     }
 
+    fn prepared(&self) -> Option<(View, Digest)> {
+        Some((self.prepares.view, self.prepares.digest))
+    }
+
     fn digests(&self) -> Vec<Digest> {
         vec![self.prepares.digest]
     }

@@ -197,8 +197,24 @@ pub trait Message:
     /// Whether its answer may be much longer than it is: those are paced for each peer.
     fn asks_for_much(&self) -> bool;
 
+    /// The requests for a view in it: its own, or those with which it begins one.
+    fn view_changes(&self) -> Vec<ViewChangeRecord>;
+
     /// Where its sender stands, if it is a report of that: in which view, and after which executed slot.
     fn reports(&self) -> Option<(View, SeqNum)>;
+}
+
+/// A request for a view, as far as it can be compared whatever the protocol.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct ViewChangeRecord {
+    /// Who asks.
+    pub replica: ReplicaId,
+    /// For which view.
+    pub view: View,
+    /// The stable checkpoint that it shows.
+    pub stable: SeqNum,
+    /// The slots of which it shows something, and for each the view and batch of its prepared certificate, if it shows one.
+    pub slots: Vec<(SeqNum, Option<(View, Digest)>)>,
 }
 
 /// What a message is about.

@@ -56,6 +56,7 @@ impl Schedule {
         swarm.short_reigns(settings.request_timeout());
         swarm.adversary();
         swarm.load();
+        swarm.forger(&mut Dice::new([seed, 5, 0, 0]));
         let end = swarm.end;
         swarm.actions.push((end, Action::Calm));
         let mut actions = swarm.actions;
@@ -408,6 +409,29 @@ impl Swarm {
             let end = Time(self.end.0 - 1);
             self.at(end, Action::Heal(replica));
         }
+    }
+
+    /// In one run of four somebody forges what is nested in its messages, whatever else it does: one who is Byzantine anyway,
+    /// or else the primary of an early view if nobody is faulty. Its dice are of its own, so that the rest of the seed's fate
+    /// is as it would be.
+    fn forger(&mut self, dice: &mut Dice) {
+        if self.committee.faulty() == 0 || !dice.per_mille(250) {
+            return;
+        }
+        let is_faulty = |action: &Action| match action {
+            Action::Attack { replica, .. } | Action::Twin { replica, .. } => Some((*replica, true)),
+            Action::Crash(replica) => Some((*replica, false)),
+            _ => None,
+        };
+        let faulty: Vec<(ReplicaId, bool)> = self.actions.iter().filter_map(|(_, action)| is_faulty(action)).collect();
+        let liars: Vec<ReplicaId> = faulty.iter().filter(|(_, lies)| *lies).map(|(replica, _)| *replica).collect();
+        let replica = match liars.is_empty() {
+            false => dice.pick(&liars),
+            true if faulty.is_empty() => ReplicaId(dice.below(self.committee.faulty() as u64 + 1) as u8),
+            true => return,
+        };
+        let at = if dice.per_mille(600) { Time(0) } else { Time(dice.below(self.end.0)) };
+        self.at(at, Action::Attack { replica, attack: "forge-nested".to_string() });
     }
 
     /// One attack in the attack language.

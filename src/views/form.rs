@@ -91,6 +91,9 @@ pub trait Shown: Evidence {
     /// The highest view that it speaks of.
     fn view(&self) -> View;
 
+    /// The view and batch of its prepared certificate, if it has one.
+    fn prepared(&self) -> Option<(View, Digest)>;
+
     /// The batches that it speaks of.
     fn digests(&self) -> Vec<Digest>;
 

@@ -9,7 +9,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::committee::Committee;
 use crate::crypto::{Author, Check, Kind, Signable, Signature, Signed, Signer, Statement, Verifier};
-use crate::protocol::{Batch, Certificate, CheckpointCertificate, Claim, Class, Settings, Topic, check_sender};
+use crate::protocol::{
+    Batch, Certificate, CheckpointCertificate, Claim, Class, Settings, Topic, ViewChangeRecord, check_sender,
+};
 use crate::rejection::{CertificateFault, Rejection};
 use crate::types::{Digest, ReplicaId, ReplicaSet, SeqNum, View};
 use crate::wire;
@@ -207,6 +209,11 @@ impl<F: Form> ViewChange<F> {
             .iter()
             .flat_map(move |shown| shown.claims(committee).into_iter().chain(shown.vote_claim(self.replica)));
         self.stable.claims().chain(shown)
+    }
+
+    fn record(&self) -> ViewChangeRecord {
+        let slots = self.shown.iter().map(|shown| (shown.seq(), shown.prepared())).collect();
+        ViewChangeRecord { replica: self.replica, view: self.view, stable: self.stable.seq(), slots }
     }
 
     fn check(&self, verifier: &Verifier) -> Result<(), Rejection> {
@@ -561,6 +568,14 @@ impl<F: Form> crate::protocol::Message for Message<F> {
     fn asks_for_much(&self) -> bool {
         // A status report that stands still asks for what its sender lacks.
         matches!(self, Message::Ask { .. } | Message::FetchBatches(_) | Message::Status(_))
+    }
+
+    fn view_changes(&self) -> Vec<ViewChangeRecord> {
+        match self {
+            Message::ViewChange(signed) => vec![signed.body.record()],
+            Message::NewView(signed) => signed.body.view_changes.iter().map(|signed| signed.body.record()).collect(),
+            _ => Vec::new(),
+        }
     }
 
     fn reports(&self) -> Option<(View, SeqNum)> {

@@ -44,7 +44,17 @@ const MAY_IMPORT: &[(&str, &[&[&str]])] = &[
     ("telemetry", &[TYPES, &["protocol"]]),
     ("evidence", &[BASE, &["protocol"], MESSAGES]),
     ("replica", &[BASE, &["protocol", "app", "evidence", "telemetry", "durable"]]),
-    ("attack", &[BASE, &["protocol", "replica", "app::Application"], SHARED_MESSAGES, FORMS, MESSAGES]),
+    // A lie may be a made-up proof, which is the one thing of evidence that an attack knows.
+    (
+        "attack",
+        &[
+            BASE,
+            &["protocol", "replica", "app::Application", "evidence::proof::Proof"],
+            SHARED_MESSAGES,
+            FORMS,
+            MESSAGES,
+        ],
+    ),
     ("client", &[BASE, &["replica"]]),
     ("workload", &[TYPES, &["app"]]),
     ("scenario", &[BASE, &["app", "attack", "evidence", "workload"]]),

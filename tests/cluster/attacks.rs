@@ -98,6 +98,7 @@ fn each_attack_is_survived() {
         "mutate(0.9)",
         "forge-view-change",
         "forge-new-view",
+        "forge-nested",
         "lie-checkpoint",
         "lie-state",
         "lie-reply",
@@ -105,6 +106,30 @@ fn each_attack_is_survived() {
         check::<Pbft>(attack);
         check::<LinearPbft>(attack);
     }
+}
+
+/// A proof that frames an honest replica, certificates, headers and view changes that nobody signed.
+#[test]
+fn rule_3_forged_parts_are_refused_by_everyone_and_depose_nobody() {
+    fn check<P: Protocol>()
+    where
+        P::Message: Forge,
+    {
+        let (mut cluster, asked) = under::<P>(&[5], "forge-nested", 73);
+        assert_unharmed(&mut cluster, &[5], &asked, "forge-nested");
+        for replica in honest(&cluster, &[5]) {
+            let is_refused = |is_why: fn(&Rejection) -> bool| {
+                let refused =
+                    |event: &Event| matches!(event, Event::Rejected { from, why, .. } if *from == id(5) && is_why(why));
+                cluster.notes.iter().any(|(_, by, event)| *by == replica && refused(event))
+            };
+            assert!(is_refused(|why| matches!(why, Rejection::BadSignature)), "{replica}");
+            assert!(is_refused(|why| matches!(why, Rejection::BadCertificate(_))), "{replica}");
+        }
+        assert_eq!(cluster.view(id(2)), View(0), "it stops nobody");
+    }
+    check::<Pbft>();
+    check::<LinearPbft>();
 }
 
 /// Whether an honest replica complains of anything.
@@ -125,6 +150,7 @@ fn rule_21_no_backup_deposes_an_honest_primary_whatever_it_sends() {
         "mutate(0.5)",
         "forge-view-change",
         "forge-new-view",
+        "forge-nested",
         "lie-checkpoint",
         "lie-reply",
         "withhold(commit)",

@@ -41,6 +41,23 @@ impl ForgeForm for Linear {
         Some(Count::Decided(Decision::Committed(commits)))
     }
 
+    fn shown(certificate: PreparedCertificate) -> Shown {
+        Shown { prepared: Some(certificate), voted: None }
+    }
+
+    fn decision(commits: Certificate) -> Decision {
+        Decision::Committed(commits)
+    }
+
+    fn recount(count: &Count, forge: impl FnOnce(&mut Certificate)) -> Option<Count> {
+        let mut count = count.clone();
+        forge(match &mut count {
+            Count::Prepared(prepared) | Count::Decided(Decision::Fast(prepared)) => &mut prepared.prepares,
+            Count::Decided(Decision::Committed(commits)) => commits,
+        });
+        Some(count)
+    }
+
     /// It takes its votes back, or claims to have voted for null requests: in its own last reign, which it can sign, or in
     /// the last view of all, which its primary did not.
     fn invent_history(body: &mut ViewChange<Self>, committee: Committee, dice: &mut Dice, signer: &Signer) -> bool {

@@ -2,6 +2,7 @@
 //! the only places where the attack layer knows one.
 
 mod linear;
+mod nested;
 mod pbft;
 mod views;
 
@@ -47,6 +48,13 @@ pub trait Forge: Message {
     /// A quorum's certificate of which all but this vote and the signer's own is missing or made up; `None` where nobody
     /// counts for others, or for what is no vote.
     fn inflate(&self, committee: Committee, dice: &mut Dice, signer: &Signer) -> Option<Self>;
+
+    /// The same with something nested in it forged, as it would serve a liar whose recipients do not check it; `None` for what
+    /// has nothing nested, or is not the signer's to alter.
+    fn forge_nested(&self, committee: Committee, status: &Status, dice: &mut Dice, signer: &Signer) -> Option<Self>;
+
+    /// A message that nobody asked for, around something forged.
+    fn make_up_nested(me: ReplicaId, committee: Committee, status: &Status, dice: &mut Dice, signer: &Signer) -> Self;
 
     /// Something that looks like a message and helps nobody.
     fn make_up(me: ReplicaId, committee: Committee, status: &Status, dice: &mut Dice) -> Self;

@@ -2,16 +2,18 @@
 
 use rand::RngExt as _;
 
+use super::nested::Forger;
 use super::{Forge, Shift};
 use crate::attack::chance::Dice;
 use crate::attack::language::EquivocationForm;
 use crate::committee::Committee;
 use crate::crypto::{Author, Signature, Signed, Signer};
-use crate::protocol::{Batch, CheckpointCertificate, Status};
+use crate::protocol::{Batch, Certificate, CheckpointCertificate, Status};
 use crate::types::{Digest, ReplicaId, ReplicaSet, SeqNum, View};
 use crate::views::form::Form;
 use crate::views::message::{
-    Commit, ForcedProposal, Message, NewView, Origin, PrePrepare, Prepare, StatusReport, ViewChange,
+    Commit, ForcedProposal, Message, NewView, Origin, PrePrepare, Prepare, PreparedCertificate, StatusReport,
+    ViewChange,
 };
 use crate::views::new_view;
 
@@ -32,6 +34,15 @@ pub(super) trait ForgeForm: Form {
         dice: &mut Dice,
         signer: &Signer,
     ) -> Option<Self::Count>;
+
+    /// What a request for a view shows of a slot by a certificate, which may be a forged one.
+    fn shown(certificate: PreparedCertificate) -> Self::Shown;
+
+    /// A decision by a quorum's COMMITs, which may be forged.
+    fn decision(commits: Certificate) -> Self::Decision;
+
+    /// The same count with the signatures that `forge` makes of its own; `None` where nobody counts for others.
+    fn recount(count: &Self::Count, forge: impl FnOnce(&mut Certificate)) -> Option<Self::Count>;
 
     /// A request for a view shows what its sender never did; says whether it does, and not where a sender can show nothing
     /// but what others have signed.
@@ -154,6 +165,14 @@ impl<F: ForgeForm> Forge for Message<F> {
         Some(Message::Count(count))
     }
 
+    fn forge_nested(&self, committee: Committee, status: &Status, dice: &mut Dice, signer: &Signer) -> Option<Self> {
+        Forger { committee, status, dice, signer }.forge(self)
+    }
+
+    fn make_up_nested(me: ReplicaId, committee: Committee, status: &Status, dice: &mut Dice, signer: &Signer) -> Self {
+        Forger { committee, status, dice, signer }.make_up(me)
+    }
+
     fn make_up(me: ReplicaId, committee: Committee, status: &Status, dice: &mut Dice) -> Self {
         let (view, seq) = (any_view(status, dice), any_slot(status, dice));
         let digest = any_digest(dice);
@@ -235,11 +254,11 @@ fn force_something_else<F: Form>(body: &mut NewView<F>, dice: &mut Dice) {
     }
 }
 
-fn entry(seq: SeqNum, digest: Digest) -> ForcedProposal {
+pub(super) fn entry(seq: SeqNum, digest: Digest) -> ForcedProposal {
     ForcedProposal { seq, digest, signature: Signature::BLANK }
 }
 
-fn any_digest(dice: &mut Dice) -> Digest {
+pub(super) fn any_digest(dice: &mut Dice) -> Digest {
     Digest(dice.random())
 }
 
@@ -262,7 +281,7 @@ fn any_slot(status: &Status, dice: &mut Dice) -> SeqNum {
 }
 
 /// The next view after this one that the replica leads.
-fn next_reign(me: ReplicaId, committee: Committee, view: View) -> View {
+pub(super) fn next_reign(me: ReplicaId, committee: Committee, view: View) -> View {
     let leads = |view: &View| committee.primary(*view) == me;
     (1..=committee.size() as u64).map(|ahead| View(view.0.saturating_add(ahead))).find(leads).unwrap_or(view)
 }

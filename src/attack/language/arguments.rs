@@ -178,6 +178,7 @@ fn bare(name: &str) -> Option<Attack> {
         "forge-view-change" => Attack::ForgeViewChange,
         "forge-new-view" => Attack::ForgeNewView,
         "forge-certificate" => Attack::ForgeCertificate,
+        "forge-nested" => Attack::ForgeNested,
         "lie-checkpoint" => Attack::LieCheckpoint,
         "lie-state" => Attack::LieState,
         "lie-reply" => Attack::LieReply,

@@ -69,6 +69,8 @@ pub enum Attack {
     ForgeNewView,
     /// As collector, it tells of votes that it did not get.
     ForgeCertificate,
+    /// It forges what is nested in its messages: certificates, headers, view changes of others, proofs.
+    ForgeNested,
     /// It signs states that it does not have.
     LieCheckpoint,
     /// It gives wrong parts of the state to whoever fetches it.
@@ -86,6 +88,7 @@ impl Attack {
                 | Attack::Mutate { .. }
                 | Attack::ForgeViewChange
                 | Attack::ForgeNewView
+                | Attack::ForgeNested
                 | Attack::LieCheckpoint
                 | Attack::LieState
         )
@@ -120,6 +123,7 @@ impl Attack {
             Attack::ForgeViewChange => "forge-view-change",
             Attack::ForgeNewView => "forge-new-view",
             Attack::ForgeCertificate => "forge-certificate",
+            Attack::ForgeNested => "forge-nested",
             Attack::LieCheckpoint => "lie-checkpoint",
             Attack::LieState => "lie-state",
             Attack::LieReply => "lie-reply",
@@ -228,7 +232,7 @@ pub struct Usage {
     pub description: &'static str,
 }
 
-const ATTACKS: [Usage; 16] = [
+const ATTACKS: [Usage; 17] = [
     Usage { name: "sign", form: "sign", description: "everything it sends bears an invalid signature" },
     Usage { name: "crash", form: "crash", description: "sends nothing to anyone, but listens" },
     Usage { name: "time", form: "time(500ms)", description: "delays everything it sends" },
@@ -258,6 +262,11 @@ const ATTACKS: [Usage; 16] = [
         form: "forge-certificate",
         description: "as collector, tells of quorums that it did not get",
     },
+    Usage {
+        name: "forge-nested",
+        form: "forge-nested",
+        description: "forges the certificates, view changes and headers within its messages, and proofs",
+    },
     Usage { name: "lie-checkpoint", form: "lie-checkpoint", description: "signs states that it does not have" },
     Usage { name: "lie-state", form: "lie-state", description: "gives wrong parts of the state to whoever fetches it" },
     Usage { name: "lie-reply", form: "lie-reply", description: "gives clients wrong answers" },
@@ -277,7 +286,7 @@ impl fmt::Display for Attack {
         match self {
             Attack::Sign | Attack::Crash | Attack::Replay => Ok(()),
             Attack::ForgeViewChange | Attack::ForgeNewView | Attack::ForgeCertificate => Ok(()),
-            Attack::LieCheckpoint | Attack::LieState | Attack::LieReply => Ok(()),
+            Attack::ForgeNested | Attack::LieCheckpoint | Attack::LieState | Attack::LieReply => Ok(()),
             Attack::Time(delay) => write!(f, "({})", Duration(*delay)),
             Attack::Dark(victims) => write!(f, "({})", Victims(*victims)),
             Attack::Equivocation { victims, form } => match form {

@@ -58,6 +58,7 @@ fn attacks_that_name_no_victims_are_read_in_all_their_forms() {
     check("withhold(Commit)", withhold("commit", &[]), "withhold(commit)");
     check("withhold(certificate, n6, s7)", withhold("certificate", &[5, 6]), "withhold(certificate, n6, n7)");
     check("forge-certificate", Attack::ForgeCertificate, "forge-certificate");
+    check("forge-nested", Attack::ForgeNested, "forge-nested");
     check("withhold(view-change)", withhold("view-change", &[]), "withhold(view-change)");
     check("withhold(reply)", withhold("reply", &[]), "withhold(reply)");
     check("replay", Attack::Replay, "replay");
@@ -216,6 +217,7 @@ fn any_directive() -> impl Strategy<Value = Directive> {
             Attack::ForgeViewChange,
             Attack::ForgeNewView,
             Attack::ForgeCertificate,
+            Attack::ForgeNested,
             Attack::LieCheckpoint,
             Attack::LieState,
             Attack::LieReply,

@@ -6,6 +6,7 @@
 
 mod accusation;
 mod agreement;
+mod beginning;
 mod bounds;
 mod checkpoints;
 mod complaint;
@@ -19,6 +20,7 @@ mod refusals;
 mod remembering;
 mod repeating;
 mod results;
+mod showing;
 mod statements;
 mod validity;
 mod watching;
@@ -147,6 +149,8 @@ where
                 Box::new(checkpoints::Checkpoints::new(committee, unheard)),
                 Box::new(statements::Statements::default()),
                 Box::new(complaint::Complaints::default()),
+                Box::new(showing::Showing::default()),
+                Box::new(beginning::Beginning::new(committee, byzantine, settings.window_slots)),
                 Box::new(watching::Watching),
                 Box::new(repeating::Repeating::new(settings)),
                 Box::new(remembering::Remembering::default()),
