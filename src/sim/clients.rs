@@ -25,6 +25,8 @@ struct Pending {
     request: Request,
     tally: Tally,
     since: Time,
+    /// Its timestamp is that of an earlier one: it will never be answered.
+    is_stale: bool,
 }
 
 /// A result that an honest client believes.
@@ -42,6 +44,10 @@ pub(super) struct Clients {
     accounts: u32,
     signers: Vec<Signer>,
     clocks: BTreeMap<Session, u64>,
+    /// How many submissions in a thousand have the timestamp of the one before.
+    forgetful_per_mille: u16,
+    /// What each session has submitted last under its newest timestamp.
+    last: BTreeMap<Session, Digest>,
     pending: BTreeMap<Session, Pending>,
 }
 
@@ -50,8 +56,16 @@ impl Clients {
     pub(super) const KEYS: u16 = HONEST_CLIENTS + 1;
 
     /// Clients with their signers, in roster order; the last one is evil.
-    pub(super) fn new(committee: Committee, accounts: u32, signers: Vec<Signer>) -> Clients {
-        Clients { committee, accounts, signers, clocks: BTreeMap::new(), pending: BTreeMap::new() }
+    pub(super) fn new(committee: Committee, accounts: u32, signers: Vec<Signer>, forgetful_per_mille: u16) -> Clients {
+        Clients {
+            committee,
+            accounts,
+            signers,
+            clocks: BTreeMap::new(),
+            forgetful_per_mille,
+            last: BTreeMap::new(),
+            pending: BTreeMap::new(),
+        }
     }
 
     fn sign(&self, session: Session, timestamp: u64, operations: Vec<u8>) -> Request {
@@ -71,19 +85,45 @@ impl Clients {
         let mut sessions = (0..SESSIONS).map(|index| Session { client, index });
         let session = sessions.find(|session| !self.pending.contains_key(session))?;
         let clock = self.clocks.entry(session).or_default();
-        *clock += 1;
-        let timestamp = *clock;
-        let request = self.sign(session, timestamp, self.operations(draw, operations));
-        let tally = Tally::new(self.committee, Timestamp(timestamp), request.body.digest());
-        self.pending.insert(session, Pending { request: request.clone(), tally, since: now });
+        let forgets = *clock > 0 && Dice::new([draw, 78, now.0, *clock]).per_mille(self.forgetful_per_mille);
+        let (stale, next) = (*clock, *clock + 1);
+        let operations = self.operations(draw, operations);
+        let again = forgets.then(|| self.sign(session, stale, operations.clone()));
+        // The same once more would rightly be answered as before.
+        let again = again.filter(|request| self.last.get(&session) != Some(&request.body.digest()));
+        let is_stale = again.is_some();
+        let request = again.unwrap_or_else(|| self.sign(session, next, operations));
+        if !is_stale {
+            self.clocks.insert(session, next);
+        }
+        self.wait(now, &request, is_stale);
         Some(request)
     }
 
-    /// What a session waits for, to be sent again; `None` if that has been answered.
+    fn wait(&mut self, since: Time, request: &Request, is_stale: bool) {
+        let Submission { session, timestamp, .. } = request.body;
+        let tally = Tally::new(self.committee, timestamp, request.body.digest());
+        if !is_stale {
+            self.last.insert(session, request.body.digest());
+        }
+        self.pending.insert(session, Pending { request: request.clone(), tally, since, is_stale });
+    }
+
+    /// What a session waits for, to be sent again; `None` if that has been answered. What has a stale timestamp is signed
+    /// anew under the next one.
     pub(super) fn resend(&mut self, session: Session, timestamp: Timestamp) -> Option<Request> {
         let pending = self.pending.get_mut(&session).filter(|pending| pending.tally.timestamp() == timestamp)?;
         pending.tally.forget_busy();
-        Some(pending.request.clone())
+        let (request, since, is_stale) = (pending.request.clone(), pending.since, pending.is_stale);
+        if !is_stale {
+            return Some(request);
+        }
+        let clock = self.clocks.entry(session).or_default();
+        *clock += 1;
+        let timestamp = *clock;
+        let request = self.sign(session, timestamp, request.body.operations.clone());
+        self.wait(since, &request, false);
+        Some(request)
     }
 
     /// A replica answers.

@@ -56,11 +56,12 @@ impl Coverage {
     ];
 
     /// Every path that is counted under whatever protocol.
-    pub const NAMES: [&'static str; 19] = [
+    pub const NAMES: [&'static str; 21] = [
         "amnesia",
         "attack",
         "busy",
         "checkpoint_stable",
+        "client_message_lost",
         "crash_recovery",
         "equivocation_proved",
         "evil_client",
@@ -71,6 +72,7 @@ impl Coverage {
         "new_view_with_null_request",
         "partition_healed",
         "prepared_carried_over",
+        "primary_passed_over",
         "real_keys",
         "state_transfer",
         "state_transfer_under_attack",

@@ -34,7 +34,7 @@ mod text;
 mod wear;
 
 pub use coverage::Coverage;
-pub use schedule::{Action, Durability, Ending, EvilDeed, Keys, Schedule, Weather};
+pub use schedule::{Action, ClientFaults, Durability, Ending, EvilDeed, Keys, Schedule, Weather};
 pub use shrink::shrink;
 pub use simulation::Simulation;
 pub use text::ScheduleError;

@@ -23,6 +23,8 @@ pub struct Schedule {
     pub keys: Keys,
     /// What a power cut leaves of what was written.
     pub durability: Durability,
+    /// How well clients reach replicas, and what they forget.
+    pub clients: ClientFaults,
     /// The run goes on, with a trickle of requests, until it has had so many events; 0 for no more than it needs.
     pub min_events: u64,
     /// What befalls whom, in order of time. Times count from the start; [`Schedule::MAX_TIME`] at most.
@@ -94,6 +96,23 @@ pub enum Durability {
 impl Durability {
     /// Both levels, and how they are written.
     pub const ALL: [(Durability, &'static str); 2] = [(Durability::Sync, "sync"), (Durability::Os, "os")];
+}
+
+/// What goes wrong between honest clients and replicas. Probabilities are in thousandths.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct ClientFaults {
+    /// How many requests and replies are lost on one link, until the calm.
+    pub loss_per_mille: u16,
+    /// How many take [`ClientFaults::LATENESS`] longer, until the calm.
+    pub late_per_mille: u16,
+    /// How many submissions are made with the timestamp of the one before, as by a client that has lost its clock. It waits
+    /// in vain, and signs the operations anew under the next timestamp.
+    pub forgetful_per_mille: u16,
+}
+
+impl ClientFaults {
+    /// How much later what is late arrives.
+    pub const LATENESS: Micros = Micros::from_millis(300);
 }
 
 /// Something that befalls the cluster.

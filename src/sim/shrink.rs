@@ -3,7 +3,7 @@
 //! Delta debugging (Zeller & Hildebrandt, TSE 28(2), 2002) over the actions, then over weather, requests and the number
 //! of events. Links decide by seed, link and count, so most of a run stays as it was when an action goes.
 
-use super::schedule::{Action, Keys, Schedule, Weather};
+use super::schedule::{Action, ClientFaults, Keys, Schedule, Weather};
 use super::{Report, run};
 
 /// The smallest schedule found within `runs` runs that breaks the same invariant as `schedule` does, which it does.
@@ -12,6 +12,7 @@ pub fn shrink(schedule: &Schedule, runs: usize) -> Schedule {
     let mut search = Search { best: schedule.clone(), invariant: violation.invariant, runs };
     search.try_out(|schedule| schedule.keys = Keys::Tags);
     search.try_out(|schedule| schedule.min_events = 0);
+    search.try_out(|schedule| schedule.clients = ClientFaults::default());
     while search.drop_actions() && search.runs > 0 {}
     search.simplify_weather();
     search.best

@@ -4,7 +4,7 @@
 //! (Groce et al., *Swarm Testing*, ISSTA '12). So every kind of fault is first switched on or off for the whole run.
 
 use super::network::Dice;
-use super::schedule::{Action, Durability, EvilDeed, Keys, Schedule, Weather};
+use super::schedule::{Action, ClientFaults, Durability, EvilDeed, Keys, Schedule, Weather};
 use crate::attack;
 use crate::committee::Committee;
 use crate::protocol::Protocol;
@@ -56,15 +56,23 @@ impl Schedule {
         swarm.short_reigns(settings.request_timeout());
         swarm.adversary();
         swarm.load();
-        swarm.forger(&mut Dice::new([seed, 5, 0, 0]));
+        swarm.forger(&mut Dice::new([seed, 7, 0, 0]));
         let end = swarm.end;
         swarm.actions.push((end, Action::Calm));
         let mut actions = swarm.actions;
         actions.sort_by_key(|(at, _)| *at);
         let keys = if seed.is_multiple_of(REAL_KEYS_EVERY) { Keys::Ed25519 } else { Keys::Tags };
-        let durability = Durability::Sync;
-        Schedule { seed, protocol, committee, settings, keys, durability, min_events: MIN_EVENTS, actions }
+        let (durability, clients) = (Durability::Sync, client_faults(&mut Dice::new([seed, 8, 0, 0])));
+        Schedule { seed, protocol, committee, settings, keys, durability, clients, min_events: MIN_EVENTS, actions }
     }
+}
+
+/// In half of all runs clients have good links and forget nothing.
+fn client_faults(dice: &mut Dice) -> ClientFaults {
+    let mut often = |most| if dice.per_mille(300) { dice.between(1, most) as u16 } else { 0 };
+    let faults =
+        ClientFaults { loss_per_mille: often(300), late_per_mille: often(300), forgetful_per_mille: often(100) };
+    if dice.per_mille(250) { ClientFaults::default() } else { faults }
 }
 
 /// A schedule in the making.

@@ -18,7 +18,7 @@ use std::str::FromStr;
 
 use thiserror::Error;
 
-use super::schedule::{Action, Durability, Ending, EvilDeed, Keys, Schedule, Weather};
+use super::schedule::{Action, ClientFaults, Durability, Ending, EvilDeed, Keys, Schedule, Weather};
 use crate::attack;
 use crate::committee::Committee;
 use crate::protocol::Settings;
@@ -94,6 +94,10 @@ impl fmt::Display for Schedule {
         }
         if self.durability == Durability::Os {
             writeln!(f, "durability os")?;
+        }
+        if self.clients != ClientFaults::default() {
+            let ClientFaults { loss_per_mille, late_per_mille, forgetful_per_mille } = self.clients;
+            writeln!(f, "clients loss={loss_per_mille} late={late_per_mille} forgetful={forgetful_per_mille}")?;
         }
         if self.min_events > 0 {
             writeln!(f, "events {}", self.min_events)?;
@@ -174,6 +178,7 @@ impl Schedule {
             settings: Settings::default(),
             keys: Keys::Tags,
             durability: Durability::Sync,
+            clients: ClientFaults::default(),
             min_events: 0,
             actions: Vec::new(),
         };
@@ -209,6 +214,7 @@ impl Schedule {
                 let level = Durability::ALL.into_iter().find(|(_, name)| *name == rest);
                 self.durability = level.ok_or(format!("durability is sync or os, not {rest}"))?.0;
             }
+            "clients" => self.clients = client_faults(rest)?,
             "events" => self.min_events = number(rest, "a number of events")?,
             "set" => self.take_setting(rest)?,
             "at" => {
@@ -221,8 +227,8 @@ impl Schedule {
             }
             _ => {
                 return Err(format!(
-                    "{word} is not known here; a line begins with protocol, seed, replicas, keys, durability, events, set or \
-                     at"
+                    "{word} is not known here; a line begins with protocol, seed, replicas, keys, durability, clients, events, \
+                     set or at"
                 ));
             }
         }
@@ -376,6 +382,24 @@ fn parse_weather(text: &str) -> Result<Weather, String> {
     Ok(weather)
 }
 
+fn client_faults(text: &str) -> Result<ClientFaults, String> {
+    let mut faults = ClientFaults::default();
+    for word in text.split_whitespace() {
+        let (key, value) = word.split_once('=').ok_or("clients is followed by loss=, late= and forgetful=")?;
+        let per_mille: u16 = number(value, "a number of thousandths")?;
+        if per_mille > 1000 {
+            return Err(format!("{per_mille} is more than 1000 thousandths"));
+        }
+        match key {
+            "loss" => faults.loss_per_mille = per_mille,
+            "late" => faults.late_per_mille = per_mille,
+            "forgetful" => faults.forgetful_per_mille = per_mille,
+            _ => return Err(format!("clients have loss, late and forgetful, no {key}")),
+        }
+    }
+    Ok(faults)
+}
+
 /// The first word, and what follows it.
 fn split(text: &str) -> (&str, &str) {
     let text = text.trim();
@@ -443,6 +467,8 @@ mod tests {
             ("at 5ms kill n1 after=2", 1, "group=1"),
             ("at 5ms power-cut n1 after=2 group=1 lost=65 torn=0", 1, "more than 64"),
             ("durability memory", 1, "sync or os"),
+            ("clients loss=1001", 1, "1000 thousandths"),
+            ("clients rude=1", 1, "forgetful"),
             ("set window_slots 3", 0, "window_slots is 3"),
             ("at 5ms submit c0 x1 draw=1 to n1", 1, "submit c1"),
         ];

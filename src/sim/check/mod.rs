@@ -10,6 +10,7 @@ mod beginning;
 mod bounds;
 mod checkpoints;
 mod complaint;
+mod deposing;
 mod evidence;
 mod history;
 mod liveness;
@@ -98,6 +99,9 @@ where
         Ok(())
     }
 
+    /// Everything is settled in a cluster that has nobody Byzantine and a network without faults, and stays so.
+    fn on_settled(&mut self) {}
+
     /// A replica starts again.
     fn on_restart(&mut self, _seat: usize, _restart: Restart) {}
 }
@@ -151,6 +155,7 @@ where
                 Box::new(complaint::Complaints::default()),
                 Box::new(showing::Showing::default()),
                 Box::new(beginning::Beginning::new(committee, byzantine, settings.window_slots)),
+                Box::new(deposing::Deposing::default()),
                 Box::new(watching::Watching),
                 Box::new(repeating::Repeating::new(settings)),
                 Box::new(remembering::Remembering::default()),
@@ -195,6 +200,10 @@ where
         self.checkers
             .iter_mut()
             .try_for_each(|checker| checker.on_refused(by, from, why).map_err(|what| (checker.name(), what)))
+    }
+
+    pub(super) fn on_settled(&mut self) {
+        self.checkers.iter_mut().for_each(|checker| checker.on_settled());
     }
 
     pub(super) fn on_restart(&mut self, seat: usize, restart: Restart) {

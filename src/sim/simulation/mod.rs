@@ -85,7 +85,7 @@ where
             queue: Queue::new(),
             seats: Vec::new(),
             network: Network::new(schedule.seed),
-            clients: Clients::new(committee, settings.accounts, signers),
+            clients: Clients::new(committee, settings.accounts, signers, schedule.clients.forgetful_per_mille),
             verifier: ring.verifier(committee),
             byzantine,
             checks: Checks::new(committee, settings, byzantine, schedule.with_disk()),

@@ -2,15 +2,18 @@
 
 use super::Simulation;
 use crate::attack::Forge;
-use crate::protocol::{Protocol, Settings};
+use crate::protocol::{Protocol, Settings, Status};
 use crate::sim::check::Deadline;
 use crate::sim::network::Dice;
 use crate::sim::queue::Happening;
 use crate::sim::swarm::HONEST_CLIENTS;
-use crate::types::{ClientId, Micros, Session};
+use crate::types::{ClientId, Micros, ReplicaSet, Session};
 
 /// After the safety phase: how often it is looked whether all is settled.
 pub(super) const SETTLING: Micros = Micros::from_millis(20);
+
+/// How long a client waits that does not repeat its request soon: longer than any request timer.
+const LONG_PATIENCE: Micros = Micros::from_millis(10_000);
 
 impl<P: Protocol> Simulation<P>
 where
@@ -29,11 +32,18 @@ where
         } else {
             deadline.extend(self.now);
             self.starved = None;
+            let is_harmonious = self.is_harmonious();
+            if is_harmonious {
+                self.checks.on_settled();
+            }
             if self.steps >= self.schedule.min_events {
                 self.is_over = true;
                 return;
             }
-            self.ask_for_more();
+            match is_harmonious && Dice::new([self.schedule.seed, 9, self.steps, 0]).per_mille(500) {
+                true => self.pass_over_the_primary(),
+                false => self.ask_for_more(),
+            }
         }
         self.enqueue(self.now.after(SETTLING), Happening::Settling);
     }
@@ -42,6 +52,30 @@ where
     fn ask_for_more(&mut self) {
         let (client, draw) = (ClientId((self.steps % 3) as u16), self.steps);
         self.submit(client, 2, draw, self.schedule.committee.members().collect());
+    }
+
+    /// Whether nobody is Byzantine, and all are in one view and ask for no other.
+    fn is_harmonious(&self) -> bool {
+        let mut statuses = self.seats.iter().map(|seat| seat.node.as_ref().map(|node| node.replica().status()));
+        let Some(Some(first)) = statuses.next() else { return false };
+        let is_like_first = |status: Status| status.view == first.view && status.asking_for.is_none();
+        self.byzantine.is_empty()
+            && first.asking_for.is_none()
+            && statuses.all(|status| status.is_some_and(is_like_first))
+    }
+
+    /// One more request, to f+1 backups alone, by a client that does not repeat it for long: rule 24 brings it to the primary.
+    fn pass_over_the_primary(&mut self) {
+        let committee = self.schedule.committee;
+        let Some(node) = self.seats.first().and_then(|seat| seat.node.as_ref()) else { return };
+        let leader = node.replica().status().leader;
+        let to: ReplicaSet = committee.others(leader).take(committee.weak_quorum()).collect();
+        if to.is_empty() {
+            return;
+        }
+        self.coverage.add("primary_passed_over", 1);
+        let (client, draw) = (ClientId((self.steps % 3) as u16), self.steps);
+        self.submit_with(client, 1, draw, to, LONG_PATIENCE);
     }
 
     /// While one request waits for long the other clients go on, and never pause for as long as replicas are patient: that

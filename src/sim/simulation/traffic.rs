@@ -1,4 +1,5 @@
-//! What passes between clients and replicas in a run. Clients stand outside the cuts: what they send arrives.
+//! What passes between clients and replicas in a run. Clients stand outside the cuts; what they send and hear may be lost or
+//! late on links of their own until the calm.
 
 use std::fmt::Write as _;
 
@@ -10,8 +11,8 @@ use crate::replica::{Input, Reply, ReplyOutcome};
 use crate::sim::clients::Request;
 use crate::sim::network::Dice;
 use crate::sim::queue::Happening;
-use crate::sim::schedule::Weather;
-use crate::types::{ClientId, Micros, ReplicaId, ReplicaSet, Session, Timestamp};
+use crate::sim::schedule::{ClientFaults, Weather};
+use crate::types::{ClientId, Micros, ReplicaId, ReplicaSet, Session, Time, Timestamp};
 
 /// How long a client waits for an answer before it sends again.
 const CLIENT_PATIENCE: Micros = Micros::from_millis(400);
@@ -45,14 +46,20 @@ where
 
     pub(super) fn resend(&mut self, session: Session, timestamp: Timestamp) {
         let Some(request) = self.clients.resend(session, timestamp) else { return };
+        let is_new = request.body.timestamp != timestamp;
+        let timestamp = request.body.timestamp;
         let Session { client, index } = session;
         self.mix(&[5, u64::from(client.0), u64::from(index), timestamp.0], &[]);
         self.log(|line| line.write_str(" (sends it again)"));
+        if is_new {
+            self.checks.on_signed(request.body.digest(), &request.body);
+            self.checks.on_submitted(session, timestamp);
+        }
         self.send_request(&request, self.schedule.committee.members().collect());
         self.enqueue(self.now.after(CLIENT_PATIENCE), Happening::Resend { session, timestamp });
     }
 
-    /// A client's request is on its way; clients stand outside the cuts, and lose nothing.
+    /// A client's request is on its way to these.
     pub(super) fn send_request(&mut self, request: &Request, to: ReplicaSet) {
         let (session, digest) = (request.body.session, request.body.digest());
         let occasion = u64::from_le_bytes(digest.0[..8].try_into().expect("eight of 32 bytes"));
@@ -60,19 +67,47 @@ where
             let id = self.seats[seat].id;
             if to.contains(id) {
                 let mut dice = Dice::new([occasion, seat as u64, self.now.0, u64::from(session.index)]);
-                let at = self.now.after(Weather::FAIR.delay(&mut dice).0);
-                self.enqueue(at, Happening::Request { seat, request: request.clone() });
+                if let Some(at) = self.carried(&mut dice) {
+                    self.enqueue(at, Happening::Request { seat, request: request.clone() });
+                }
             }
         }
     }
 
+    /// When something between a client and a replica arrives; `None` if it is lost. Once it is calm their links are good.
+    fn carried(&mut self, dice: &mut Dice) -> Option<Time> {
+        let at = self.now.after(Weather::FAIR.delay(dice).0);
+        if self.deadline.is_some() {
+            return Some(at);
+        }
+        let ClientFaults { loss_per_mille, late_per_mille, .. } = self.schedule.clients;
+        if dice.per_mille(loss_per_mille) {
+            self.coverage.add("client_message_lost", 1);
+            return None;
+        }
+        let is_late = dice.per_mille(late_per_mille);
+        Some(if is_late { at.after(ClientFaults::LATENESS) } else { at })
+    }
+
     pub(super) fn submit(&mut self, client: ClientId, operations: u8, draw: u64, to: ReplicaSet) {
+        self.submit_with(client, operations, draw, to, CLIENT_PATIENCE);
+    }
+
+    /// A client submits, and waits so long for an answer before it sends that to everyone.
+    pub(super) fn submit_with(
+        &mut self,
+        client: ClientId,
+        operations: u8,
+        draw: u64,
+        to: ReplicaSet,
+        patience: Micros,
+    ) {
         let Some(request) = self.clients.submit(self.now, client, operations, draw) else { return };
         let (session, timestamp) = (request.body.session, request.body.timestamp);
         self.checks.on_signed(request.body.digest(), &request.body);
         self.checks.on_submitted(session, timestamp);
         self.send_request(&request, to);
-        self.enqueue(self.now.after(CLIENT_PATIENCE), Happening::Resend { session, timestamp });
+        self.enqueue(self.now.after(patience), Happening::Resend { session, timestamp });
     }
 
     pub(super) fn answer(&mut self, seat: usize, reply: Reply) {
@@ -82,7 +117,8 @@ where
         let Session { client, index } = reply.session;
         let from = self.seats[seat].id;
         let mut dice = Dice::new([reply.timestamp.0, seat as u64, u64::from(client.0), u64::from(index) ^ self.now.0]);
-        let at = self.now.after(Weather::FAIR.delay(&mut dice).0);
-        self.enqueue(at, Happening::Reply { from, reply });
+        if let Some(at) = self.carried(&mut dice) {
+            self.enqueue(at, Happening::Reply { from, reply });
+        }
     }
 }
