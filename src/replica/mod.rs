@@ -140,6 +140,9 @@ struct Drawn {
 type Outputs<P> = Vec<Output<<P as Protocol>::Message>>;
 
 impl<P: Protocol, A: Application> Replica<P, A> {
+    /// How often bodies are given to the primary in the second half of a request's time.
+    const FORWARDS_IN_HALF: u64 = 4;
+
     /// How many guilts are remembered.
     const MAX_PROVED: usize = 1024;
 
@@ -369,13 +372,15 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         let Status { view, leader, .. } = self.protocol.status();
         let since = Time(now.0.saturating_sub(self.forward_after().0));
         if leader != self.me {
-            for submission in self.pool.take_unforwarded(since, view, self.settings.batch_submissions) {
+            // A full pool has been given by the time that the first of it is overdue.
+            let limit = self.settings.pool_submissions.div_ceil(Self::FORWARDS_IN_HALF as usize);
+            for submission in self.pool.take_unforwarded(since, view, limit) {
                 outputs.push(Output::Send(Recipients::One(leader), PeerMessage::Forward(submission)));
             }
         }
         self.is_forwarding = self.pool.len() > 0;
         if self.is_forwarding {
-            let pause = Micros((self.forward_after().0 / 4).max(1));
+            let pause = Micros((self.forward_after().0 / Self::FORWARDS_IN_HALF).max(1));
             outputs.push(Output::SetTimer(Timer::Forward, now.after(pause)));
         }
     }

@@ -347,6 +347,21 @@ fn rule_24_a_request_that_reached_one_backup_only_is_executed() {
 }
 
 #[test]
+fn rule_24_a_backlog_that_the_primary_lacks_reaches_it_in_time_however_small_the_batches() {
+    let settings = Settings { batch_submissions: 2, ..settings() };
+    let mut cluster = Cluster::new(4, settings, 17);
+    let mut asked = Vec::new();
+    for index in 0..24 {
+        let signed = cluster.signed(0, index, 1, &[pay(1, 2)]);
+        asked.push((signed.body.session, signed.body.timestamp));
+        [3, 4].map(|backup| cluster.hand_over(id(backup), signed.clone()));
+    }
+    cluster.run_ms(3000);
+    assert_answered(&cluster, &asked);
+    assert_eq!(cluster.view(id(1)), View(0), "nobody had to wait for longer than a request may");
+}
+
+#[test]
 fn rule_17_a_primary_that_starves_one_client_is_deposed_while_others_are_served() {
     let mut cluster = Cluster::new(4, settings(), 16);
     let signed = cluster.signed(3, 0, 1, &[pay(1, 2)]);
