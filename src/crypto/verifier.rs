@@ -112,6 +112,12 @@ impl Verifier {
         (result, self.are_good(&due))
     }
 
+    /// The same verifier, with a memory of its own in which there is nothing.
+    pub fn without_memory(&self) -> Verifier {
+        let Verifier { realm, committee, .. } = *self;
+        Verifier { realm, committee, keys: self.keys.clone(), seen: Arc::default(), due: None, witnessed: None }
+    }
+
     /// Runs checks, one signature after the other, and gives the statements whose signatures they found good, in their order.
     pub fn witnessed<R>(&self, checks: impl FnOnce(&Verifier) -> R) -> (R, Vec<Statement>) {
         let Verifier { realm, committee, .. } = *self;

@@ -127,12 +127,13 @@ impl Auditor {
     /// Looks at a verified message that `from` sent; gives a proof for each of its statements that contradicts what was
     /// seen before, or for the whole if it convicts its author by itself.
     pub fn observe<M: Message>(&mut self, from: ReplicaId, message: &M) -> Vec<Finding<M>> {
-        if let Some(accused) = message.incriminates(self.committee) {
+        let by_itself = message.incriminates(self.committee).map(|accused| {
             let view = message.slot().map_or(View(0), |(view, _)| view);
             let summary = format!("{accused} began view {view} with slots that its view changes do not force");
-            return vec![Finding { proof: Proof::SelfIncriminating(Box::new(message.clone())), summary }];
-        }
-        self.remember_all(from, message.claims(self.committee))
+            Finding { proof: Proof::SelfIncriminating(Box::new(message.clone())), summary }
+        });
+        let contradictions = self.remember_all(from, message.claims(self.committee));
+        by_itself.into_iter().chain(contradictions).collect()
     }
 
     /// Remembers claims that one message of `from` brought; gives a proof for each that contradicts an earlier one.

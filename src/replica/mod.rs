@@ -21,6 +21,7 @@ mod transfer;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub use message::{Leaf, PeerMessage, StatePart, StateRequest};
+pub use pool::Share;
 pub use submission::{Reply, ReplyOutcome, Submission};
 
 use self::checkpoints::Checkpoints;
@@ -434,6 +435,11 @@ impl<P: Protocol, A: Application> Replica<P, A> {
     /// Unexecuted slots and how far each is.
     pub fn slots(&self) -> Vec<(SeqNum, SlotPhase)> {
         self.protocol.slots()
+    }
+
+    /// What each client has waiting that was here itself.
+    pub fn shares(&self) -> Vec<Share> {
+        self.pool.shares()
     }
 
     /// The votes it holds for a slot, or for the newest one.

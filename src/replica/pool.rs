@@ -4,8 +4,8 @@
 //! that passes on what it admitted itself; what is refused is answered *busy* and starts no timer (rule 17).
 //!
 //! Fairness: when the room of a source is full, a client that has fewer submissions there than another one gets in. The
-//! client that has most gives up the newest one that is not proposed: this one is answered *busy*, and its timer ends. So
-//! many sessions of one key keep no other key out.
+//! client that has most gives up the newest one that is not proposed, or else the one that has most after it: this one is
+//! answered *busy*, and its timer ends. So many sessions of one key keep no other key out.
 //!
 //! Other bodies are kept only if a proposal between the watermarks names them, until that
 //! slot is behind a stable checkpoint; once executed they are kept for another window, since a later slot may name them
@@ -29,6 +29,17 @@ pub(super) enum Admission {
     InPlaceOf(Displaced),
     /// There is no room.
     Full,
+}
+
+/// What one client has waiting at a replica.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Share {
+    /// Whose.
+    pub client: ClientId,
+    /// How many of its submissions wait.
+    pub waiting: usize,
+    /// How many of them no slot of the view names yet, as far as this replica has proposed or begun one.
+    pub unproposed: usize,
 }
 
 /// A submission that had to make room.
@@ -87,11 +98,12 @@ impl Shares {
         }
     }
 
-    /// What the client with the most submissions has waiting, newest first; nothing if `client` would have as many with one
-    /// more.
+    /// What clients have waiting that have more than `client` would have with one more: those with most first, and of each
+    /// the newest first.
     fn above(&self, client: ClientId) -> impl Iterator<Item = Digest> {
-        let most = self.by_size.last().filter(|(len, _)| *len > self.len_of(client) + 1);
-        most.and_then(|(_, most)| self.by_client.get(most)).into_iter().flat_map(|own| own.values().rev().copied())
+        let own = self.len_of(client);
+        let larger = self.by_size.iter().rev().take_while(move |(len, _)| *len > own + 1);
+        larger.filter_map(|(_, client)| self.by_client.get(client)).flat_map(|theirs| theirs.values().rev().copied())
     }
 }
 
@@ -339,6 +351,15 @@ impl RequestPool {
         level("waiting submissions", self.waiting.len(), waiting);
         level("bodies", self.bodies.len(), waiting + self.superseded.len() + named);
         level("wanted bodies", self.wanted.len(), named);
+    }
+
+    /// What each client has waiting that was here itself.
+    pub(super) fn shares(&self) -> Vec<Share> {
+        let of = |(client, waiting): (&ClientId, &BTreeMap<Arrival, Digest>)| {
+            let unproposed = waiting.values().filter(|digest| !self.waiting[*digest].is_proposed).count();
+            Share { client: *client, waiting: waiting.len(), unproposed }
+        };
+        self.by_source.get(&None).into_iter().flat_map(|shares| shares.by_client.iter().map(of)).collect()
     }
 
     /// How many submissions wait.

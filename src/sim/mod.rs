@@ -7,7 +7,7 @@
 //! | read | for |
 //! |---|---|
 //! | `schedule`, `text` | what can befall a cluster, and how it is written |
-//! | `swarm`, `wear` | how a seed draws its own mix of that |
+//! | `swarm`, `extras`, `wear` | how a seed draws its own mix of that |
 //! | `simulation`, `seat`, `disk`, `network`, `parcel`, `queue` | how it happens |
 //! | `clients` | who asks, honestly or not |
 //! | `check` | what must hold |
@@ -21,6 +21,7 @@ mod check;
 mod clients;
 mod coverage;
 mod disk;
+mod extras;
 mod key_ring;
 mod network;
 mod parcel;
@@ -39,6 +40,8 @@ pub use shrink::shrink;
 pub use simulation::Simulation;
 pub use text::ScheduleError;
 
+use std::collections::BTreeMap;
+
 use crate::telemetry::Traffic;
 use crate::types::Time;
 
@@ -53,6 +56,8 @@ pub struct Report {
     pub violation: Option<Violation>,
     /// The rare paths that were taken.
     pub coverage: Coverage,
+    /// How often each invariant had something to look at.
+    pub exercised: BTreeMap<&'static str, u64>,
     /// What replicas have sent to each other.
     pub messages: Traffic,
     /// The highest slot that an honest replica has executed.

@@ -25,11 +25,11 @@ enum Content<M> {
 }
 
 impl<M: Message> Parcel<M> {
-    /// Packs a message; `as_bytes` has it encoded and decoded on its way.
+    /// Packs a message; `as_bytes` has it encoded and decoded on its way, and verified as by a node.
     ///
     /// # Panics
     ///
-    /// If what we encode does not decode to itself.
+    /// If what we encode does not decode to itself, or signatures are good alone and not together, or the other way round.
     pub(super) fn new(from: ReplicaId, message: PeerMessage<M>, verifier: &Verifier, as_bytes: bool) -> Parcel<M> {
         let message = if as_bytes {
             let bytes = wire::encode(&message);
@@ -40,7 +40,19 @@ impl<M: Message> Parcel<M> {
             message
         };
         let check = |verifier: &Verifier| Verified::check(message.clone(), Author::Replica(from), verifier);
-        let (verdict, witnessed) = verifier.witnessed(check);
+        let (verdict, witnessed) = match as_bytes {
+            true => verifier.without_memory().witnessed(check),
+            false => verifier.witnessed(check),
+        };
+        if as_bytes {
+            // As a node verifies: together with others, and then from memory.
+            for _ in 0..2 {
+                let received = vec![(Author::Replica(from), Ok(message.clone())); 2];
+                let together = Verified::check_all(received, verifier);
+                let is_alike = |other: &Result<_, _>| other.is_ok() == verdict.is_ok();
+                assert!(together.iter().all(is_alike), "{} from {from} is good alone or together", message.name());
+            }
+        }
         let (content, statements) = match verdict {
             Ok(verified) => (Content::Good(verified), witnessed),
             Err(why) => (Content::Bad(message, why), Vec::new()),

@@ -25,6 +25,8 @@ pub struct Schedule {
     pub durability: Durability,
     /// How well clients reach replicas, and what they forget.
     pub clients: ClientFaults,
+    /// How far the replicas' clocks go too fast or too slow at most, in thousandths; each at a rate of its own.
+    pub drift_per_mille: u16,
     /// The run goes on, with a trickle of requests, until it has had so many events; 0 for no more than it needs.
     pub min_events: u64,
     /// What befalls whom, in order of time. Times count from the start; [`Schedule::MAX_TIME`] at most.
@@ -35,6 +37,9 @@ impl Schedule {
     /// The latest time of an action: an hour.
     pub const MAX_TIME: Time = Time(3_600_000_000);
 
+    /// The most that clocks drift, in thousandths.
+    pub const MAX_DRIFT_PER_MILLE: u16 = 500;
+
     /// The Byzantine replicas of the run: whoever is told to attack or has a twin.
     pub fn byzantine(&self) -> ReplicaSet {
         let is_byzantine = |(_, action): &(Time, Action)| match action {
@@ -42,6 +47,18 @@ impl Schedule {
             _ => None,
         };
         self.actions.iter().filter_map(is_byzantine).collect()
+    }
+
+    /// The longest that a message is on its way once the network is calm.
+    pub fn slowest_after_calm(&self) -> Micros {
+        let calm = self.actions.iter().position(|(_, action)| *action == Action::Calm);
+        let later = self.actions.iter().skip(calm.unwrap_or(self.actions.len()));
+        let slowest = |(_, action): &(Time, Action)| match action {
+            Action::Weather(Weather { slow_per_mille: 0, most, .. }) => Some(*most),
+            Action::Weather(Weather { most, .. }) => Some(Micros(most.0 * Weather::SLOWNESS)),
+            _ => None,
+        };
+        later.filter_map(slowest).max().unwrap_or(Weather::FAIR.most)
     }
 
     /// Those that something befalls which a disk is for.

@@ -13,6 +13,7 @@ pub fn shrink(schedule: &Schedule, runs: usize) -> Schedule {
     search.try_out(|schedule| schedule.keys = Keys::Tags);
     search.try_out(|schedule| schedule.min_events = 0);
     search.try_out(|schedule| schedule.clients = ClientFaults::default());
+    search.try_out(|schedule| schedule.drift_per_mille = 0);
     while search.drop_actions() && search.runs > 0 {}
     search.simplify_weather();
     search.best

@@ -63,7 +63,20 @@ impl Schedule {
         actions.sort_by_key(|(at, _)| *at);
         let keys = if seed.is_multiple_of(REAL_KEYS_EVERY) { Keys::Ed25519 } else { Keys::Tags };
         let (durability, clients) = (Durability::Sync, client_faults(&mut Dice::new([seed, 8, 0, 0])));
-        Schedule { seed, protocol, committee, settings, keys, durability, clients, min_events: MIN_EVENTS, actions }
+        let (min_events, drift_per_mille) = (MIN_EVENTS, 0);
+        let schedule = Schedule {
+            seed,
+            protocol,
+            committee,
+            settings,
+            keys,
+            durability,
+            clients,
+            drift_per_mille,
+            min_events,
+            actions,
+        };
+        schedule.with_extras()
     }
 }
 

@@ -99,6 +99,9 @@ impl fmt::Display for Schedule {
             let ClientFaults { loss_per_mille, late_per_mille, forgetful_per_mille } = self.clients;
             writeln!(f, "clients loss={loss_per_mille} late={late_per_mille} forgetful={forgetful_per_mille}")?;
         }
+        if self.drift_per_mille > 0 {
+            writeln!(f, "drift {}", self.drift_per_mille)?;
+        }
         if self.min_events > 0 {
             writeln!(f, "events {}", self.min_events)?;
         }
@@ -179,6 +182,7 @@ impl Schedule {
             keys: Keys::Tags,
             durability: Durability::Sync,
             clients: ClientFaults::default(),
+            drift_per_mille: 0,
             min_events: 0,
             actions: Vec::new(),
         };
@@ -215,6 +219,12 @@ impl Schedule {
                 self.durability = level.ok_or(format!("durability is sync or os, not {rest}"))?.0;
             }
             "clients" => self.clients = client_faults(rest)?,
+            "drift" => {
+                self.drift_per_mille = number(rest, "a number of thousandths")?;
+                if self.drift_per_mille > Self::MAX_DRIFT_PER_MILLE {
+                    return Err(format!("clocks drift by {} thousandths at most", Self::MAX_DRIFT_PER_MILLE));
+                }
+            }
             "events" => self.min_events = number(rest, "a number of events")?,
             "set" => self.take_setting(rest)?,
             "at" => {
@@ -227,8 +237,8 @@ impl Schedule {
             }
             _ => {
                 return Err(format!(
-                    "{word} is not known here; a line begins with protocol, seed, replicas, keys, durability, clients, events, \
-                     set or at"
+                    "{word} is not known here; a line begins with protocol, seed, replicas, keys, durability, clients, drift, \
+                     events, set or at"
                 ));
             }
         }

@@ -354,7 +354,9 @@ fn rule_24_a_backlog_that_the_primary_lacks_reaches_it_in_time_however_small_the
     for index in 0..24 {
         let signed = cluster.signed(0, index, 1, &[pay(1, 2)]);
         asked.push((signed.body.session, signed.body.timestamp));
-        [3, 4].map(|backup| cluster.hand_over(id(backup), signed.clone()));
+        for backup in [3, 4] {
+            cluster.hand_over(id(backup), signed.clone());
+        }
     }
     cluster.run_ms(3000);
     assert_answered(&cluster, &asked);

@@ -2,15 +2,17 @@
 
 mod delays;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use byztop_core::sim::{self, Action, Coverage, Keys, Report, Schedule};
 use byztop_core::types::{ProtocolName, ReplicaId, ReplicaSet, Time};
 
-/// Runs the seeds of a range and adds up what they covered.
+/// Runs the seeds of a range and adds up what they covered. Every invariant must have had something to look at.
 fn sweep(protocol: ProtocolName, seeds: std::ops::Range<u64>) -> Coverage {
     let mut coverage = Coverage::default();
+    let mut exercised: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in seeds {
         let schedule = Schedule::of_seed(protocol, seed);
         let report = sim::run(&schedule);
@@ -23,7 +25,14 @@ fn sweep(protocol: ProtocolName, seeds: std::ops::Range<u64>) -> Coverage {
             panic!("seed {seed}: {violation}\nbyztop sim --protocol {protocol} --seed {seed}");
         }
         coverage.merge(&report.coverage);
+        for (invariant, count) in report.exercised {
+            *exercised.entry(invariant).or_default() += count;
+        }
     }
+    // Only processes that start again can have forgotten something.
+    let idle = |(invariant, count): &(&&str, &u64)| **count == 0 && **invariant != "starts again where it was";
+    let vacuous: Vec<&&str> = exercised.iter().filter(idle).map(|(invariant, _)| invariant).collect();
+    assert_eq!(vacuous, Vec::<&&str>::new(), "invariants of {protocol} that had nothing to look at");
     coverage
 }
 
@@ -56,12 +65,15 @@ const OF_DISKS: [&str; 8] =
 /// that a client was told is lost.
 fn sweep_with_disk_faults(protocol: ProtocolName, seeds: std::ops::Range<u64>) {
     let mut coverage = Coverage::default();
+    let mut restarts = 0;
     for seed in seeds {
         let report = sim::run(&Schedule::of_seed(protocol, seed).with_disk_faults());
         assert_eq!(report.violation, None, "byztop sim --protocol {protocol} --seed {seed} --disk-faults");
         coverage.merge(&report.coverage);
+        restarts += report.exercised["starts again where it was"];
     }
     let taken: Vec<&str> = coverage.iter().filter(|(_, count)| *count > 0).map(|(name, _)| name).collect();
+    assert!(restarts > 0, "nobody started again that had executed something");
     let missed: Vec<&str> = OF_DISKS.into_iter().filter(|name| !taken.contains(name)).collect();
     assert_eq!(missed, Vec::<&str>::new(), "paths that no seed took");
 }

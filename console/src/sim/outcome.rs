@@ -27,6 +27,8 @@ pub(crate) struct Outcome {
     coverage: Coverage,
     /// How many slots were executed.
     slots: u64,
+    /// How often each invariant had something to check.
+    exercised: BTreeMap<&'static str, u64>,
     /// What replicas sent to each other, by name.
     #[serde(serialize_with = "sent_by_name")]
     messages: Traffic,
@@ -62,6 +64,7 @@ impl Outcome {
             interrupted: false,
             violations: Vec::new(),
             coverage: Coverage::default(),
+            exercised: BTreeMap::new(),
             slots: 0,
             messages: Traffic::default(),
             trace_digest: Digest::of("simulated-traces", &[]),
@@ -71,10 +74,13 @@ impl Outcome {
 
     /// Takes in a run. The order of the runs makes a difference: it is that of their seeds.
     pub(crate) fn add(&mut self, report: Report, replay: String) {
-        let Report { seed, events, violation, coverage, messages, slots, trace_digest } = report;
+        let Report { seed, events, violation, coverage, exercised, messages, slots, trace_digest } = report;
         self.seeds += 1;
         self.events += events;
         self.coverage.merge(&coverage);
+        for (invariant, count) in exercised {
+            *self.exercised.entry(invariant).or_default() += count;
+        }
         self.messages.merge(&messages);
         self.slots += slots;
         let parts: [&[u8]; 3] = [&self.trace_digest.0, &seed.to_le_bytes(), &trace_digest.to_le_bytes()];
@@ -141,6 +147,10 @@ impl fmt::Display for Outcome {
         writeln!(f, "rare paths taken")?;
         for (name, count) in self.coverage.iter() {
             writeln!(f, "  {name:<30} {:>12}", grouped(count))?;
+        }
+        writeln!(f, "how often each invariant had something to check")?;
+        for (invariant, count) in &self.exercised {
+            writeln!(f, "  {invariant:<30} {:>12}", grouped(*count))?;
         }
         writeln!(f, "messages between replicas, and how many a slot")?;
         for (name, count) in self.messages.iter() {

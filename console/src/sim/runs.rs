@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::panic::{self, AssertUnwindSafe};
 
 use byztop_core::attack::Forge;
@@ -60,6 +61,7 @@ where
         events: step,
         violation: Some(panicked(step, at, &*payload, schedule.is_beyond_budget())),
         coverage: Coverage::default(),
+        exercised: BTreeMap::new(),
         messages: Traffic::default(),
         slots: 0,
         trace_digest: 0,

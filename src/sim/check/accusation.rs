@@ -8,6 +8,8 @@ use crate::types::ReplicaSet;
 
 pub(super) struct Accusation {
     pub(super) byzantine: ReplicaSet,
+    /// How often it had something to look at.
+    pub(super) looks: u64,
 }
 
 impl<P: Protocol> Checker<P> for Accusation
@@ -18,8 +20,13 @@ where
         "no false accusation"
     }
 
+    fn exercised(&self) -> u64 {
+        self.looks
+    }
+
     fn after(&mut self, scene: &Scene<'_, P>) -> Result<(), String> {
         for output in scene.outputs {
+            self.looks += u64::from(matches!(output, Output::Note(Event::Proved { .. })));
             if let Output::Note(Event::Proved { accused, summary }) = output
                 && !self.byzantine.contains(*accused)
             {

@@ -11,6 +11,8 @@ use crate::types::SeqNum;
 /// How far each seat has executed.
 #[derive(Default)]
 pub(super) struct Agreement {
+    /// How often it had something to look at.
+    looks: u64,
     executed: BTreeMap<usize, SeqNum>,
 }
 
@@ -20,6 +22,10 @@ where
 {
     fn name(&self) -> &'static str {
         "agreement"
+    }
+
+    fn exercised(&self) -> u64 {
+        self.looks
     }
 
     fn after(&mut self, scene: &Scene<'_, P>) -> Result<(), String> {
@@ -34,6 +40,7 @@ where
                         return Err(format!("{} executed slot {} after slot {executed}", scene.replica, slot.seq));
                     }
                     *executed = slot.seq;
+                    self.looks += 1;
                     let first = scene.history.slot(slot.seq).expect("recorded before it is checked");
                     if slot.batch != first.batch {
                         return Err(format!(

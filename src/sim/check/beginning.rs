@@ -12,6 +12,8 @@ use crate::types::{ReplicaId, ReplicaSet, SeqNum, View};
 
 /// What honest replicas have asked for.
 pub(super) struct Beginning {
+    /// How often it had something to look at.
+    looks: u64,
     committee: Committee,
     byzantine: ReplicaSet,
     window_slots: u64,
@@ -20,7 +22,7 @@ pub(super) struct Beginning {
 
 impl Beginning {
     pub(super) fn new(committee: Committee, byzantine: ReplicaSet, window_slots: u64) -> Beginning {
-        Beginning { committee, byzantine, window_slots, asked: BTreeSet::new() }
+        Beginning { looks: 0, committee, byzantine, window_slots, asked: BTreeSet::new() }
     }
 
     fn check(&self, view: View, shown: &[ViewChangeRecord]) -> Result<(), String> {
@@ -53,6 +55,10 @@ where
         "views begin on request"
     }
 
+    fn exercised(&self) -> u64 {
+        self.looks
+    }
+
     fn after(&mut self, scene: &Scene<'_, P>) -> Result<(), String> {
         if !scene.is_honest {
             return Ok(());
@@ -79,6 +85,7 @@ where
             });
         match heard.next() {
             Some(shown) => {
+                self.looks += 1;
                 self.check(view, &shown).map_err(|how| format!("{} enters view {view} {how}", scene.replica))
             }
             // A process about to end reports several events as one.

@@ -4,7 +4,11 @@ use super::{Checker, Scene};
 use crate::attack::Forge;
 use crate::protocol::{Protocol, QueueLevel};
 
-pub(super) struct Bounds;
+#[derive(Default)]
+pub(super) struct Bounds {
+    /// How often it had something to look at.
+    looks: u64,
+}
 
 impl<P: Protocol> Checker<P> for Bounds
 where
@@ -14,7 +18,12 @@ where
         "bounded queues"
     }
 
+    fn exercised(&self) -> u64 {
+        self.looks
+    }
+
     fn after(&mut self, scene: &Scene<'_, P>) -> Result<(), String> {
+        self.looks += 1;
         let mut over = None;
         scene.node.replica().queues(&mut |level: QueueLevel| {
             if level.len > level.bound {

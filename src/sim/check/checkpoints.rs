@@ -13,6 +13,8 @@ use crate::types::{Digest, ReplicaId, ReplicaSet, SeqNum};
 
 /// What replicas said about the state after each slot.
 pub(super) struct Checkpoints {
+    /// How often it had something to look at.
+    looks: u64,
     committee: Committee,
     /// Those who may have signed it and told nobody but in a certificate: liars, and whoever ended before that left.
     unheard: ReplicaSet,
@@ -24,7 +26,7 @@ pub(super) struct Checkpoints {
 
 impl Checkpoints {
     pub(super) fn new(committee: Committee, unheard: ReplicaSet) -> Checkpoints {
-        Checkpoints { committee, unheard, digests: BTreeMap::new(), signers: BTreeMap::new() }
+        Checkpoints { looks: 0, committee, unheard, digests: BTreeMap::new(), signers: BTreeMap::new() }
     }
 
     /// Rule 27: stable is what a quorum has.
@@ -46,6 +48,10 @@ where
         "equal checkpoints"
     }
 
+    fn exercised(&self) -> u64 {
+        self.looks
+    }
+
     fn after(&mut self, scene: &Scene<'_, P>) -> Result<(), String> {
         for parcel in scene.said {
             if let PeerMessage::Checkpoint(Signed { body: Checkpoint { seq, digest, replica }, .. }) = parcel.message()
@@ -60,6 +66,7 @@ where
             let (seq, digest) = match output {
                 Output::Send(_, PeerMessage::Checkpoint(signed)) => (signed.body.seq, signed.body.digest),
                 Output::Note(Event::CheckpointStable { seq, digest }) => {
+                    self.looks += 1;
                     self.check_quorum(scene.replica, *seq, *digest)?;
                     (*seq, *digest)
                 }

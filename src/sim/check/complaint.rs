@@ -12,6 +12,8 @@ use crate::types::{ReplicaId, SeqNum, View};
 /// What each replica asked for, and what it had voted: saying the same again is not voting.
 #[derive(Default)]
 pub(super) struct Complaints {
+    /// How often it had something to look at.
+    looks: u64,
     asked: BTreeMap<ReplicaId, View>,
     voted: BTreeSet<(ReplicaId, View, SeqNum, Kind)>,
 }
@@ -22,6 +24,10 @@ where
 {
     fn name(&self) -> &'static str {
         "no vote after a complaint"
+    }
+
+    fn exercised(&self) -> u64 {
+        self.looks
     }
 
     fn after(&mut self, scene: &Scene<'_, P>) -> Result<(), String> {
@@ -41,6 +47,7 @@ where
                 if !is_vote || statement.author != Author::Replica(me) || !self.voted.insert(vote) {
                     continue;
                 }
+                self.looks += u64::from(self.asked.contains_key(&me));
                 if let Some(asked) = self.asked.get(&me).filter(|asked| statement.view < **asked) {
                     let (name, seq, view) = (statement.kind.name(), statement.seq, statement.view);
                     return Err(format!("{me} signs a {name} for slot {seq} of view {view}, having asked for {asked}"));

@@ -9,6 +9,8 @@ use crate::replica::Output;
 /// Whether the cluster has settled.
 #[derive(Default)]
 pub(super) struct Deposing {
+    /// How often it had something to look at.
+    looks: u64,
     is_settled: bool,
 }
 
@@ -20,10 +22,15 @@ where
         "no honest primary deposed"
     }
 
+    fn exercised(&self) -> u64 {
+        self.looks
+    }
+
     fn after(&mut self, scene: &Scene<'_, P>) -> Result<(), String> {
         if !self.is_settled {
             return Ok(());
         }
+        self.looks += 1;
         let asked = scene.outputs.iter().find_map(|output| match output {
             Output::Note(Event::ViewChangeAsked { view, why }) => Some((view, why)),
             _ => None,

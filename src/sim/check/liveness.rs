@@ -1,7 +1,7 @@
 //! Liveness: once the network has healed, every honest request is answered and every honest replica has caught up, within
 //! a stated bound.
 
-use crate::protocol::Settings;
+use crate::sim::schedule::Schedule;
 use crate::types::{Micros, Time};
 
 /// When the requests that are open must have been answered.
@@ -14,10 +14,11 @@ impl Deadline {
     /// What the invariant is called in reports.
     pub(in crate::sim) const NAME: &'static str = "liveness";
 
-    /// From now on all must be settled within the bound: twenty of the longest view changes and twenty seconds, of virtual
-    /// time.
-    pub(in crate::sim) fn new(now: Time, settings: &Settings) -> Deadline {
-        let bound = Micros::from_millis(20 * settings.max_timeout_ms + 20_000);
+    /// From now on all must be settled within the bound: twenty of the longest view changes, the time that messages take one
+    /// hundred times, and twenty seconds, of virtual time.
+    pub(in crate::sim) fn new(now: Time, schedule: &Schedule) -> Deadline {
+        let timeouts = Micros::from_millis(20 * schedule.settings.max_timeout_ms + 20_000);
+        let bound = Micros(timeouts.0 + 100 * schedule.slowest_after_calm().0);
         Deadline { bound, due: now.after(bound) }
     }
 

@@ -12,10 +12,12 @@ mod checkpoints;
 mod complaint;
 mod deposing;
 mod evidence;
+mod fairness;
 mod history;
 mod liveness;
 mod money;
 mod once;
+mod participation;
 mod real_time;
 mod refusals;
 mod remembering;
@@ -26,6 +28,8 @@ mod statements;
 mod validity;
 mod watching;
 mod work;
+
+use std::collections::BTreeMap;
 
 pub(super) use self::history::History;
 pub(super) use self::liveness::Deadline;
@@ -71,6 +75,9 @@ where
     /// What it is called in reports.
     fn name(&self) -> &'static str;
 
+    /// How often it had something to look at: an invariant that held because nothing of its kind happened says nothing.
+    fn exercised(&self) -> u64;
+
     /// Looks at an event.
     ///
     /// # Errors
@@ -101,6 +108,9 @@ where
 
     /// Everything is settled in a cluster that has nobody Byzantine and a network without faults, and stays so.
     fn on_settled(&mut self) {}
+
+    /// The safety phase is over.
+    fn on_calm(&mut self) {}
 
     /// A replica starts again.
     fn on_restart(&mut self, _seat: usize, _restart: Restart) {}
@@ -145,9 +155,9 @@ where
         Checks {
             checkers: vec![
                 Box::new(agreement::Agreement::default()),
-                Box::new(validity::Validity),
+                Box::new(validity::Validity::default()),
                 Box::new(once::Once::default()),
-                Box::new(results::Results),
+                Box::new(results::Results::default()),
                 Box::new(real_time::RealTime::default()),
                 Box::new(money::Money::new(settings)),
                 Box::new(checkpoints::Checkpoints::new(committee, unheard)),
@@ -156,13 +166,15 @@ where
                 Box::new(showing::Showing::default()),
                 Box::new(beginning::Beginning::new(committee, byzantine, settings.window_slots)),
                 Box::new(deposing::Deposing::default()),
-                Box::new(watching::Watching),
+                Box::new(participation::Participation::new(settings)),
+                Box::new(fairness::Fairness::default()),
+                Box::new(watching::Watching::default()),
                 Box::new(repeating::Repeating::new(settings)),
                 Box::new(remembering::Remembering::default()),
-                Box::new(bounds::Bounds),
+                Box::new(bounds::Bounds::default()),
                 Box::new(work::Work::new(settings)),
-                Box::new(accusation::Accusation { byzantine }),
-                Box::new(refusals::Refusals { byzantine }),
+                Box::new(accusation::Accusation { byzantine, looks: 0 }),
+                Box::new(refusals::Refusals { byzantine, looks: 0 }),
                 Box::new(evidence::Evidence::new(committee, byzantine, settings.window_slots)),
             ],
             history: History::new(settings),
@@ -177,6 +189,11 @@ where
     /// The names of all invariants.
     pub(super) fn names(&self) -> Vec<&'static str> {
         self.checkers.iter().map(|checker| checker.name()).chain([Deadline::NAME, RESTORED_IF_WHOLE]).collect()
+    }
+
+    /// How often each invariant but liveness and that of restarts had something to look at.
+    pub(super) fn exercised(&self) -> BTreeMap<&'static str, u64> {
+        self.checkers.iter().map(|checker| (checker.name(), checker.exercised())).collect()
     }
 
     /// A client, honest or not, signed this: it may be executed.
@@ -200,6 +217,10 @@ where
         self.checkers
             .iter_mut()
             .try_for_each(|checker| checker.on_refused(by, from, why).map_err(|what| (checker.name(), what)))
+    }
+
+    pub(super) fn on_calm(&mut self) {
+        self.checkers.iter_mut().for_each(|checker| checker.on_calm());
     }
 
     pub(super) fn on_settled(&mut self) {

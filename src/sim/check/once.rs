@@ -11,6 +11,8 @@ use crate::types::Digest;
 /// What each seat has run.
 #[derive(Default)]
 pub(super) struct Once {
+    /// How often it had something to look at.
+    looks: u64,
     ran: BTreeSet<(usize, Digest)>,
 }
 
@@ -22,6 +24,10 @@ where
         "at most once"
     }
 
+    fn exercised(&self) -> u64 {
+        self.looks
+    }
+
     fn after(&mut self, scene: &Scene<'_, P>) -> Result<(), String> {
         for output in scene.outputs {
             let Output::Executed(slot) = output else { continue };
@@ -29,6 +35,7 @@ where
                 continue;
             }
             let (replica, seq) = (scene.replica, slot.seq);
+            self.looks += slot.ran.len() as u64;
             if let Some(again) = slot.ran.iter().find(|digest| !self.ran.insert((scene.seat, **digest))) {
                 return Err(format!("{replica} ran submission {} again, at slot {seq}", again.short()));
             }

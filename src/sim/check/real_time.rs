@@ -13,6 +13,8 @@ use crate::types::{SeqNum, Session, Timestamp};
 /// How far history had come, as clients know, when each open submission was made.
 #[derive(Default)]
 pub(super) struct RealTime {
+    /// How often it had something to look at.
+    looks: u64,
     answered: Option<Position>,
     submitted_after: BTreeMap<(Session, Timestamp), Option<Position>>,
 }
@@ -23,6 +25,10 @@ where
 {
     fn name(&self) -> &'static str {
         "real time"
+    }
+
+    fn exercised(&self) -> u64 {
+        self.looks
     }
 
     fn after(&mut self, _scene: &Scene<'_, P>) -> Result<(), String> {
@@ -37,6 +43,7 @@ where
         let key = (accepted.session, accepted.timestamp);
         let after = self.submitted_after.remove(&key).flatten();
         let position = history.outcome(key.0, key.1).map_or((SeqNum(0), 0), |outcome| outcome.position);
+        self.looks += u64::from(after.is_some());
         if after.is_some_and(|after| position <= after) {
             let (seq, place) = position;
             return Err(format!("{key:?} ran at slot {seq}, place {place}, before what was answered when it was made"));

@@ -9,11 +9,14 @@ use crate::types::{ReplicaId, ReplicaSet};
 
 pub(super) struct Refusals {
     pub(super) byzantine: ReplicaSet,
+    /// How often it had something to look at.
+    pub(super) looks: u64,
 }
 
 impl Refusals {
     /// Looks at a refusal, in the replica or at its door.
-    pub(super) fn judge(&self, by: ReplicaId, from: ReplicaId, why: &Rejection) -> Result<(), String> {
+    pub(super) fn judge(&mut self, by: ReplicaId, from: ReplicaId, why: &Rejection) -> Result<(), String> {
+        self.looks += 1;
         // Whoever was cut off for long is told of slots that it can not place yet.
         let is_early = matches!(why, Rejection::OutsideWatermarks(_)) || why.is_a_matter_of_time();
         if is_early || self.byzantine.contains(by) || self.byzantine.contains(from) {
@@ -29,6 +32,10 @@ where
 {
     fn name(&self) -> &'static str {
         "no honest message refused"
+    }
+
+    fn exercised(&self) -> u64 {
+        self.looks
     }
 
     fn after(&mut self, scene: &Scene<'_, P>) -> Result<(), String> {

@@ -11,6 +11,8 @@ use crate::types::SeqNum;
 /// How far each seat had come, and who has just started again.
 #[derive(Default)]
 pub(super) struct Remembering {
+    /// How often it had something to look at.
+    looks: u64,
     executed: BTreeMap<usize, SeqNum>,
     starting: Option<usize>,
 }
@@ -23,10 +25,15 @@ where
         "starts again where it was"
     }
 
+    fn exercised(&self) -> u64 {
+        self.looks
+    }
+
     fn after(&mut self, scene: &Scene<'_, P>) -> Result<(), String> {
         let before = self.executed.entry(scene.seat).or_default();
         let is_starting = self.starting.take_if(|seat| *seat == scene.seat).is_some();
         let now = scene.node.replica().status().executed;
+        self.looks += u64::from(is_starting && scene.is_honest && *before > SeqNum(0));
         if is_starting && scene.is_honest && now < *before {
             return Err(format!("{} had executed {before}, and starts again at {now}", scene.replica));
         }

@@ -17,6 +17,8 @@ const VOTES: [&str; 3] = ["pre-prepare", "prepare", "commit"];
 
 /// What each seat has said and heard.
 pub(super) struct Repeating {
+    /// How often it had something to look at.
+    looks: u64,
     /// Nobody is told again sooner.
     pause: Micros,
     seats: BTreeMap<usize, Account>,
@@ -35,7 +37,7 @@ struct Account {
 
 impl Repeating {
     pub(super) fn new(settings: &Settings) -> Repeating {
-        Repeating { pause: settings.status_interval(), seats: BTreeMap::new() }
+        Repeating { looks: 0, pause: settings.status_interval(), seats: BTreeMap::new() }
     }
 }
 
@@ -53,6 +55,10 @@ where
 {
     fn name(&self) -> &'static str {
         "votes are repeated"
+    }
+
+    fn exercised(&self) -> u64 {
+        self.looks
     }
 
     fn after(&mut self, scene: &Scene<'_, P>) -> Result<(), String> {
@@ -76,6 +82,7 @@ where
         {
             let next = executed.next();
             let is_repeated = |name: &&str| votes.contains(&(Recipients::One(from), next, *name));
+            self.looks += account.told_of(next, from).count() as u64;
             if let Some(name) = account.told_of(next, from).find(|name| !is_repeated(name)) {
                 return Err(format!(
                     "{me} hears twice that {from} stands after slot {executed}, and does not repeat its {name} for {next}"

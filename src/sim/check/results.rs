@@ -6,7 +6,11 @@ use crate::attack::Forge;
 use crate::protocol::Protocol;
 use crate::replica::{Output, ReplyOutcome};
 
-pub(super) struct Results;
+#[derive(Default)]
+pub(super) struct Results {
+    /// How often it had something to look at.
+    looks: u64,
+}
 
 impl<P: Protocol> Checker<P> for Results
 where
@@ -16,6 +20,10 @@ where
         "results"
     }
 
+    fn exercised(&self) -> u64 {
+        self.looks
+    }
+
     fn after(&mut self, scene: &Scene<'_, P>) -> Result<(), String> {
         for output in scene.outputs {
             let Output::Reply(session, reply) = output else { continue };
@@ -23,6 +31,7 @@ where
             if !scene.is_honest {
                 continue;
             }
+            self.looks += 1;
             let due = scene.history.outcome(*session, reply.timestamp);
             if due.is_none_or(|due| due.submission != reply.submission || due.result != *result) {
                 let (replica, timestamp) = (scene.replica, reply.timestamp.0);

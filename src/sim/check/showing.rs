@@ -13,6 +13,8 @@ use crate::types::{Digest, ReplicaId, SeqNum, View};
 /// What each replica has committed to, in the highest view.
 #[derive(Default)]
 pub(super) struct Showing {
+    /// How often it had something to look at.
+    looks: u64,
     committed: BTreeMap<ReplicaId, BTreeMap<SeqNum, (View, Digest)>>,
 }
 
@@ -22,6 +24,10 @@ where
 {
     fn name(&self) -> &'static str {
         "what was committed to is shown"
+    }
+
+    fn exercised(&self) -> u64 {
+        self.looks
     }
 
     fn after(&mut self, scene: &Scene<'_, P>) -> Result<(), String> {
@@ -45,6 +51,7 @@ where
                 continue;
             };
             committed.retain(|seq, _| *seq > record.stable);
+            self.looks += committed.len() as u64;
             if let Some((seq, (view, _))) = committed.iter().find(|committed| !is_shown(&record, committed)) {
                 let asked = record.view;
                 return Err(format!(

@@ -11,6 +11,8 @@ use crate::types::{ReplicaId, SeqNum, View};
 /// The first statement of each kind that each replica made about each slot of each view.
 #[derive(Default)]
 pub(super) struct Statements {
+    /// How often it had something to look at.
+    looks: u64,
     made: BTreeMap<(ReplicaId, View, SeqNum, Kind), Statement>,
 }
 
@@ -20,6 +22,10 @@ where
 {
     fn name(&self) -> &'static str {
         "no contradiction"
+    }
+
+    fn exercised(&self) -> u64 {
+        self.looks
     }
 
     fn after(&mut self, scene: &Scene<'_, P>) -> Result<(), String> {
@@ -33,6 +39,7 @@ where
             // A proposal is one, of its primary's own accord or forced.
             let kind = if kind == Kind::Forced { Kind::PrePrepare } else { kind };
             let first = *self.made.entry((scene.replica, view, seq, kind)).or_insert(statement);
+            self.looks += 1;
             if contradict(&first, &statement) {
                 let (replica, name) = (scene.replica, statement.kind.name());
                 let (a, b) = (first.digest.short(), statement.digest.short());

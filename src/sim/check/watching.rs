@@ -8,7 +8,11 @@ use crate::replica::Output;
 /// What counts, said to whomever.
 const VOTES: [&str; 4] = ["pre-prepare", "prepare", "commit", "view-change"];
 
-pub(super) struct Watching;
+#[derive(Default)]
+pub(super) struct Watching {
+    /// How often it had something to look at.
+    looks: u64,
+}
 
 impl<P: Protocol> Checker<P> for Watching
 where
@@ -18,12 +22,17 @@ where
         "no vote while watching"
     }
 
+    fn exercised(&self) -> u64 {
+        self.looks
+    }
+
     fn after(&mut self, scene: &Scene<'_, P>) -> Result<(), String> {
         let is_watching = scene.node.replica().status().observing_until.is_some();
         if !scene.is_honest || !is_watching {
             return Ok(());
         }
         for output in scene.outputs {
+            self.looks += 1;
             let Output::Send(to, message) = output else { continue };
             let name = message.name();
             // A view begins for all; for one it is told again, by whomever.

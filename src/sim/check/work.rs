@@ -21,6 +21,8 @@ const PAUSE: Micros = Micros::from_millis(50);
 
 /// What each seat had done before this event, and what each of its peers drew beyond what it sent.
 pub(super) struct Work {
+    /// How often it had something to look at.
+    looks: u64,
     per_message: u64,
     seats: BTreeMap<usize, Account>,
 }
@@ -33,7 +35,7 @@ struct Account {
 
 impl Work {
     pub(super) fn new(settings: &Settings) -> Work {
-        Work { per_message: PER_MESSAGE + 2 * settings.window_slots, seats: BTreeMap::new() }
+        Work { looks: 0, per_message: PER_MESSAGE + 2 * settings.window_slots, seats: BTreeMap::new() }
     }
 }
 
@@ -45,6 +47,10 @@ where
         "work is bounded by what is sent"
     }
 
+    fn exercised(&self) -> u64 {
+        self.looks
+    }
+
     fn after(&mut self, scene: &Scene<'_, P>) -> Result<(), String> {
         let account = self.seats.entry(scene.seat).or_default();
         let before = std::mem::replace(&mut account.done, scene.node.replica().work());
@@ -54,6 +60,7 @@ where
         if units <= self.per_message {
             return Ok(());
         }
+        self.looks += 1;
         let paid = self.per_message + PER_BYTE * parcel.bytes();
         let (since, drawn) = account.drawn.entry(parcel.from).or_insert((scene.now, 0));
         if scene.now.since(*since) >= PAUSE {

@@ -72,7 +72,8 @@ where
 
     pub(super) fn attack(&mut self, replica: ReplicaId, attack: &str) {
         self.coverage.add("attack", 1);
-        let (now, seat) = (self.now, replica.index());
+        let seat = replica.index();
+        let now = self.local_time(seat);
         let mut outputs = Vec::new();
         if let Some(node) = self.seats[seat].node.as_mut() {
             // What does not fit this cluster, a victim that is not there, is no attack.
@@ -84,7 +85,8 @@ where
     }
 
     pub(super) fn heal(&mut self, replica: ReplicaId) {
-        let (now, seat) = (self.now, replica.index());
+        let seat = replica.index();
+        let now = self.local_time(seat);
         let mut outputs = Vec::new();
         if let Some(node) = self.seats[seat].node.as_mut() {
             node.heal(now, &mut outputs);
@@ -129,7 +131,8 @@ where
             self.thaw(replica);
             self.restart(replica);
         }
-        self.deadline = Some(Deadline::new(self.now, &self.schedule.settings));
+        self.checks.on_calm();
+        self.deadline = Some(Deadline::new(self.now, &self.schedule));
         self.enqueue(self.now.after(SETTLING), Happening::Settling);
     }
 }

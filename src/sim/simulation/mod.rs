@@ -18,7 +18,7 @@ use super::clients::Clients;
 use super::coverage::Coverage;
 use super::disk::Disk;
 use super::key_ring::KeyRing;
-use super::network::Network;
+use super::network::{Dice, Network};
 use super::parcel::Parcel;
 use super::queue::{Happening, Queue};
 use super::schedule::{Keys, Schedule};
@@ -201,7 +201,7 @@ where
 
     /// Gives a seat an input, looks at what it did, and does it.
     fn input(&mut self, seat: usize, heard: Option<&Arc<Parcel<P::Message>>>, input: Input<P::Message>) {
-        let now = self.now;
+        let now = self.local_time(seat);
         let Some(node) = self.seats[seat].node.as_mut() else { return };
         let mut outputs = Vec::new();
         node.handle(now, input, &mut outputs);
@@ -234,7 +234,8 @@ where
         if let Some(node) = &self.seats[seat].node {
             let is_honest = !self.byzantine.contains(id);
             let heard = heard.map(|parcel| &**parcel);
-            let checked = self.checks.after(self.now, seat, id, is_honest, heard, &parcels, &outputs, node);
+            let now = self.local_time(seat);
+            let checked = self.checks.after(now, seat, id, is_honest, heard, &parcels, &outputs, node);
             self.judge(checked);
         }
         for output in outputs {
@@ -247,6 +248,7 @@ where
                 Output::Reply(_, reply) => self.answer(seat, reply),
                 Output::SetTimer(timer, at) => {
                     let token = self.seats[seat].set(timer);
+                    let at = self.true_time(seat, at);
                     self.enqueue(at, Happening::Wake { seat, timer, token });
                 }
                 Output::CancelTimer(timer) => self.seats[seat].cancel(timer),
@@ -290,6 +292,29 @@ where
         self.seats[from].traffic.add(parcel.message().name(), copies);
         if self.line.is_some() {
             self.said.push((meant, parcel.clone()));
+        }
+    }
+
+    /// How fast the clock of a seat's replica goes: it counts so many thousandths of the true time.
+    fn clock_rate(&self, seat: usize) -> u64 {
+        let most = u64::from(self.schedule.drift_per_mille);
+        let replica = u64::from(self.seats[seat].id.0);
+        1000 - most + Dice::new([self.schedule.seed, 13, replica, 0]).below(2 * most + 1)
+    }
+
+    /// What the clock of a seat's replica shows now.
+    fn local_time(&self, seat: usize) -> Time {
+        match self.schedule.drift_per_mille {
+            0 => self.now,
+            _ => START.after(Micros(self.now.since(START).0 * self.clock_rate(seat) / 1000)),
+        }
+    }
+
+    /// When the clock of a seat's replica shows a time.
+    fn true_time(&self, seat: usize, local: Time) -> Time {
+        match self.schedule.drift_per_mille {
+            0 => local,
+            _ => START.after(Micros(local.since(START).0.saturating_mul(1000).div_ceil(self.clock_rate(seat)))),
         }
     }
 
@@ -389,6 +414,7 @@ where
             events: self.steps,
             violation: self.violation.clone(),
             coverage,
+            exercised: self.checks.exercised(),
             trace_digest: self.trace.clone().finish128().as_u128(),
         }
     }
