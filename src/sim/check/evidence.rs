@@ -98,17 +98,20 @@ where
                 continue;
             }
             let is_open = statement.view == status.view && window.contains(&statement.seq);
-            let guilt = (author, statement.view, rule_of(statement.kind));
-            let guilts = heard.proved.iter().filter(|(accused, ..)| *accused == author).count();
-            let is_kept_to_itself = status.asking_for.is_some() && guilts >= MAX_GUILTS;
-            if !is_open || is_kept_to_itself || heard.proved.contains(&guilt) || !self.committee.contains(author) {
+            if !is_open || !self.committee.contains(author) {
                 continue;
             }
             let kind = if statement.kind == Kind::Forced { Kind::PrePrepare } else { statement.kind };
             let place = (author, statement.view, statement.seq, kind);
             let first = *heard.statements.entry(place).or_insert(statement);
-            self.looks += u64::from(first != statement);
-            if contradict(&first, &statement) {
+            if !contradict(&first, &statement) {
+                continue;
+            }
+            self.looks += 1;
+            let guilt = (author, statement.view, rule_of(statement.kind));
+            let guilts = heard.proved.iter().filter(|(accused, ..)| *accused == author).count();
+            let is_kept_to_itself = status.asking_for.is_some() && guilts >= MAX_GUILTS;
+            if !is_kept_to_itself && !heard.proved.contains(&guilt) {
                 let (me, name, seq) = (scene.replica, kind.name(), statement.seq);
                 return Err(format!("{me} heard {author} contradict itself ({name}, slot {seq}) and accuses nobody"));
             }
