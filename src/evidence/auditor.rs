@@ -23,7 +23,7 @@ use std::fmt::Write as _;
 use super::proof::{Proof, shared_submission};
 use crate::committee::Committee;
 use crate::crypto::{Kind, Statement};
-use crate::protocol::{Batch, Claim, Message, Work};
+use crate::protocol::{Batch, Claim, Message, OwnStatement, Work};
 use crate::types::{Digest, ReplicaId, ReplicaSet, SeqNum, View};
 
 const PER_AUTHOR_WINDOWS: u64 = 8;
@@ -87,6 +87,8 @@ pub struct Auditor {
     /// The views, from the oldest one whose strays are kept on, whose primary is proved to have assigned something twice:
     /// one proof is enough.
     convicted: BTreeSet<View>,
+    /// What the last message showed of the replica's own statements.
+    own: Vec<OwnStatement>,
     work: Work,
 }
 
@@ -120,6 +122,7 @@ impl Auditor {
             digests: 0,
             assigned: BTreeMap::new(),
             convicted: BTreeSet::new(),
+            own: Vec::new(),
             work: Work::default(),
         }
     }
@@ -133,13 +136,24 @@ impl Auditor {
             Finding { proof: Proof::SelfIncriminating(Box::new(message.clone())), summary }
         });
         let contradictions = self.remember_all(from, message.claims(self.committee));
+        let asked = message.view_changes().into_iter().filter(|asked| asked.replica == self.me && from != self.me);
+        self.own.extend(asked.map(|asked| OwnStatement::ViewChange(asked.view)));
         by_itself.into_iter().chain(contradictions).collect()
+    }
+
+    /// What the last message of another replica showed of this replica's own statements: as many as the message has at most.
+    pub fn own(&self) -> &[OwnStatement] {
+        &self.own
     }
 
     /// Remembers claims that one message of `from` brought; gives a proof for each that contradicts an earlier one.
     pub fn remember_all<M: Message>(&mut self, from: ReplicaId, claims: Vec<Claim>) -> Vec<Finding<M>> {
+        self.own.clear();
         let mut findings = Vec::new();
         for claim in claims {
+            if claim.replica() == Some(self.me) && from != self.me {
+                self.own.push(OwnStatement::Signed(claim.statement));
+            }
             findings.extend(self.remember(from, claim));
         }
         findings

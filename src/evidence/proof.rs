@@ -112,6 +112,15 @@ impl<M: Message> Proof<M> {
         }
     }
 
+    /// The two statements that exclude each other; none in a message that convicts by itself.
+    pub fn claims(&self) -> impl Iterator<Item = &Claim> {
+        let both = match self {
+            Proof::Contradiction(a, b) | Proof::DoubleAssignment(a, b) => Some([a, b]),
+            Proof::SelfIncriminating(_) => None,
+        };
+        both.into_iter().flatten()
+    }
+
     /// Every signature in it.
     pub fn signatures_mut(&mut self) -> Vec<&mut Signature> {
         match self {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Topic;
+use super::{OwnStatement, Topic};
 use crate::rejection::Rejection;
 use crate::types::{Digest, ReplicaId, ReplicaSet, SeqNum, Time, View};
 use crate::wire;
@@ -107,6 +107,12 @@ pub enum Event {
     },
     /// The replica takes part again.
     Rejoined,
+    /// A peer showed what this replica signed and its log lacks: the log is an old copy. From here on the replica does what
+    /// one does that lost its log (rule 29).
+    OldLog {
+        /// What the log lacks.
+        shown: OwnStatement,
+    },
     /// Messages of a peer were refused.
     Rejected {
         /// The TLS peer that sent them.
@@ -227,6 +233,7 @@ impl std::fmt::Display for Event {
             }
             Event::Observing { until } => write!(f, "lost its log, watches until s{until}"),
             Event::Rejoined => f.write_str("takes part again"),
+            Event::OldLog { shown } => write!(f, "its log is an old copy: it lacks its own {shown}"),
             Event::Rejected { from, why, .. } => write!(f, "refuses {from}: {why}"),
             Event::Proved { summary, .. } => write!(f, "proof: {summary}"),
             Event::AttackSet { attack } => write!(f, "attacks: {attack}"),

@@ -147,6 +147,15 @@ pub trait Protocol: Send + 'static {
     /// A proof of what the accused did in a view was verified. Against that view's primary it starts a view change.
     fn on_proof(&mut self, cx: &mut Context<'_, Self::Message>, accused: ReplicaId, view: View);
 
+    /// Whether the log accounts for a statement that this replica signed and a peer showed.
+    ///
+    /// An intact log accounts for each, since a statement is written before it is sent.
+    fn accounts_for(&self, own: &OwnStatement) -> bool;
+
+    /// A peer showed a statement of this replica that the log does not account for: the log is an old copy. From here on the
+    /// replica does what one does that lost its log (rule 29).
+    fn on_old_log(&mut self, cx: &mut Context<'_, Self::Message>, shown: OwnStatement);
+
     /// Where the replica stands.
     fn status(&self) -> Status;
 
@@ -263,6 +272,27 @@ pub struct Claim {
     pub signature: Signature,
     /// The batch behind the digest of a proposal.
     pub batch: Option<Batch>,
+}
+
+/// A statement that a replica signed itself, as a peer shows it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub enum OwnStatement {
+    /// A statement about a slot, or the new view with which it began a view.
+    Signed(Statement),
+    /// Its request for a view, which a new view of another carries.
+    ViewChange(View),
+}
+
+impl std::fmt::Display for OwnStatement {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            OwnStatement::Signed(Statement { kind, view, seq, .. }) if seq.0 == 0 => {
+                write!(f, "{} v{view}", kind.name())
+            }
+            OwnStatement::Signed(Statement { kind, view, seq, .. }) => write!(f, "{} v{view} s{seq}", kind.name()),
+            OwnStatement::ViewChange(view) => write!(f, "{} v{view}", Kind::ViewChange.name()),
+        }
+    }
 }
 
 /// Streams: votes are never delayed by proposals, nor both by bodies.

@@ -36,8 +36,8 @@ use crate::crypto::{Signed, Verified};
 use crate::durable::Write;
 use crate::evidence::{Auditor, Finding, Proof, Rule};
 use crate::protocol::{
-    self, Batch, CheckpointCertificate, Context, Event, Pacing, Protocol, QueueLevel, Recipients, Settings, SlotPhase,
-    SlotVotes, Status, Timer, Work,
+    self, Batch, CheckpointCertificate, Context, Event, OwnStatement, Pacing, Protocol, QueueLevel, Recipients,
+    Settings, SlotPhase, SlotVotes, Status, Timer, Work,
 };
 use crate::rejection::Rejection;
 use crate::telemetry::{Counters, Ledger, LogEntry};
@@ -110,6 +110,8 @@ pub struct Replica<P: Protocol, A: Application> {
     lacking: BTreeSet<Digest>,
     auditor: Auditor,
     is_audit_suspended: bool,
+    /// Whether its key signs, or has signed, what it does not log.
+    signs_beside_log: bool,
     /// What each peer has drawn in answers.
     drawn: BTreeMap<ReplicaId, Drawn>,
     /// What it has done for what others sent, apart from what the protocol and the auditor did.
@@ -167,6 +169,7 @@ impl<P: Protocol, A: Application> Replica<P, A> {
             lacking: BTreeSet::new(),
             auditor: Auditor::new(me, committee, settings.window_slots),
             is_audit_suspended: false,
+            signs_beside_log: false,
             drawn: BTreeMap::new(),
             spent: Work::default(),
             proved: BTreeSet::new(),
@@ -178,9 +181,17 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         }
     }
 
-    /// From now on it looks for no contradictions, and acts on no proof that others show.
+    /// From now on it looks for no contradictions, and acts on no proof that others show. What an attack signs is not in the
+    /// log: see [`Replica::expect_unlogged_statements`].
     pub fn suspend_audit(&mut self) {
         self.is_audit_suspended = true;
+        self.expect_unlogged_statements();
+    }
+
+    /// Its key signs what it does not log, under an attack or because a second process has the key: from now on it takes no
+    /// statement of its own that a peer shows for a sign that its log is an old copy.
+    pub fn expect_unlogged_statements(&mut self) {
+        self.signs_beside_log = true;
     }
 
     /// From now on it looks for contradictions again.
@@ -295,8 +306,17 @@ impl<P: Protocol, A: Application> Replica<P, A> {
             PeerMessage::Protocol(message) => self.auditor.observe(from, message),
             other => self.auditor.remember_all(from, other.claims(self.committee)),
         };
+        let lacking = self.auditor.own().iter().find(|own| !self.protocol.accounts_for(own)).copied();
+        self.on_own_statement(now, lacking, outputs);
         for finding in findings {
             self.on_finding(now, finding, outputs);
+        }
+    }
+
+    /// A peer showed a statement of this replica that its log lacks, if there is one: the log is an old copy.
+    fn on_own_statement(&mut self, now: Time, lacking: Option<OwnStatement>, outputs: &mut Outputs<P>) {
+        if let Some(shown) = lacking.filter(|_| !self.signs_beside_log) {
+            self.act(now, outputs, |protocol, cx| protocol.on_old_log(cx, shown));
         }
     }
 
@@ -392,6 +412,9 @@ impl<P: Protocol, A: Application> Replica<P, A> {
             return Ok(());
         }
         let verdict = proof.verdict(self.committee).ok_or(Rejection::BadProof)?;
+        let lacking = proof.claims().map(|claim| OwnStatement::Signed(claim.statement));
+        let lacking = lacking.filter(|_| verdict.accused == self.me).find(|own| !self.protocol.accounts_for(own));
+        self.on_own_statement(now, lacking, outputs);
         let summary = format!("{}: {} in view {}", verdict.accused, verdict.rule, verdict.view);
         self.on_finding(now, Finding { proof, summary }, outputs);
         Ok(())

@@ -108,6 +108,13 @@ where
         self.has_lost_log = true;
     }
 
+    /// Another instance signs with the same key.
+    pub(super) fn share_key(&mut self) {
+        if let Some(node) = &mut self.node {
+            node.replica_mut().expect_unlogged_statements();
+        }
+    }
+
     /// The process ends; its timers go with it.
     pub(super) fn crash(&mut self) {
         self.node = None;

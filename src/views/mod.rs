@@ -11,6 +11,7 @@
 //! | `batches` | batches by digest: fetched where one is missing, kept while something names them |
 //! | `log` | what is kept of each slot |
 //! | `memory` | what is written before it is spoken of, and read back after a restart |
+//! | `old_log` | whether the log is an old copy, by what peers show of this replica's own statements |
 //!
 //! Checkpoints (§4.3), the client table and execution are the replica's: see [`crate::replica`].
 
@@ -24,6 +25,7 @@ mod log;
 mod memory;
 pub mod message;
 pub mod new_view;
+mod old_log;
 mod slots;
 mod view_change;
 
@@ -41,8 +43,8 @@ use crate::committee::Committee;
 use crate::crypto::{Signed, Verified};
 use crate::durable::{Damaged, Image, Write};
 use crate::protocol::{
-    Batch, CheckpointCertificate, Complaint, Context, LoggedSlot, PhaseVotes, Protocol, QueueLevel, Settings,
-    SlotPhase, SlotVotes, Status, Timer, Watermarks, Work,
+    Batch, CheckpointCertificate, Complaint, Context, LoggedSlot, OwnStatement, PhaseVotes, Protocol, QueueLevel,
+    Settings, SlotPhase, SlotVotes, Status, Timer, Watermarks, Work,
 };
 use crate::rejection::Rejection;
 use crate::types::{Digest, ProtocolName, ReplicaId, ReplicaSet, SeqNum, Time, View};
@@ -335,6 +337,14 @@ impl<F: Form> Protocol for Views<F> {
         if view == self.asked_or_entered() && self.committee.primary(view) == accused {
             self.ask_for(cx, view.next(), Complaint::Proof { accused });
         }
+    }
+
+    fn accounts_for(&self, own: &OwnStatement) -> bool {
+        Views::accounts_for(self, own)
+    }
+
+    fn on_old_log(&mut self, cx: &mut Cx<'_, F>, shown: OwnStatement) {
+        self.observe_with_old_log(cx, shown);
     }
 
     fn status(&self) -> Status {

@@ -4,6 +4,7 @@ mod attacks;
 mod bounds;
 mod linear;
 mod liveness;
+mod old_copy;
 mod support;
 mod transfer;
 

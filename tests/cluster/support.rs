@@ -7,6 +7,7 @@ use byztop_core::app::smallbank::{self, Operation, SmallBank};
 use byztop_core::attack::{Byzantine, Forge, ParseError};
 use byztop_core::committee::Committee;
 use byztop_core::crypto::{Author, Realm, Signed, Signer, Verified, Verifier};
+use byztop_core::durable::Image;
 use byztop_core::pbft::Pbft;
 use byztop_core::protocol::{Event, Protocol, Recipients, Settings, Timer};
 use byztop_core::replica::{Input, Output, PeerMessage, Replica, Reply, ReplyOutcome, Submission};
@@ -62,6 +63,8 @@ where
     pub(crate) bytes_sent: BTreeMap<ReplicaId, u64>,
     /// Every input of every replica and what came of it, if recorded.
     pub(crate) recording: Option<Vec<Recorded<P::Message>>>,
+    /// What those replicas have written that have a disk.
+    pub(crate) disks: BTreeMap<ReplicaId, Image>,
     nodes: Vec<Option<Node<P>>>,
     verifier: Verifier,
     clients: Vec<Signer>,
@@ -112,6 +115,7 @@ where
             sent: BTreeMap::new(),
             bytes_sent: BTreeMap::new(),
             recording: None,
+            disks: BTreeMap::new(),
             nodes: Vec::new(),
             verifier: Verifier::tags(realm(P::NAME), committee, CLIENTS, SECRET),
             clients: (0..CLIENTS).map(|i| Signer::tags(Author::Client(ClientId(i)), realm(P::NAME), SECRET)).collect(),
@@ -174,6 +178,22 @@ where
         let node = self.fresh_node(replica);
         self.nodes[replica.index()] = Some(node);
         self.input(replica, Input::Start { has_lost_log: true });
+    }
+
+    /// Gives a replica that has not signed anything yet an empty disk, and starts it anew.
+    pub(crate) fn give_disk(&mut self, replica: ReplicaId) {
+        self.kill(replica);
+        self.restart_from(replica, Image::default());
+    }
+
+    /// Starts a replica that was killed with what a disk holds. To the replica that looks whole.
+    pub(crate) fn restart_from(&mut self, me: ReplicaId, image: Image) {
+        let Settings { accounts, initial_checking, initial_savings, .. } = self.settings;
+        let app = SmallBank::new(accounts, initial_checking, initial_savings);
+        let replica = Replica::restore(me, self.committee, &self.settings, app, &image).expect("the disk is readable");
+        self.disks.insert(me, image);
+        self.nodes[me.index()] = Some(Byzantine::new(me, self.committee, replica, self.signer(me), self.seed));
+        self.input(me, Input::Start { has_lost_log: false });
     }
 
     pub(crate) fn node(&self, replica: ReplicaId) -> &Node<P> {
@@ -289,7 +309,10 @@ where
                     self.parcels.insert(key, Parcel::Wake { replica, timer });
                 }
                 Output::CancelTimer(timer) => self.cancel(replica, timer),
-                Output::Executed(_) | Output::Persist(_) => {}
+                Output::Persist(writes) => {
+                    self.disks.get_mut(&replica).expect("who writes has a disk").apply(writes);
+                }
+                Output::Executed(_) => {}
                 Output::Note(event) => self.notes.push((self.now, replica, event)),
             }
         }

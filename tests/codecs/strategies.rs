@@ -6,8 +6,8 @@ use byztop_core::evidence::Proof;
 use byztop_core::linear::{Count, Decision, Linear, Shown, Vote};
 use byztop_core::pbft::{Classic, Nothing};
 use byztop_core::protocol::{
-    Batch, Certificate, Checkpoint, CheckpointCertificate, Claim, Complaint, Event, PhaseVotes, SlotPhase, SlotVotes,
-    Status, Tampering, Topic, TransferProgress, ViewChangeShown,
+    Batch, Certificate, Checkpoint, CheckpointCertificate, Claim, Complaint, Event, OwnStatement, PhaseVotes,
+    SlotPhase, SlotVotes, Status, Tampering, Topic, TransferProgress, ViewChangeShown,
 };
 use byztop_core::rejection::{CertificateFault, Rejection};
 use byztop_core::replica::{Leaf, PeerMessage, Reply, ReplyOutcome, StatePart, StateRequest, Submission};
@@ -297,17 +297,20 @@ fn state_part() -> impl Strategy<Value = StatePart> {
     ]
 }
 
-fn claim() -> impl Strategy<Value = Claim> {
+fn statement() -> impl Strategy<Value = Statement> {
     let author =
         prop_oneof![replica().prop_map(Author::Replica), any::<u16>().prop_map(|id| Author::Client(ClientId(id)))];
-    let statement = (kind(), view(), seq(), digest(), author).prop_map(|(kind, view, seq, digest, author)| Statement {
+    (kind(), view(), seq(), digest(), author).prop_map(|(kind, view, seq, digest, author)| Statement {
         kind,
         view,
         seq,
         digest,
         author,
-    });
-    (statement, signature(), option::of(batch())).prop_map(|(statement, signature, batch)| Claim {
+    })
+}
+
+fn claim() -> impl Strategy<Value = Claim> {
+    (statement(), signature(), option::of(batch())).prop_map(|(statement, signature, batch)| Claim {
         statement,
         signature,
         batch,
@@ -396,6 +399,10 @@ fn complaint() -> impl Strategy<Value = Complaint> {
     prop_oneof![plain, replica().prop_map(|accused| Complaint::Proof { accused })]
 }
 
+fn own_statement() -> impl Strategy<Value = OwnStatement> {
+    prop_oneof![statement().prop_map(OwnStatement::Signed), view().prop_map(OwnStatement::ViewChange)]
+}
+
 /// Any event.
 pub(super) fn event() -> impl Strategy<Value = Event> {
     prop_oneof![
@@ -424,6 +431,7 @@ pub(super) fn event() -> impl Strategy<Value = Event> {
         (seq(), any::<u32>(), number()).prop_map(|(seq, leaves, bytes)| Event::TransferDone { seq, leaves, bytes }),
         seq().prop_map(|until| Event::Observing { until }),
         Just(Event::Rejoined),
+        own_statement().prop_map(|shown| Event::OldLog { shown }),
         (replica(), rejection(), any::<u32>()).prop_map(|(from, why, count)| Event::Rejected { from, why, count }),
         (replica(), text()).prop_map(|(accused, summary)| Event::Proved { accused, summary }),
         text().prop_map(|attack| Event::AttackSet { attack }),

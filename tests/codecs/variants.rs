@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use byztop_core::evidence::Proof;
 use byztop_core::linear::{self, Count, Decision, Linear, Shown};
 use byztop_core::pbft::{self, Classic};
-use byztop_core::protocol::{Event, Tampering};
+use byztop_core::protocol::{Event, OwnStatement, Tampering};
 use byztop_core::replica::{PeerMessage, ReplyOutcome, StatePart, StateRequest};
 use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest, Course, Fate, Passage};
 use byztop_core::views::message::Message;
@@ -148,6 +148,8 @@ fn every_event_is_made() {
         Event::Tampered { how: Tampering::Withheld, .. } => 18,
         Event::Tampered { how: Tampering::HeldBack(_), .. } => 19,
         Event::Tampered { how: Tampering::Altered, .. } => 20,
+        Event::OldLog { shown: OwnStatement::Signed(_) } => 21,
+        Event::OldLog { shown: OwnStatement::ViewChange(_) } => 22,
     };
-    expect_all(seen(strategies::event(), place), 21);
+    expect_all(seen(strategies::event(), place), 23);
 }

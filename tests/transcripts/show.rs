@@ -242,6 +242,7 @@ fn event(names: &Names, event: &Event) -> String {
         Event::TransferDone { seq, leaves, .. } => format!("installed the state at s{seq}, {leaves} leaves"),
         Event::Observing { until } => format!("observes until s{until} is stable"),
         Event::Rejoined => "takes part again".to_string(),
+        Event::OldLog { shown } => format!("its log is an old copy: it lacks its own {shown}"),
         Event::Rejected { why, .. } => format!("refuses: {why}"),
         Event::Proved { summary, .. } => format!("proved: {}", names.replace_short(summary)),
         Event::AttackSet { attack } => format!("attack {attack}"),

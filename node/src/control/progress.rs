@@ -18,7 +18,9 @@ impl ProgressLog {
                 self.tenths = 0;
                 tracing::info!("{me} {event}");
             }
-            Event::TransferDone { .. } | Event::Observing { .. } | Event::Rejoined => tracing::info!("{me} {event}"),
+            Event::TransferDone { .. } | Event::Observing { .. } | Event::Rejoined | Event::OldLog { .. } => {
+                tracing::info!("{me} {event}")
+            }
             _ => {}
         }
     }

@@ -107,6 +107,7 @@ where
         let mut seat = Seat::new(replica, self.node_of(replica, None).expect("nothing is read"));
         seat.life = Life::Second { sees: second };
         self.seats.push(seat);
+        self.on_seats(replica, Seat::share_key);
         self.input(self.seats.len() - 1, None, Input::Start { has_lost_log: false });
     }
 

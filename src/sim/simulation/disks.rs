@@ -14,7 +14,7 @@ use crate::sim::coverage::Coverage;
 use crate::sim::key_ring::KeyRing;
 use crate::sim::network::Dice;
 use crate::sim::schedule::{Durability, Ending};
-use crate::sim::seat::{Dying, Loss};
+use crate::sim::seat::{Dying, Life, Loss};
 use crate::types::ReplicaId;
 
 impl<P: Protocol> Simulation<P>
@@ -126,6 +126,9 @@ where
         let has_lost_log = self.seats[seat].has_lost_log;
         self.checks.on_restart(seat, Restart { executed: node.replica().status().executed, has_lost_log });
         self.seats[seat].node = Some(node);
+        if self.seats[seat].life != Life::Only {
+            self.seats[seat].share_key();
+        }
         self.input(seat, None, Input::Start { has_lost_log });
     }
 

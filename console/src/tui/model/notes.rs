@@ -45,6 +45,9 @@ impl Model {
             // Told by the frames' status: a replica often learns it before the first console is connected.
             Event::Observing { .. } => return,
             Event::Rejoined => told(Kind::State, format!("{id} takes part again")),
+            Event::OldLog { shown } => {
+                told(Kind::State, format!("{id} has an old copy of its log: it lacks its own {shown}"))
+            }
             Event::Rejected { from, why, count } => {
                 if why == Rejection::BadSignature {
                     self.mark_bad_signature(from);
