@@ -57,6 +57,13 @@ impl fmt::Display for Rule {
     }
 }
 
+/// How a replica that nobody made lie can come to be proved guilty: a proof shows what a key signed, and not why.
+///
+/// The first explains a proof of any rule, the others one of two statements of which a log that was lost or replaced had
+/// only the first.
+pub const INNOCENT_EXPLANATIONS: [&str; 3] =
+    ["a copied key", "a lost disk", "a folder that was restored from an old copy"];
+
 /// What a proof shows.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Verdict {
