@@ -107,12 +107,6 @@ pub enum Event {
     },
     /// The replica takes part again.
     Rejoined,
-    /// A peer showed what this replica signed and its log lacks: the log is an old copy. From here on the replica does what
-    /// one does that lost its log (rule 29).
-    OldLog {
-        /// What the log lacks.
-        shown: OwnStatement,
-    },
     /// Messages of a peer were refused.
     Rejected {
         /// The TLS peer that sent them.
@@ -153,6 +147,12 @@ pub enum Event {
         how: Tampering,
         /// The attack's name.
         by: String,
+    },
+    /// A peer showed what this replica signed and its log lacks: the log is an old copy. From here on the replica does what
+    /// one does that lost its log (rule 29).
+    OldLog {
+        /// What the log lacks.
+        shown: OwnStatement,
     },
 }
 

@@ -54,8 +54,8 @@ where
         self.submit(client, 2, draw, self.schedule.committee.members().collect());
     }
 
-    /// Whether messages take a fraction of a request's timeout, nobody is Byzantine, and all are in one view and ask for no
-    /// other.
+    /// Whether messages take a fraction of a request's timeout, nobody is Byzantine or loses its log, and all are in one view
+    /// and ask for no other.
     fn is_harmonious(&self) -> bool {
         let mut statuses = self.seats.iter().map(|seat| seat.node.as_ref().map(|node| node.replica().status()));
         let Some(Some(first)) = statuses.next() else { return false };
@@ -63,6 +63,7 @@ where
         let is_fast = 16 * self.schedule.slowest_after_calm().0 <= self.schedule.settings.request_timeout().0;
         is_fast
             && self.byzantine.is_empty()
+            && self.schedule.amnesiac().is_empty()
             && first.asking_for.is_none()
             && statuses.all(|status| status.is_some_and(is_like_first))
     }
