@@ -69,9 +69,9 @@ where
         });
         for parcel in scene.said {
             let PeerMessage::Protocol(message) = parcel.message() else { continue };
-            if message.asks_for().is_some_and(|(asker, _)| asker == scene.replica) {
-                self.asked.extend(message.view_changes());
-            }
+            // A primary that was killed before its own request left may show it in its NEW-VIEW for the first time.
+            let own = message.view_changes().into_iter().filter(|record| record.replica == scene.replica);
+            self.asked.extend(own);
         }
         let Some(view) = entered else { return Ok(()) };
         let begins = |message: &P::Message| message.asks_for().is_none() && message.slot() == Some((view, SeqNum(0)));
