@@ -14,6 +14,7 @@ mod memory;
 mod message;
 mod pool;
 mod recovery;
+mod shares;
 mod state;
 mod submission;
 mod transfer;
@@ -21,7 +22,7 @@ mod transfer;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub use message::{Leaf, PeerMessage, StatePart, StateRequest};
-pub use pool::Share;
+pub use shares::Share;
 pub use submission::{Reply, ReplyOutcome, Submission};
 
 use self::checkpoints::Checkpoints;

@@ -13,6 +13,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::shares::{Arrival, Share, Shares};
 use super::submission::Submission;
 use crate::crypto::Signed;
 use crate::protocol::{self, Batch, QueueLevel, Settings};
@@ -29,17 +30,6 @@ pub(super) enum Admission {
     InPlaceOf(Displaced),
     /// There is no room.
     Full,
-}
-
-/// What one client has waiting at a replica.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Share {
-    /// Whose.
-    pub client: ClientId,
-    /// How many of its submissions wait.
-    pub waiting: usize,
-    /// How many of them no slot of the view names yet, as far as this replica has proposed or begun one.
-    pub unproposed: usize,
 }
 
 /// A submission that had to make room.
@@ -62,53 +52,6 @@ struct Waiting {
     /// The last view whose primary was given the body (rule 24).
     forwarded_in: Option<View>,
 }
-
-/// What waits from one source, by client.
-#[derive(Default)]
-struct Shares {
-    len: usize,
-    by_client: BTreeMap<ClientId, BTreeMap<Arrival, Digest>>,
-    /// The clients, ascending by how many they have waiting.
-    by_size: BTreeSet<(usize, ClientId)>,
-}
-
-impl Shares {
-    fn len_of(&self, client: ClientId) -> usize {
-        self.by_client.get(&client).map_or(0, BTreeMap::len)
-    }
-
-    fn insert(&mut self, client: ClientId, arrival: Arrival, digest: Digest) {
-        self.change(client, |waiting| assert!(waiting.insert(arrival, digest).is_none(), "arrivals are numbered"));
-    }
-
-    fn remove(&mut self, client: ClientId, arrival: Arrival) {
-        self.change(client, |waiting| assert!(waiting.remove(&arrival).is_some(), "what waits has its share"));
-    }
-
-    fn change(&mut self, client: ClientId, change: impl FnOnce(&mut BTreeMap<Arrival, Digest>)) {
-        let waiting = self.by_client.entry(client).or_default();
-        self.by_size.remove(&(waiting.len(), client));
-        self.len -= waiting.len();
-        change(waiting);
-        self.len += waiting.len();
-        if waiting.is_empty() {
-            self.by_client.remove(&client);
-        } else {
-            self.by_size.insert((waiting.len(), client));
-        }
-    }
-
-    /// What clients have waiting that have more than `client` would have with one more: those with most first, and of each
-    /// the newest first.
-    fn above(&self, client: ClientId) -> impl Iterator<Item = Digest> {
-        let own = self.len_of(client);
-        let larger = self.by_size.iter().rev().take_while(move |(len, _)| *len > own + 1);
-        larger.filter_map(|(_, client)| self.by_client.get(client)).flat_map(|theirs| theirs.values().rev().copied())
-    }
-}
-
-/// When it came, and a number that keeps those of one moment apart.
-type Arrival = (Time, u64);
 
 struct Body {
     submission: Signed<Submission>,
@@ -186,7 +129,7 @@ impl RequestPool {
                 source = earlier.source;
                 self.supersede(session, superseded);
             }
-            None if self.by_source.get(&source).is_some_and(|shares| shares.len >= self.capacity) => {
+            None if self.by_source.get(&source).is_some_and(|shares| shares.len() >= self.capacity) => {
                 displaced = self.make_room(source, session.client);
                 if displaced.is_none() {
                     return Admission::Full;
@@ -355,11 +298,11 @@ impl RequestPool {
 
     /// What each client has waiting that was here itself.
     pub(super) fn shares(&self) -> Vec<Share> {
-        let of = |(client, waiting): (&ClientId, &BTreeMap<Arrival, Digest>)| {
+        let of = |(client, waiting): (ClientId, &BTreeMap<Arrival, Digest>)| {
             let unproposed = waiting.values().filter(|digest| !self.waiting[*digest].is_proposed).count();
-            Share { client: *client, waiting: waiting.len(), unproposed }
+            Share { client, waiting: waiting.len(), unproposed }
         };
-        self.by_source.get(&None).into_iter().flat_map(|shares| shares.by_client.iter().map(of)).collect()
+        self.by_source.get(&None).into_iter().flat_map(|shares| shares.iter().map(of)).collect()
     }
 
     /// How many submissions wait.
