@@ -42,24 +42,25 @@ impl Schedule {
             protocol,
             has_collector,
             committee,
+            settings: Settings::default(),
             end: Time(0),
             actions: Vec::new(),
         };
-        let mut settings = swarm.settings();
+        swarm.settings = swarm.draw_settings();
         // Of its own, so that other protocols meet the same fate under the same seed.
         let mut own = Dice::new([seed, 3, 0, 0]);
-        settings.fast_path_wait_ms = if own.per_mille(800) { own.between(1, 30) } else { 0 };
+        swarm.settings.fast_path_wait_ms = if own.per_mille(800) { own.between(1, 30) } else { 0 };
         swarm.end = Time(swarm.dice.between(1_500_000, 5_000_000));
         swarm.weather();
         swarm.partitions();
         swarm.freezes();
-        swarm.short_reigns(settings.request_timeout());
+        swarm.short_reigns(swarm.settings.request_timeout());
         swarm.adversary();
         swarm.load();
         swarm.forger(&mut Dice::new([seed, 7, 0, 0]));
         let end = swarm.end;
         swarm.actions.push((end, Action::Calm));
-        let mut actions = swarm.actions;
+        let Swarm { settings, mut actions, .. } = swarm;
         actions.sort_by_key(|(at, _)| *at);
         let keys = if seed.is_multiple_of(REAL_KEYS_EVERY) { Keys::Ed25519 } else { Keys::Tags };
         let (durability, clients) = (Durability::Sync, client_faults(&mut Dice::new([seed, 8, 0, 0])));
@@ -94,13 +95,14 @@ struct Swarm {
     protocol: ProtocolName,
     has_collector: bool,
     committee: Committee,
+    settings: Settings,
     /// When the safety phase ends.
     end: Time,
     actions: Vec<(Time, Action)>,
 }
 
 impl Swarm {
-    fn settings(&mut self) -> Settings {
+    fn draw_settings(&mut self) -> Settings {
         let dice = &mut self.dice;
         let interval = dice.between(1, 8);
         let request_timeout_ms = dice.between(100, 500);
@@ -247,7 +249,12 @@ impl Swarm {
     /// Faults that are nothing by themselves and much together. Returns how many replicas are spent on it, at most `budget`.
     fn plot(&mut self, candidates: &mut Vec<ReplicaId>, budget: usize) -> usize {
         if self.has_collector && budget > 0 && self.dice.per_mille(500) {
-            self.false_collector(candidates.remove(0));
+            let liar = candidates.remove(0);
+            let is_exact = self.committee.size() == 3 * self.committee.faulty() + 1;
+            match is_exact && self.dice.per_mille(100) {
+                true => self.old_vote(liar),
+                false => self.false_collector(liar),
+            }
             return 1;
         }
         match self.dice.below(10) {
@@ -338,6 +345,44 @@ impl Swarm {
         }
         self.at(Time(silenced + span), Action::Join);
         self.at(Time(silenced + span), Action::Thaw(liar));
+    }
+
+    /// A primary proposes to some what the others never see, and tells nobody what it counted: the others decide their own
+    /// batch in the next view, while the deceived hear nobody. In the view after that the liar stands by its first proposal,
+    /// and who was deceived has prepared nothing since. One vote less, of more than 3f + 1 replicas, and nothing is forced.
+    ///
+    /// Nothing else befalls the network, and no checkpoint comes between.
+    fn old_vote(&mut self, liar: ReplicaId) {
+        let second = self.committee.primary(View(1));
+        let mut others: Vec<ReplicaId> = self.committee.others(liar).filter(|other| *other != second).collect();
+        let mut draw = |_| others.remove(self.dice.below(others.len() as u64) as usize);
+        let deceived: Vec<ReplicaId> = (1..self.committee.honest_in_quorum()).map(&mut draw).collect();
+        let names = |replicas: &[ReplicaId]| replicas.iter().map(ReplicaId::to_string).collect::<Vec<_>>().join(", ");
+        let everybody: Vec<ReplicaId> = self.committee.others(liar).collect();
+        let patience = Micros::from_millis(self.settings.request_timeout_ms + self.settings.ask_timeout_ms);
+        let start = self.moment().0 / 4;
+        self.actions = vec![(Time(0), Action::Weather(Weather::FAIR))];
+        self.settings.checkpoint_interval_slots = 64;
+        self.settings.window_slots = 128;
+        for attack in [
+            format!("withhold(certificate, {})", names(&everybody)),
+            format!("equivocation({}, mode=digest)", names(&deceived)),
+            "forge-view-change".to_string(),
+        ] {
+            self.at(Time(start), Action::Attack { replica: liar, attack });
+        }
+        self.request(Time(start));
+        let (all, deceived) = (self.committee.members().collect(), deceived.into_iter().collect());
+        self.at(Time(start + 15_000), Action::Cut { from: all, to: deceived });
+        self.at(Time(start + 15_000), Action::Cut { from: deceived, to: all });
+        // The next view has decided, and ends before anybody can tell the deceived.
+        let stopped = start + patience.0 + self.dice.between(20_000, 300_000);
+        self.at(Time(stopped), Action::Freeze(second));
+        self.request(Time(stopped));
+        let heard = stopped + patience.0 - self.dice.between(0, patience.0 / 2);
+        let over = heard + self.dice.between(300_000, 1_000_000);
+        self.at(Time(heard), Action::Join);
+        self.at(Time(over), Action::Thaw(second));
     }
 
     /// A request of an honest client to everyone.
