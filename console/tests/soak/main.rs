@@ -1,11 +1,16 @@
-//! A real cluster under load while up to f of its replicas at a time are killed and started again, or attacked: for a
-//! minute, or for as many as `BYZTOP_SOAK_MINUTES` says.
+//! A real cluster under load while up to f of its replicas at a time are killed and started again, attacked, started with a
+//! clock that has jumped, or with an old copy of their folder; now and then all links are slow, or all are killed at once.
+//! For a minute, or for as many as `BYZTOP_SOAK_MINUTES` says.
+//!
+//! Clocks jump where Debian's package `faketime` is installed.
 //!
 //! `cargo test --release -p byztop --test soak -- --ignored --nocapture`
 
+mod troubles;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,12 +21,12 @@ use byztop_core::protocol::Event;
 use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest, Frame};
 use byztop_core::types::{ReplicaId, SeqNum};
 use byztop_node::control::{LinkEvent, watch};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 use tokio::sync::mpsc;
+
+use self::troubles::RESTORED;
 
 const BYZTOP: &str = env!("CARGO_BIN_EXE_byztop");
 const REPLICAS: usize = 7;
@@ -34,25 +39,6 @@ const STANDS_STILL: Duration = Duration::from_secs(3);
 
 /// How long a replica is left in peace at the end, so that all can settle.
 const CALM: Duration = Duration::from_secs(15);
-
-/// Only the first of them are attacked: whoever is accused that was killed and no more has contradicted itself.
-const ATTACKED: usize = 4;
-const ATTACKS: [&str; 14] = [
-    "sign",
-    "crash",
-    "time(200ms)",
-    "dark(VICTIM)",
-    "equivocation",
-    "equivocation(mode=digest)",
-    "withhold(commit)",
-    "replay",
-    "mutate(0.1)",
-    "forge-view-change",
-    "forge-new-view",
-    "lie-checkpoint",
-    "lie-state",
-    "lie-reply",
-];
 
 /// What is wrong with a replica, until when.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -75,7 +61,7 @@ struct Known {
 }
 
 struct Soak {
-    home: std::path::PathBuf,
+    home: PathBuf,
     dice: ChaCha8Rng,
     requests: Vec<mpsc::Sender<ConsoleRequest>>,
     events: mpsc::Receiver<(ReplicaId, LinkEvent)>,
@@ -85,6 +71,10 @@ struct Soak {
     forgetful: Vec<String>,
     counts: BTreeMap<&'static str, u64>,
     progress: Progress,
+    /// Until when all links are slow.
+    slow: Option<Instant>,
+    /// A copy of the restored replica's folder, as it was once.
+    copy: PathBuf,
 }
 
 /// How far the cluster has come, and when it last got on.
@@ -93,6 +83,8 @@ struct Progress {
     since: Instant,
     is_told: bool,
     longest: Duration,
+    /// The same while links were slow, or had been just before.
+    longest_when_slow: Duration,
 }
 
 #[test]
@@ -115,7 +107,7 @@ fn kills_and_attacks_within_the_budget_harm_nobody() {
         .unwrap();
     let runtime = byztop_node::runtime(byztop_node::WORKER_THREADS).unwrap();
     let soak = runtime.block_on(async {
-        let mut soak = Soak::begin(home.clone()).await;
+        let mut soak = Soak::begin(home.clone(), scratch.path().join("copy")).await;
         soak.trouble_until(Instant::now() + duration.saturating_sub(CALM)).await;
         soak.calm().await;
         soak
@@ -126,17 +118,31 @@ fn kills_and_attacks_within_the_budget_harm_nobody() {
     let summary: Value = serde_json::from_str(&out).unwrap();
     let money = money(&home);
     println!("{minutes} minutes of {protocol}, {REPLICAS} replicas, {RATE} op/s offered: {:?}", soak.counts);
-    println!("longest without progress: {:.1} s", soak.progress.longest.as_secs_f64());
+    let Progress { longest, longest_when_slow, .. } = soak.progress;
+    println!("longest without progress: {:.1} s", longest.as_secs_f64());
+    println!("longest without progress on slow links: {:.1} s", longest_when_slow.as_secs_f64());
     println!("accused: {:?}", soak.accused.keys().collect::<Vec<_>>());
     println!("money in each store: {money:?}");
     println!("{}", serde_json::to_string_pretty(&summary).unwrap());
-    let innocent: Vec<_> = soak.accused.iter().filter(|(accused, _)| accused.index() >= ATTACKED).collect();
+    let innocent: Vec<_> = soak.accused.iter().filter(|(accused, _)| accused.index() > RESTORED).collect();
     assert!(soak.forgetful.is_empty(), "{:?}", soak.forgetful);
     assert!(innocent.is_empty(), "accused without having been attacked: {innocent:?}");
     assert!(summary["committed_ops"].as_u64().unwrap() >= RATE * duration.as_secs() / 2, "{out}");
     for state in summary["replica_states"].as_array().unwrap() {
         assert!(state["memory_bytes"].as_u64().unwrap() < 200 << 20, "{state}");
         assert!(state["disk_bytes"].as_u64().unwrap() < 160 << 20, "{state}");
+    }
+}
+
+impl Progress {
+    fn begin() -> Progress {
+        Progress {
+            executed: 0,
+            since: Instant::now(),
+            is_told: false,
+            longest: Duration::ZERO,
+            longest_when_slow: Duration::ZERO,
+        }
     }
 }
 
@@ -158,7 +164,7 @@ fn money(home: &Path) -> BTreeMap<u64, BTreeSet<String>> {
 }
 
 impl Soak {
-    async fn begin(home: std::path::PathBuf) -> Soak {
+    async fn begin(home: PathBuf, copy: PathBuf) -> Soak {
         let directory = loop {
             match ClusterDirectory::open(&home) {
                 Ok(directory) => break Arc::new(directory),
@@ -183,7 +189,9 @@ impl Soak {
             accused: BTreeMap::new(),
             forgetful: Vec::new(),
             counts: BTreeMap::new(),
-            progress: Progress { executed: 0, since: Instant::now(), is_told: false, longest: Duration::ZERO },
+            progress: Progress::begin(),
+            slow: None,
+            copy,
         };
         while soak.replicas.iter().any(|known| known.frame.is_none()) {
             soak.listen(Duration::from_millis(100)).await;
@@ -224,9 +232,13 @@ impl Soak {
             self.move_on().await;
             self.watch_progress();
             let fine: Vec<usize> = (0..REPLICAS).filter(|i| self.replicas[*i].trouble.is_none()).collect();
-            if fine.len() == REPLICAS && self.dice.random_bool(0.02) {
+            if self.slow.is_some() {
+                self.end_slow_links().await;
+            } else if fine.len() == REPLICAS && self.dice.random_bool(0.02) {
                 (0..REPLICAS).for_each(|replica| self.kill(replica));
                 *self.counts.entry("all killed at once").or_default() += 1;
+            } else if fine.len() == REPLICAS && self.dice.random_bool(0.02) {
+                self.slow_links().await;
             } else if REPLICAS - fine.len() < faulty && self.dice.random_bool(0.4) {
                 let replica = fine[self.dice.random_range(0..fine.len())];
                 self.begin_trouble(replica).await;
@@ -244,88 +256,20 @@ impl Soak {
             if progress.is_told {
                 println!("went on after {:.1} s at s{executed}", stood.as_secs_f64());
             }
-            *progress =
-                Progress { executed, since: Instant::now(), is_told: false, longest: progress.longest.max(stood) };
+            let longest = match self.slow.is_some() {
+                true => &mut progress.longest_when_slow,
+                false => &mut progress.longest,
+            };
+            *longest = stood.max(*longest);
+            (progress.executed, progress.since, progress.is_told) = (executed, Instant::now(), false);
         } else if stood > STANDS_STILL && !progress.is_told {
             progress.is_told = true;
-            println!("stands still at s{executed}");
+            println!("stands still at s{executed}{}", if self.slow.is_some() { ", on slow links" } else { "" });
             for (index, known) in self.replicas.iter().enumerate() {
                 let status = known.frame.as_ref().map(|frame| &frame.status);
                 println!("  n{} {:?} {status:?}", index + 1, known.trouble);
             }
         }
-    }
-
-    /// Ends troubles whose time is over.
-    async fn move_on(&mut self) {
-        let top =
-            self.replicas.iter().filter_map(|known| known.frame.as_ref()).map(|frame| frame.status.executed.0).max();
-        for index in 0..REPLICAS {
-            let now = Instant::now();
-            match self.replicas[index].trouble {
-                Some(Trouble::Dead(until)) if until <= now => {
-                    self.start(index);
-                    self.replicas[index].trouble = Some(Trouble::ComingBack);
-                }
-                Some(Trouble::Attacked(until)) if until <= now => {
-                    self.requests[index].send(ConsoleRequest::Heal).await.unwrap();
-                    self.replicas[index].trouble = Some(Trouble::ComingBack);
-                }
-                Some(Trouble::ComingBack) => {
-                    let executed = self.replicas[index].frame.as_ref().map(|frame| frame.status.executed.0);
-                    if executed.zip(top).is_some_and(|(executed, top)| executed + BACK_WITHIN_SLOTS >= top) {
-                        self.replicas[index].trouble = None;
-                    }
-                }
-                _ => {}
-            }
-        }
-    }
-
-    async fn begin_trouble(&mut self, index: usize) {
-        if index >= ATTACKED || self.dice.random_bool(0.4) {
-            *self.counts.entry("kills").or_default() += 1;
-            return self.kill(index);
-        }
-        let until = self.some_time();
-        let victim = format!("n{}", (index + 1) % REPLICAS + 1);
-        let attack = ATTACKS[self.dice.random_range(0..ATTACKS.len())];
-        self.requests[index].send(ConsoleRequest::Attack(attack.replace("VICTIM", &victim))).await.unwrap();
-        self.replicas[index].trouble = Some(Trouble::Attacked(until));
-        *self.counts.entry(attack).or_default() += 1;
-    }
-
-    fn kill(&mut self, index: usize) {
-        let until = self.some_time();
-        let known = &mut self.replicas[index];
-        let pid = known.pid.take().expect("it is fine, so its link was up");
-        kill(Pid::from_raw(pid.try_into().unwrap()), Signal::SIGKILL).unwrap();
-        known.child.take().map(|mut child| child.wait());
-        known.floor = known.frame.take().map(|frame| frame.status.executed);
-        known.trouble = Some(Trouble::Dead(until));
-    }
-
-    fn some_time(&mut self) -> Instant {
-        Instant::now() + Duration::from_millis(self.dice.random_range(500..5000))
-    }
-
-    fn start(&mut self, index: usize) {
-        let name = format!("n{}", index + 1);
-        let log = File::options().append(true).create(true).open(self.home.join(&name).join("log")).unwrap();
-        let mut command = Command::new(BYZTOP);
-        command.arg("node").arg(self.home.join(name)).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
-        self.replicas[index].child = Some(command.spawn().unwrap());
-    }
-
-    /// Heals everyone and starts whoever is dead.
-    async fn calm(&mut self) {
-        for known in &mut self.replicas {
-            if let Some(Trouble::Dead(until) | Trouble::Attacked(until)) = &mut known.trouble {
-                *until = Instant::now();
-            }
-        }
-        self.move_on().await;
-        self.listen(Duration::from_secs(1)).await;
     }
 }
 
