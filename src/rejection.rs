@@ -90,6 +90,9 @@ pub enum CertificateFault {
     /// The certificate speaks of another view, slot or digest than its place demands.
     #[error("wrong slot")]
     WrongSlot,
+    /// It speaks of more slots than the window has.
+    #[error("more slots than the window has")]
+    TooMany,
 }
 
 impl Rejection {

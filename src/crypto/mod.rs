@@ -60,6 +60,15 @@ impl<T: Signable> Signed<T> {
     pub fn verify(&self, verifier: &Verifier) -> Result<(), Rejection> {
         verifier.verify(&self.body.statement(), &self.signature)
     }
+
+    /// The same at once, before what the body holds is looked at.
+    ///
+    /// # Errors
+    ///
+    /// As [`Verifier::verify_now`].
+    pub fn verify_now(&self, verifier: &Verifier) -> Result<(), Rejection> {
+        verifier.verify_now(&self.body.statement(), &self.signature)
+    }
 }
 
 /// What can be checked against the roster alone, before any state is looked at.

@@ -25,6 +25,8 @@ pub struct Verifier {
     due: Option<Mutex<Vec<Due>>>,
     /// What was found good, if this is a verifier of [`Verifier::witnessed`].
     witnessed: Option<Mutex<Vec<Statement>>>,
+    /// How many slots a message can have something to say about.
+    window_slots: usize,
 }
 
 /// A signature that is to be checked.
@@ -76,7 +78,7 @@ impl Verifier {
             keys.iter().map(|key| VerificationKey::try_from(key.0).map_err(|_| Rejection::BadSignature)).collect()
         };
         let keys = Keys::Ed25519 { replicas: parse(replicas)?, clients: parse(clients)? };
-        Ok(Verifier { realm, committee, keys: Arc::new(keys), seen: Arc::default(), due: None, witnessed: None })
+        Ok(Verifier::over(realm, committee, keys))
     }
 
     /// A verifier of [`super::Signer::tags`].
@@ -84,8 +86,30 @@ impl Verifier {
         let key = |author| TagKey::of(cluster_secret, author);
         let replicas = committee.members().map(|replica| key(Author::Replica(replica))).collect();
         let clients = (0..clients).map(|client| key(Author::Client(ClientId(client)))).collect();
-        let keys = Arc::new(Keys::Tags { replicas, clients });
-        Verifier { realm, committee, keys, seen: Arc::default(), due: None, witnessed: None }
+        Verifier::over(realm, committee, Keys::Tags { replicas, clients })
+    }
+
+    fn over(realm: Realm, committee: Committee, keys: Keys) -> Verifier {
+        let (keys, window_slots) = (Arc::new(keys), usize::MAX);
+        Verifier { realm, committee, keys, seen: Arc::default(), due: None, witnessed: None, window_slots }
+    }
+
+    /// The same for a cluster with a window of so many slots: who speaks of more is refused before any signature is looked
+    /// at. Without this as many may be spoken of as fit into a message.
+    pub fn with_window(self, window_slots: u64) -> Verifier {
+        Verifier { window_slots: usize::try_from(window_slots).unwrap_or(usize::MAX), ..self }
+    }
+
+    /// How many slots a message can have something to say about.
+    pub fn window_slots(&self) -> usize {
+        self.window_slots
+    }
+
+    /// The same keys and the same memory, for checks of their own.
+    fn sibling(&self) -> Verifier {
+        let Verifier { realm, committee, window_slots, .. } = *self;
+        let (keys, seen) = (self.keys.clone(), self.seen.clone());
+        Verifier { realm, committee, keys, seen, due: None, witnessed: None, window_slots }
     }
 
     /// The roster's committee.
@@ -104,9 +128,7 @@ impl Verifier {
     /// One rule holds for both (ZIP 215): a signature is good together with others exactly if it is good alone. Of one
     /// author, eight together cost less than three alone.
     pub fn together<R>(&self, checks: impl FnOnce(&Verifier) -> R) -> (R, bool) {
-        let Verifier { realm, committee, .. } = *self;
-        let (keys, seen) = (self.keys.clone(), self.seen.clone());
-        let verifier = Verifier { realm, committee, keys, seen, due: Some(Mutex::default()), witnessed: None };
+        let verifier = Verifier { due: Some(Mutex::default()), ..self.sibling() };
         let result = checks(&verifier);
         let due = verifier.due.map(|due| due.into_inner().unwrap_or_else(PoisonError::into_inner)).unwrap_or_default();
         (result, self.are_good(&due))
@@ -114,15 +136,12 @@ impl Verifier {
 
     /// The same verifier, with a memory of its own in which there is nothing.
     pub fn without_memory(&self) -> Verifier {
-        let Verifier { realm, committee, .. } = *self;
-        Verifier { realm, committee, keys: self.keys.clone(), seen: Arc::default(), due: None, witnessed: None }
+        Verifier { seen: Arc::default(), ..self.sibling() }
     }
 
     /// Runs checks, one signature after the other, and gives the statements whose signatures they found good, in their order.
     pub fn witnessed<R>(&self, checks: impl FnOnce(&Verifier) -> R) -> (R, Vec<Statement>) {
-        let Verifier { realm, committee, .. } = *self;
-        let (keys, seen) = (self.keys.clone(), self.seen.clone());
-        let verifier = Verifier { realm, committee, keys, seen, due: None, witnessed: Some(Mutex::default()) };
+        let verifier = Verifier { witnessed: Some(Mutex::default()), ..self.sibling() };
         let result = checks(&verifier);
         let good = verifier.witnessed.map(|good| good.into_inner().unwrap_or_else(PoisonError::into_inner));
         (result, good.unwrap_or_default())
@@ -161,14 +180,28 @@ impl Verifier {
     ///
     /// [`Rejection::NotAMember`] for an author outside the roster, [`Rejection::BadSignature`] otherwise.
     pub fn verify(&self, statement: &Statement, signature: &Signature) -> Result<(), Rejection> {
-        self.verify_alone_or_later(statement, signature)?;
+        self.judge(statement, signature, true)
+    }
+
+    /// The same without waiting for others, whatever this verifier is for: what is within a message costs nothing before its
+    /// own signature was found good.
+    ///
+    /// # Errors
+    ///
+    /// As [`Verifier::verify`].
+    pub fn verify_now(&self, statement: &Statement, signature: &Signature) -> Result<(), Rejection> {
+        self.judge(statement, signature, false)
+    }
+
+    fn judge(&self, statement: &Statement, signature: &Signature, may_wait: bool) -> Result<(), Rejection> {
+        self.find_good(statement, signature, may_wait)?;
         if let Some(good) = &self.witnessed {
             good.lock().unwrap_or_else(PoisonError::into_inner).push(*statement);
         }
         Ok(())
     }
 
-    fn verify_alone_or_later(&self, statement: &Statement, signature: &Signature) -> Result<(), Rejection> {
+    fn find_good(&self, statement: &Statement, signature: &Signature, may_wait: bool) -> Result<(), Rejection> {
         let bytes = statement.bytes(&self.realm);
         if let Keys::Tags { replicas, clients } = &*self.keys {
             let is_good = key_of(statement.author, replicas, clients)?.tag(&bytes) == *signature;
@@ -182,7 +215,7 @@ impl Verifier {
             return Ok(());
         }
         let due = Due { author, bytes, signature, pair };
-        if let Some(dues) = &self.due {
+        if let Some(dues) = self.due.as_ref().filter(|_| may_wait) {
             dues.lock().unwrap_or_else(PoisonError::into_inner).push(due);
             return Ok(());
         }
@@ -330,6 +363,18 @@ mod tests {
         let stranger = Statement { author: Author::Replica(ReplicaId(9)), ..statement() };
         let (verdict, are_good) = verifier.together(|verifier| verifier.verify(&stranger, &Signature::BLANK));
         assert_eq!((verdict, are_good), (Err(Rejection::NotAMember), true));
+    }
+
+    #[test]
+    fn what_must_not_wait_is_judged_at_once_among_what_is_checked_together() {
+        let keys: Vec<PublicKey> = (0..4).map(|i| Signer::public_key([i; 32])).collect();
+        let signer = Signer::ed25519(Author::Replica(ReplicaId(1)), realm(), [1; 32]);
+        let verifier = Verifier::ed25519(realm(), &keys, &[]).unwrap();
+        let good = signer.sign(&statement());
+        let (verdicts, are_good) = verifier.together(|verifier| {
+            [verifier.verify_now(&statement(), &good.spoiled()), verifier.verify_now(&statement(), &good)]
+        });
+        assert_eq!((verdicts, are_good), ([Err(Rejection::BadSignature), Ok(())], true));
     }
 
     #[test]

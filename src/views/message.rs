@@ -216,8 +216,11 @@ impl<F: Form> ViewChange<F> {
         ViewChangeRecord { replica: self.replica, view: self.view, stable: self.stable.seq(), slots }
     }
 
+    /// What is cheap to see comes first: a message with signatures by the thousand costs nothing if it is of no use.
     fn check(&self, verifier: &Verifier) -> Result<(), Rejection> {
-        self.stable.verify(verifier)?;
+        if self.shown.len() > verifier.window_slots() {
+            return Err(CertificateFault::TooMany.into());
+        }
         if !self.shown.is_sorted_by(|a, b| a.seq() < b.seq()) {
             return Err(CertificateFault::Unordered.into());
         }
@@ -225,6 +228,7 @@ impl<F: Form> ViewChange<F> {
         if !self.shown.iter().all(is_in_place) {
             return Err(CertificateFault::WrongSlot.into());
         }
+        self.stable.verify(verifier)?;
         self.shown.iter().try_for_each(|shown| shown.check(self.replica, verifier))
     }
 }
@@ -276,13 +280,14 @@ impl<F: Form> NewView<F> {
         if !self.view_changes.is_sorted_by(|a, b| a.body.replica < b.body.replica) {
             return Err(CertificateFault::Unordered.into());
         }
-        for view_change in &self.view_changes {
-            if view_change.body.view != self.view {
-                return Err(CertificateFault::WrongSlot.into());
-            }
-            view_change.verify(verifier)?;
-            view_change.body.check(verifier)?;
+        if self.view_changes.iter().any(|view_change| view_change.body.view != self.view) {
+            return Err(CertificateFault::WrongSlot.into());
         }
+        if self.forced.len() > verifier.window_slots() {
+            return Err(CertificateFault::TooMany.into());
+        }
+        self.view_changes.iter().try_for_each(|view_change| view_change.verify_now(verifier))?;
+        self.view_changes.iter().try_for_each(|view_change| view_change.body.check(verifier))?;
         self.forced.iter().try_for_each(|entry| {
             let header = Origin::NewView.header(self.view, entry.seq, entry.digest, self.primary);
             verifier.verify(&header, &entry.signature)
@@ -392,12 +397,12 @@ impl<F: Form> Check for Message<F> {
             }
             Message::ViewChange(signed) => {
                 check_sender(signed.body.replica, sender)?;
-                signed.verify(verifier)?;
+                signed.verify_now(verifier)?;
                 signed.body.check(verifier)
             }
             // Anyone may pass a new view on to one who missed it.
             Message::NewView(signed) => {
-                signed.verify(verifier)?;
+                signed.verify_now(verifier)?;
                 signed.body.check(verifier)
             }
             Message::Committed(history) => history.check(verifier),
