@@ -79,6 +79,20 @@ impl Authority {
     }
 
     pub(crate) fn issue_named(&self, role: Role, uris: &[String], validity: Validity) -> Result<Minted, CertsError> {
+        let purposes = match role {
+            Role::Replica(_) => vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth],
+            _ => vec![ExtendedKeyUsagePurpose::ClientAuth],
+        };
+        self.issue_for(role, uris, purposes, validity)
+    }
+
+    pub(crate) fn issue_for(
+        &self,
+        role: Role,
+        uris: &[String],
+        purposes: Vec<ExtendedKeyUsagePurpose>,
+        validity: Validity,
+    ) -> Result<Minted, CertsError> {
         let doing = "sign an identity's certificate";
         let key = KeyPair::generate().map_err(CertsError::crypto("make an identity's key"))?;
         let mut params = CertificateParams::default();
@@ -89,10 +103,7 @@ impl Authority {
             params.subject_alt_names.push(SanType::URI(uri));
         }
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        if matches!(role, Role::Replica(_)) {
-            params.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
-        }
+        params.extended_key_usages = purposes;
         params.use_authority_key_identifier_extension = true;
         let certificate = params.signed_by(&key, &self.issuer).map_err(CertsError::crypto(doing))?;
         let pin = pin_of(&rcgen::PublicKeyData::subject_public_key_info(&key));

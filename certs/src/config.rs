@@ -313,7 +313,9 @@ impl ClusterConfig {
     pub fn verifier(&self) -> Verifier {
         let replicas: Vec<PublicKey> = self.replicas.iter().map(|r| r.consensus_key).collect();
         let clients: Vec<PublicKey> = self.clients.iter().map(|c| c.consensus_key).collect();
-        Verifier::ed25519(self.realm(), &replicas, &clients).expect("keys are checked when they are read or made")
+        Verifier::ed25519(self.realm(), &replicas, &clients)
+            .expect("keys are checked when they are read or made")
+            .with_window(self.settings.window_slots)
     }
 
     /// A replica's entry; `None` outside the roster.

@@ -121,6 +121,12 @@ impl ClusterDirectory {
         let addresses = addresses(options)?;
         fs::create_dir_all(path).map_err(CertsError::io(path, "make this folder"))?;
 
+        // Whatever project the folder stands in: nobody adds its keys by mistake.
+        let ignored = path.join(".gitignore");
+        if !ignored.exists() {
+            files::write_public(&ignored, "# Private keys are in here.\n*\n")?;
+        }
+
         let cluster = Digest(random()?);
         let authority = Authority::mint(cluster, Validity::five_years())?;
         let ca = path.join("ca");

@@ -37,6 +37,15 @@ pub enum PeerError {
     /// It is not made for this side of a connection.
     #[error("the certificate is not made for this side of a connection")]
     WrongPurpose,
+    /// It says nothing of its purpose, which would make it good for all.
+    #[error("the certificate does not say what it is made for (it has no extended key usage)")]
+    NoPurpose,
+    /// It comes with others, between it and the authority.
+    #[error("{count} more certificates came with it; this cluster's authority signs every identity itself")]
+    Intermediates {
+        /// How many.
+        count: usize,
+    },
     /// It does not have exactly one name of the form that identities have.
     #[error("the certificate must have one name, spiffe://CLUSTER/ROLE/NAME, but has {found}")]
     BadName {
@@ -93,6 +102,10 @@ pub fn peer_role(chain: &[CertificateDer<'_>], config: &ClusterConfig) -> Result
         x509_parser::parse_x509_certificate(der).map_err(|error| PeerError::Malformed(error.to_string()))?;
     if !rest.is_empty() {
         return Err(PeerError::Malformed(format!("{} bytes follow it", rest.len())));
+    }
+    let purpose = certificate.extended_key_usage().map_err(|error| PeerError::Malformed(error.to_string()))?;
+    if purpose.is_none() {
+        return Err(PeerError::NoPurpose);
     }
     let role = role_in(&name_of(&certificate)?, config.cluster)?;
     let pinned = config.pin(role).ok_or(PeerError::NotInRoster { role })?;

@@ -76,6 +76,7 @@ impl Trust {
     /// Who a server is: signed by the authority for that purpose, in its validity, in the roster.
     fn server(&self, chain: (&CertificateDer<'_>, &[CertificateDer<'_>]), now: UnixTime) -> Result<Role, Refusal> {
         let (end, between) = chain;
+        refuse_intermediates(between)?;
         let algorithms = self.provider.signature_verification_algorithms.all;
         let parsed = ParsedCertificate::try_from(end).map_err(Refusal::from_rustls)?;
         verify_server_cert_signed_by_trust_anchor(&parsed, &self.roots, between, now, algorithms)
@@ -90,6 +91,7 @@ impl Trust {
         now: UnixTime,
     ) -> Result<Role, Refusal> {
         let (end, between) = chain;
+        refuse_intermediates(between)?;
         self.clients.verify_client_cert(end, between, now).map_err(Refusal::from_rustls)?;
         peer_role(std::slice::from_ref(end), &self.config).map_err(Refusal::from)
     }
@@ -106,6 +108,14 @@ impl Trust {
 
     fn schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+/// The authority has a path length of zero: whatever stands between it and an identity is of no use, and costs time to read.
+fn refuse_intermediates(between: &[CertificateDer<'_>]) -> Result<(), Refusal> {
+    match between.len() {
+        0 => Ok(()),
+        count => Err(Refusal(PeerError::Intermediates { count })),
     }
 }
 

@@ -46,7 +46,7 @@ fn report(dir: &Path, config: &ClusterConfig) -> String {
         "\nAttacks are {attacks}.\n\
          A machine that runs n3 needs {dir}/cluster.toml, {dir}/ca/ca.pem and {dir}/n3/; there, run\n\n    \
          byztop node {dir}/n3\n\n\
-         Keep {dir}/ca/ca.key off those machines: it signs identities.\n"
+         Keep {dir}/ca/ca.key off those machines: it signs identities. {dir}/.gitignore keeps all keys out of git.\n"
     )
     .expect("a string takes all");
     text

@@ -231,3 +231,29 @@ fn a_certificate_has_one_name_and_it_is_an_identity_of_the_roster() {
         assert_contains(outcome.server, expected);
     }
 }
+
+#[test]
+fn a_certificate_without_a_purpose_is_refused() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (directory, authority) = cluster_with_authority(scratch.path());
+    let uri = CLIENT.uri(directory.config().cluster);
+    let minted = authority.issue_for(CLIENT, &[uri], Vec::new(), Validity::five_years()).unwrap();
+    let pin = directory.config().pin(CLIENT).unwrap().to_string();
+    let directory = edited(&directory, |text| text.replace(&pin, &minted.pin.to_string())).unwrap();
+    let outcome = meet(&directory, Door::Protocol, &raw(directory.trust().unwrap(), CLIENT, &minted), ReplicaId(0));
+    assert_contains(outcome.server, "does not say what it is made for");
+}
+
+#[test]
+fn whatever_stands_between_an_identity_and_the_authority_is_refused() {
+    let scratch = tempfile::tempdir().unwrap();
+    let directory = cluster(scratch.path(), "c");
+    let pem = |role| std::fs::read(directory.home(role).join("cert.pem")).unwrap();
+    let certificate = |role| CertificateDer::from_pem_slice(&pem(role)).unwrap();
+    let (client, between) = (certificate(CLIENT), certificate(N2));
+    let trust = directory.trust().unwrap();
+    let now = rustls::pki_types::UnixTime::now();
+    assert_eq!(trust.client((&client, &[]), now).ok(), Some(CLIENT));
+    let refused = trust.client((&client, &[between]), now).map_err(|refusal| refusal.to_string());
+    assert_contains(refused, "1 more certificates came with it");
+}
