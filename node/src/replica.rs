@@ -27,6 +27,7 @@ use crate::core_loop::{Core, input};
 use crate::store::{Found, Label, Store, StoreError};
 use crate::transport::link::Shared;
 use crate::transport::mesh::Mesh;
+use crate::transport::trust::Trust;
 use crate::transport::{checks, close, endpoint};
 
 /// The file in a replica's folder that says in which epoch it has run. Without its store its log is gone then.
@@ -98,7 +99,8 @@ where
     let verifier = Arc::new(config.verifier());
     let threads = tokio::runtime::Handle::current().metrics().num_workers();
     let (checks, checkers) = checks::checks(threads, &verifier, &handle.peers);
-    let shared = Shared { verifier, checks, core: handle, clock };
+    let clients = config.clients.iter().map(|_| Trust::default()).collect();
+    let shared = Shared { verifier, checks, core: handle, clients, clock };
     let mesh = Mesh { me, config: config.clone(), identity, endpoint: protocol_door.clone(), shared };
     let (stop, stopped) = oneshot::channel();
     let core = tokio::spawn(core.run(inputs, has_lost_log, async {

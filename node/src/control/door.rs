@@ -1,23 +1,26 @@
 //! The control port of a replica: lets consoles in and moves their frames.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use byztop_certs::{ClusterConfig, Role};
 use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest, MAX_CONTROL_BYTES};
 use byztop_core::types::ReplicaId;
 use byztop_core::wire;
-use quinn::{Connection, Endpoint, Incoming, SendStream};
-use tokio::sync::{Semaphore, mpsc};
+use quinn::{Connection, Endpoint, RecvStream, SendStream};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::{VERSION, subscription};
 use crate::clock::Clock;
 use crate::core_loop::input::ConsoleInput;
+use crate::transport::admission::{Handshake, Handshakes, NoPlace, Places};
 use crate::transport::frame::{self, FrameReader, Violation};
 use crate::transport::{LinkId, close, dial, endpoint};
 
-/// How many connections may be open or in handshake at the control port.
-const MAX_CONNECTIONS: usize = 32;
+/// How long a console has to open its stream and to say which version of it it speaks.
+const STREAM_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The longest request of a console.
 const MAX_REQUEST_BYTES: usize = 64 << 10;
@@ -42,40 +45,43 @@ impl ControlDoor {
     pub(crate) async fn run(self) {
         // Dropping the set ends every console's task.
         let mut tasks = JoinSet::new();
-        let room = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let (handshakes, places) = (Handshakes::default(), Places::default());
         while let Some(incoming) = self.endpoint.accept().await {
             while tasks.try_join_next().is_some() {}
-            let Ok(place) = room.clone().try_acquire_owned() else {
-                incoming.refuse();
-                continue;
-            };
-            let door = self.clone();
-            tasks.spawn(async move {
-                door.welcome(incoming).await;
-                drop(place);
-            });
+            let from = incoming.remote_address();
+            if let Some(handshake) = handshakes.admit(incoming) {
+                tasks.spawn(self.clone().welcome(handshake, from, places.clone()));
+            }
         }
     }
 
-    async fn welcome(self, incoming: Incoming) {
-        let from = incoming.remote_address();
-        let connection = match incoming.await {
+    async fn welcome(self, handshake: Handshake, from: SocketAddr, places: Places) {
+        let connection = match handshake.finish().await {
             Ok(connection) => connection,
-            Err(error) => return tracing::debug!("{} turned {from} away: {}", self.me, dial::explain(&error)),
+            Err(why) => return tracing::debug!("{} turned {from} away: {why}", self.me),
         };
-        match endpoint::role_of(&connection, &self.config) {
-            Ok(role @ (Role::Operator | Role::Observer)) => {
+        let role = match endpoint::role_of(&connection, &self.config) {
+            Ok(role @ (Role::Operator | Role::Observer)) => role,
+            Ok(role) => {
+                connection.close(close::WRONG_SIDE, format!("{role} has no business here").as_bytes());
+                return tracing::warn!("{}: {role} at {from} has no business at the control port", self.me);
+            }
+            Err(error) => {
+                connection.close(close::WRONG_SIDE, error.to_string().as_bytes());
+                return tracing::warn!("{} does not let in {from}: {error:#}", self.me);
+            }
+        };
+        match places.take(role, &connection) {
+            Ok(_place) => {
                 tracing::info!("{}: an {role} watches from {from}", self.me);
                 let reason = self.serve(&connection, role).await;
                 tracing::info!("{}: the {role} at {from} is gone: {reason}", self.me);
             }
-            Ok(role) => {
-                connection.close(close::WRONG_SIDE, format!("{role} has no business here").as_bytes());
-                tracing::warn!("{}: {role} at {from} has no business at the control port", self.me);
-            }
-            Err(error) => {
-                connection.close(close::WRONG_SIDE, error.to_string().as_bytes());
-                tracing::warn!("{} does not let in {from}: {error:#}", self.me);
+            Err(NoPlace { why, is_news }) => {
+                connection.close(close::TOO_MANY, why.as_bytes());
+                if is_news {
+                    tracing::warn!("{}: no place for another {role}, from {from}: {why}", self.me);
+                }
             }
         }
     }
@@ -103,16 +109,12 @@ impl ControlDoor {
         queue: mpsc::Sender<ConsoleMessage>,
         messages: mpsc::Receiver<ConsoleMessage>,
     ) -> (quinn::VarInt, String) {
-        let (sender, mut receiver) = match connection.accept_bi().await {
-            Ok(stream) => stream,
-            Err(error) => return (close::STOPPING, dial::explain(&error)),
+        let greeting = tokio::time::timeout(STREAM_TIMEOUT, greet(connection)).await;
+        let (sender, receiver) = match greeting {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(end)) => return end,
+            Err(_) => return (close::FRAMING, "it said nothing".to_string()),
         };
-        let mut version = [0];
-        match receiver.read(&mut version).await {
-            Ok(Some(1)) if version == [VERSION] => {}
-            Ok(_) => return (close::FRAMING, format!("this replica speaks version {VERSION} of the control stream")),
-            Err(error) => return (close::STOPPING, error.to_string()),
-        }
         // The core holds the queue and closes it; who listens only puts the time into it.
         let answers = queue.downgrade();
         if self.core.send(ConsoleInput::Up(id, role, queue)).await.is_err() {
@@ -173,5 +175,17 @@ impl ControlDoor {
             return (close::STOPPING, "the replica stops".to_string());
         }
         (close::TOO_MANY, "too many consoles watch this replica".to_string())
+    }
+}
+
+/// The console's stream, once it has said that it speaks our version of it.
+async fn greet(connection: &Connection) -> Result<(SendStream, RecvStream), (quinn::VarInt, String)> {
+    let stopping = |error: String| (close::STOPPING, error);
+    let (sender, mut receiver) = connection.accept_bi().await.map_err(|error| stopping(dial::explain(&error)))?;
+    let mut version = [0];
+    match receiver.read(&mut version).await {
+        Ok(Some(1)) if version == [VERSION] => Ok((sender, receiver)),
+        Ok(_) => Err((close::FRAMING, format!("this replica speaks version {VERSION} of the control stream"))),
+        Err(error) => Err(stopping(error.to_string())),
     }
 }

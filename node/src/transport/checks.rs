@@ -2,29 +2,39 @@
 //!
 //! The votes of a slot come from everyone at about the same time, and six signatures of six replicas cost two thirds of
 //! what they cost one by one. Nothing waits for company: what is there is checked.
+//!
+//! What is long, and whatever comes from who sent something bad, is checked by itself on a thread of its own, so that the
+//! links of others are read on meanwhile. Of each kind one piece is checked at a time: who is doubted waits for others that
+//! are, and for nobody else.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use byztop_core::crypto::{Author, Verified, Verifier};
 use byztop_core::protocol::Message;
 use byztop_core::rejection::Rejection;
 use byztop_core::replica::PeerMessage;
+use byztop_core::telemetry::Heading;
 use byztop_core::types::{ReplicaId, Time};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::task::JoinSet;
 
+use super::trust::Trust;
 use crate::core_loop::input::PeerInput;
 
 /// How many pieces wait for a checker. Each stream has one under way at most, so none is kept out by the others.
 const QUEUE: usize = 64;
 /// How many messages are checked together; more would cost as much each.
 const TOGETHER: usize = 64;
+/// A message of more bytes can have so many signatures that checking them holds up others.
+const LONG_BYTES: usize = 128 << 10;
 
 /// What one stream brought in one go.
 struct Piece<M> {
     from: ReplicaId,
     arrived: Time,
     decoded: Vec<Result<PeerMessage<M>, Rejection>>,
+    is_long: bool,
     /// Told when the core has it.
     handed_over: oneshot::Sender<()>,
 }
@@ -34,35 +44,68 @@ struct Piece<M> {
 pub(crate) struct Stopping;
 
 /// The way to the checks: a queue for each checker. What one peer brings goes to the same one always.
-pub(crate) struct Checks<M>(Arc<[mpsc::Sender<Piece<M>>]>);
+pub(crate) struct Checks<M> {
+    queues: Arc<[mpsc::Sender<Piece<M>>]>,
+    trust: Arc<[Trust]>,
+}
 
 impl<M> Clone for Checks<M> {
     fn clone(&self) -> Self {
-        Checks(self.0.clone())
+        Checks { queues: self.queues.clone(), trust: self.trust.clone() }
     }
 }
 
 impl<M> Checks<M> {
-    /// Has checked what one stream brought, and returns when the core has the verdicts: the stream's order is kept, and
-    /// what a peer sends too fast stays where it is.
+    /// Has checked what one stream brought, the longest message of which has so many bytes, and returns when the core has
+    /// the verdicts: the stream's order is kept, and what a peer sends too fast stays where it is. What a peer sends that is
+    /// refused makes it wait.
     pub(crate) async fn bring(
         &self,
         from: ReplicaId,
         arrived: Time,
         decoded: Vec<Result<PeerMessage<M>, Rejection>>,
+        longest: usize,
     ) -> Result<(), Stopping> {
         let (handed_over, is_handed_over) = oneshot::channel();
-        let queue = &self.0[from.index() % self.0.len()];
-        queue.send(Piece { from, arrived, decoded, handed_over }).await.map_err(|_| Stopping)?;
-        is_handed_over.await.map_err(|_| Stopping)
+        let queue = &self.queues[from.index() % self.queues.len()];
+        let piece = Piece { from, arrived, decoded, is_long: longest > LONG_BYTES, handed_over };
+        queue.send(piece).await.map_err(|_| Stopping)?;
+        is_handed_over.await.map_err(|_| Stopping)?;
+        let pause = self.trust[from.index()].pause();
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
+        Ok(())
     }
 }
 
 /// Whoever checks.
 pub(crate) struct Checker<M> {
     queue: mpsc::Receiver<Piece<M>>,
+    desk: Desk<M>,
+}
+
+/// What a check needs, wherever it is made.
+struct Desk<M> {
     verifier: Arc<Verifier>,
+    trust: Arc<[Trust]>,
     core: mpsc::Sender<PeerInput<M>>,
+    /// For what is long.
+    long: Arc<Semaphore>,
+    /// For what comes from who is doubted.
+    doubted: Arc<Semaphore>,
+}
+
+impl<M> Clone for Desk<M> {
+    fn clone(&self) -> Self {
+        Desk {
+            verifier: self.verifier.clone(),
+            trust: self.trust.clone(),
+            core: self.core.clone(),
+            long: self.long.clone(),
+            doubted: self.doubted.clone(),
+        }
+    }
 }
 
 /// So many checkers, at least one, and the way to them, for the core behind `core`.
@@ -71,29 +114,41 @@ pub(crate) fn checks<M>(
     verifier: &Arc<Verifier>,
     core: &mpsc::Sender<PeerInput<M>>,
 ) -> (Checks<M>, Vec<Checker<M>>) {
+    let trust: Arc<[Trust]> = verifier.committee().members().map(|_| Trust::default()).collect();
+    let desk = Desk {
+        verifier: verifier.clone(),
+        trust: trust.clone(),
+        core: core.clone(),
+        long: Arc::new(Semaphore::new(1)),
+        doubted: Arc::new(Semaphore::new(1)),
+    };
     let queues = (0..count.max(1)).map(|_| mpsc::channel(QUEUE));
-    let of = |(sender, queue)| (sender, Checker { queue, verifier: verifier.clone(), core: core.clone() });
-    let (senders, checkers): (Vec<_>, Vec<_>) = queues.map(of).unzip();
-    (Checks(senders.into()), checkers)
+    let (senders, checkers): (Vec<_>, Vec<_>) =
+        queues.map(|(sender, queue)| (sender, Checker { queue, desk: desk.clone() })).unzip();
+    (Checks { queues: senders.into(), trust }, checkers)
 }
 
 impl<M: Message> Checker<M> {
     /// Checks until nobody brings anything or the core has ended.
     pub(crate) async fn run(mut self) {
         let mut pieces = Vec::new();
-        // Who sent something bad last: what it sends is checked by itself, so that it costs the others nothing.
-        let mut doubtful = BTreeSet::new();
+        // Dropping the set ends what is checked apart.
+        let mut apart = JoinSet::new();
         loop {
             self.take(&mut pieces).await;
             if pieces.is_empty() {
                 return;
             }
-            let (alone, together) = pieces.drain(..).partition(|piece: &Piece<M>| doubtful.contains(&piece.from));
-            let groups = std::iter::once(together).chain(Vec::into_iter(alone).map(|piece| vec![piece]));
-            for group in groups {
-                if self.check(group, &mut doubtful).await.is_err() {
-                    return;
-                }
+            let is_apart = |piece: &Piece<M>| piece.is_long || self.desk.trust[piece.from.index()].is_doubted();
+            let (alone, together): (Vec<_>, Vec<_>) = pieces.drain(..).partition(is_apart);
+            for piece in alone {
+                apart.spawn(self.desk.clone().check_apart(piece));
+            }
+            while apart.try_join_next().is_some() {}
+            let (values, sources) = unpack(together);
+            let verdicts = Verified::check_all(values, &self.desk.verifier);
+            if self.desk.hand_over(verdicts, sources).await.is_err() {
+                return;
             }
         }
     }
@@ -111,28 +166,72 @@ impl<M: Message> Checker<M> {
             pieces.push(piece);
         }
     }
+}
 
-    /// Checks some pieces together and tells the core what it found.
-    async fn check(&self, pieces: Vec<Piece<M>>, doubtful: &mut BTreeSet<ReplicaId>) -> Result<(), Stopping> {
-        let mut values = Vec::new();
-        let mut sources = Vec::with_capacity(pieces.len());
-        for Piece { from, arrived, decoded, handed_over } in pieces {
-            let heading = |value: &Result<PeerMessage<M>, Rejection>| value.as_ref().ok()?.heading();
-            sources.push((from, arrived, decoded.iter().map(heading).collect::<Vec<_>>(), handed_over));
-            values.extend(decoded.into_iter().map(|value| (Author::Replica(from), value)));
-        }
-        let mut verdicts = Verified::check_all(values, &self.verifier).into_iter();
-        for (from, arrived, headings, handed_over) in sources {
-            doubtful.remove(&from);
+type Values<M> = Vec<(Author, Result<PeerMessage<M>, Rejection>)>;
+type Verdicts<M> = Vec<Result<Verified<PeerMessage<M>>, Rejection>>;
+
+/// A piece without its messages.
+struct Source {
+    from: ReplicaId,
+    arrived: Time,
+    headings: Vec<Option<Heading>>,
+    handed_over: oneshot::Sender<()>,
+}
+
+fn unpack<M: Message>(pieces: Vec<Piece<M>>) -> (Values<M>, Vec<Source>) {
+    let mut values = Vec::new();
+    let mut sources = Vec::with_capacity(pieces.len());
+    for Piece { from, arrived, decoded, handed_over, .. } in pieces {
+        let heading = |value: &Result<PeerMessage<M>, Rejection>| value.as_ref().ok()?.heading();
+        let headings = decoded.iter().map(heading).collect();
+        sources.push(Source { from, arrived, headings, handed_over });
+        values.extend(decoded.into_iter().map(|value| (Author::Replica(from), value)));
+    }
+    (values, sources)
+}
+
+impl<M: Message> Desk<M> {
+    /// Checks one piece by itself, on a thread where that holds nobody up.
+    async fn check_apart(self, piece: Piece<M>) {
+        let is_doubted = self.trust[piece.from.index()].is_doubted();
+        let turn = if is_doubted { self.doubted.clone() } else { self.long.clone() };
+        let Ok(_turn) = turn.acquire_owned().await else { return };
+        let (values, sources) = unpack(vec![piece]);
+        let verifier = self.verifier.clone();
+        let check = move || match is_doubted {
+            // What is refused is not looked at twice.
+            true => values.into_iter().map(|(from, value)| Verified::check(value?, from, &verifier)).collect(),
+            false => Verified::check_all(values, &verifier),
+        };
+        let verdicts = tokio::task::spawn_blocking(check).await;
+        let verdicts = verdicts.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
+        // Nobody waits for what is checked when the replica stops.
+        self.hand_over(verdicts, sources).await.unwrap_or(());
+    }
+
+    /// Tells the core what was found.
+    async fn hand_over(&self, verdicts: Verdicts<M>, sources: Vec<Source>) -> Result<(), Stopping> {
+        let mut verdicts = verdicts.into_iter();
+        for Source { from, arrived, headings, handed_over } in sources {
+            let (mut good, mut bad) = (0, None);
+            let count = headings.len();
             for (heading, checked) in headings.into_iter().zip(verdicts.by_ref()) {
                 let input = match checked {
-                    Ok(message) => PeerInput::Message { from, arrived, message: Box::new(message) },
+                    Ok(message) => {
+                        good += 1;
+                        PeerInput::Message { from, arrived, message: Box::new(message) }
+                    }
                     Err(why) => {
-                        doubtful.insert(from);
+                        bad = Some(why.clone());
                         PeerInput::Refused { from, arrived, heading, why }
                     }
                 };
                 self.core.send(input).await.map_err(|_| Stopping)?;
+            }
+            let is_news = self.trust[from.index()].judge(Instant::now(), good, count - good).is_news;
+            if let Some(why) = bad.filter(|_| is_news) {
+                tracing::warn!("{from} sends what is refused ({why}): it is checked apart, and waits");
             }
             // The link may be gone, and with it whoever waits for this.
             handed_over.send(()).unwrap_or(());
@@ -191,12 +290,13 @@ mod tests {
         };
         for round in 0..3 {
             let (a, b, c) = tokio::join!(
-                checks.bring(one, Time(1), piece(one, [true, true], round)),
-                checks.bring(two, Time(2), piece(two, [round == 2, true], round)),
+                checks.bring(one, Time(1), piece(one, [true, true], round), 100),
+                checks.bring(two, Time(2), piece(two, [round == 2, true], round), 100),
                 checks.bring(
                     three,
                     Time(3),
-                    vec![Err(Rejection::NotCanonical), checkpoint(three, round * 2 + 1, true)]
+                    vec![Err(Rejection::NotCanonical), checkpoint(three, round * 2 + 1, true)],
+                    100
                 ),
             );
             assert!(a.is_ok() && b.is_ok() && c.is_ok());
@@ -234,11 +334,36 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_is_long_and_who_is_doubted_keep_nobody_waiting() {
+        let [one, two, three] = [1, 2, 3].map(ReplicaId);
+        let keys: Vec<PublicKey> = (0..4).map(|id| Signer::public_key(secret(ReplicaId(id)))).collect();
+        let verifier = Arc::new(Verifier::ed25519(realm(), &keys, &[]).unwrap());
+        let (core, mut inputs) = mpsc::channel(64);
+        let (checks, mut checkers) = checks::<Votes>(1, &verifier, &core);
+        // The only turns for what is long and for who is doubted are taken, as by checks without end.
+        let desk = checkers[0].desk.clone();
+        let _taken = (desk.long.acquire().await.unwrap(), desk.doubted.acquire().await.unwrap());
+        checks.trust[two.index()].judge(Instant::now(), 0, 1);
+        tokio::spawn(checkers.remove(0).run());
+        let long = checks.bring(one, Time(1), vec![checkpoint(one, 1, true)], LONG_BYTES + 1);
+        let doubted = checks.bring(two, Time(2), vec![checkpoint(two, 1, true)], 100);
+        let other = checks.bring(three, Time(3), vec![checkpoint(three, 1, true)], 100);
+        tokio::select! {
+            biased;
+            _ = long => panic!("it has no turn"),
+            _ = doubted => panic!("it has no turn"),
+            brought = other => assert!(brought.is_ok()),
+        }
+        assert!(matches!(inputs.try_recv(), Ok(PeerInput::Message { from, .. }) if from == three));
+        assert!(inputs.try_recv().is_err());
+    }
+
+    #[tokio::test]
     async fn who_brings_something_when_nothing_is_checked_any_more_is_told() {
         let (core, _inputs) = mpsc::channel(1);
         let verifier = Verifier::tags(realm(), Committee::new(4).unwrap(), 0, Digest::ZERO);
         let (checks, checkers) = checks::<Votes>(1, &Arc::new(verifier), &core);
         drop(checkers);
-        assert!(checks.bring(ReplicaId(1), Time(0), Vec::new()).await.is_err());
+        assert!(checks.bring(ReplicaId(1), Time(0), Vec::new(), 0).await.is_err());
     }
 }

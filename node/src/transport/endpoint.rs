@@ -27,6 +27,8 @@ const KEEP_ALIVE: Duration = Duration::from_millis(500);
 /// What one stream, and what all streams of a connection may have under way.
 const STREAM_WINDOW_BYTES: u32 = 8 << 20;
 const CONNECTION_WINDOW_BYTES: u32 = 24 << 20;
+/// What all streams of a connection may have under way that somebody else dialled, until it is known to be a replica's.
+const STRANGERS_WINDOW_BYTES: u32 = 256 << 10;
 /// What may be under way before the path is known: a large batch. The default is ten packets.
 const INITIAL_WINDOW_BYTES: u64 = 128 << 10;
 /// What the system is asked to buffer per socket: a burst of all peers must fit, or it is lost.
@@ -73,7 +75,9 @@ pub(crate) async fn listen(
     let tls =
         QuicServerConfig::try_from(identity.server_config(door)?).context("no QUIC cipher in the TLS settings")?;
     let mut server = ServerConfig::with_crypto(Arc::new(tls));
-    server.transport_config(Arc::new(transport(streams))).max_incoming(MAX_INCOMING).migration(false);
+    let mut transport = transport(streams);
+    transport.receive_window(VarInt::from_u32(STRANGERS_WINDOW_BYTES));
+    server.transport_config(Arc::new(transport)).max_incoming(MAX_INCOMING).migration(false);
     let reset_key = ResetKey::of(directory, Role::Replica(me), door)?;
     Endpoint::new(endpoint_config(reset_key), Some(server), socket, Arc::new(TokioRuntime))
         .with_context(|| format!("{me} can not listen on {address}"))
@@ -104,6 +108,11 @@ pub(crate) fn client_config(identity: &Identity, replica: ReplicaId, streams: St
     let mut config = ClientConfig::new(Arc::new(tls));
     config.transport_config(Arc::new(transport(streams)));
     Ok(config)
+}
+
+/// Lets a replica that dialled have as much under way as one that was dialled.
+pub(crate) fn trust_with_windows(connection: &Connection) {
+    connection.set_receive_window(VarInt::from_u32(CONNECTION_WINDOW_BYTES));
 }
 
 /// Who came in, after the handshake.

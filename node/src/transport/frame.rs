@@ -1,10 +1,13 @@
 //! A length and as many bytes: cut out of a stream, bounded before anything is allocated.
 
+use std::time::Duration;
+
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 use byztop_core::wire;
 use quinn::{ReadError, RecvStream};
 use serde::Serialize;
 use thiserror::Error;
+use tokio::time::Instant;
 
 /// How many bytes the length takes.
 pub(crate) const LENGTH_BYTES: usize = 4;
@@ -26,6 +29,9 @@ pub(crate) enum Violation {
     /// A stream that should not be, or with a first byte that means nothing.
     #[error("a stream of no known kind")]
     UnknownStream,
+    /// A stream was not opened, or a frame not ended, in time.
+    #[error("it was too slow")]
+    TooSlow,
     /// A stream or connection ended; not the peer's fault as far as we know.
     #[error("the stream broke: {0}")]
     Broken(#[from] ReadError),
@@ -91,17 +97,21 @@ impl FrameBuffer {
 pub(crate) struct FrameReader {
     stream: RecvStream,
     buffer: FrameBuffer,
+    /// When the frame that has begun must have ended.
+    must_end: Option<Instant>,
 }
 
 impl FrameReader {
     /// What is taken in one go: as many signatures as are worth checking together.
     const MOST: usize = 64;
+    /// How long a frame may take from the first byte to the last: the longest one over a line of 7 Mbit/s.
+    const FRAME_TIMEOUT: Duration = Duration::from_secs(20);
     /// How many pieces of the stream are taken at once.
     const PIECES: usize = 32;
 
     /// Reads frames of at most `limit` bytes.
     pub(crate) fn new(stream: RecvStream, limit: usize) -> FrameReader {
-        FrameReader { stream, buffer: FrameBuffer::new(limit) }
+        FrameReader { stream, buffer: FrameBuffer::new(limit), must_end: None }
     }
 
     /// The frames that are there, at least one and at most [`FrameReader::MOST`]; none at the stream's orderly end.
@@ -130,10 +140,22 @@ impl FrameReader {
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Violation> {
         loop {
             if let Some(frame) = self.buffer.next()? {
+                self.must_end = None;
                 return Ok(Some(frame));
             }
             let mut pieces = [const { Bytes::new() }; Self::PIECES];
-            match self.stream.read_chunks(&mut pieces).await? {
+            // Between frames a peer may be silent for as long as its connection lives.
+            let read = self.stream.read_chunks(&mut pieces);
+            let count = match self.buffer.is_empty() {
+                true => read.await?,
+                false => tokio::time::timeout_at(
+                    *self.must_end.get_or_insert_with(|| Instant::now() + Self::FRAME_TIMEOUT),
+                    read,
+                )
+                .await
+                .map_err(|_| Violation::TooSlow)??,
+            };
+            match count {
                 Some(count) => pieces.iter().take(count).for_each(|piece| self.buffer.push(piece)),
                 None if self.buffer.is_empty() => return Ok(None),
                 None => return Err(Violation::Truncated),

@@ -1,7 +1,10 @@
 //! One connection between two replicas: three streams out, three streams in.
 
+use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
+use bytes::Bytes;
 use byztop_core::crypto::Verifier;
 use byztop_core::protocol::Message;
 use byztop_core::rejection::Rejection;
@@ -14,6 +17,7 @@ use tokio::task::JoinSet;
 use super::checks::{Checks, Stopping};
 use super::frame::{FrameReader, Violation};
 use super::outbox::{self, Limits, Outbox, Outlet};
+use super::trust::Trust;
 use super::{LinkId, close, dial};
 use crate::clock::Clock;
 use crate::core_loop::input::{CoreHandle, PeerInput};
@@ -37,6 +41,9 @@ const LANES: [Lane; 3] = [
     Lane { first_byte: b'b', limit: MAX_MESSAGE_BYTES, queue: Limits { frames: 8192, bytes: 48 << 20 }, priority: 0 },
 ];
 
+/// How long a peer has to open its streams and to say which is which.
+const STREAM_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// What the tasks of all links share.
 pub(crate) struct Shared<M> {
     /// Everyone's keys, for what clients send.
@@ -45,6 +52,8 @@ pub(crate) struct Shared<M> {
     pub(crate) checks: Checks<M>,
     /// The core task.
     pub(crate) core: CoreHandle<M>,
+    /// How far each client is trusted, by its place in the roster.
+    pub(crate) clients: Arc<[Trust]>,
     /// When something arrived.
     pub(crate) clock: Clock,
 }
@@ -55,6 +64,7 @@ impl<M> Clone for Shared<M> {
             verifier: self.verifier.clone(),
             checks: self.checks.clone(),
             core: self.core.clone(),
+            clients: self.clients.clone(),
             clock: self.clock,
         }
     }
@@ -75,6 +85,9 @@ pub(crate) enum LinkEnd {
     /// The other side has finished a stream that carries on for as long as the link does.
     #[error("it has ended a stream")]
     Finished,
+    /// Too much of what it sent was refused.
+    #[error("what it sent was refused too often")]
+    Doubted,
     /// The core task has ended.
     #[error("this replica is stopping")]
     Stopping,
@@ -87,7 +100,9 @@ impl LinkEnd {
             LinkEnd::Violation(Violation::TooLong { bytes, limit }) => {
                 Some(Rejection::TooLarge { bytes: u64::from(*bytes), limit: *limit as u64 })
             }
-            LinkEnd::Violation(Violation::Truncated | Violation::UnknownStream) => Some(Rejection::NotCanonical),
+            LinkEnd::Violation(Violation::Truncated | Violation::UnknownStream | Violation::TooSlow) => {
+                Some(Rejection::NotCanonical)
+            }
             _ => None,
         }
     }
@@ -125,7 +140,7 @@ async fn serve<M: Message>(
     let mut outboxes: Vec<Outbox> = Vec::with_capacity(LANES.len());
     for lane in &LANES {
         let (outbox, outlet) = outbox::outbox(lane.queue);
-        let stream = open(connection, lane).await?;
+        let stream = in_time(open(connection, lane)).await?;
         tasks.spawn(async move { Ok(Outlet::pump(outlet, stream).await?) });
         outboxes.push(outbox);
     }
@@ -134,11 +149,14 @@ async fn serve<M: Message>(
     shared.core.peers.send(PeerInput::Up(peer, link)).await.map_err(|_| LinkEnd::Stopping)?;
 
     let mut is_open = [false; LANES.len()];
+    let all_open = tokio::time::sleep(STREAM_TIMEOUT);
+    tokio::pin!(all_open);
     loop {
         tokio::select! {
+            () = &mut all_open, if is_open.contains(&false) => return Err(Violation::TooSlow.into()),
             incoming = connection.accept_uni() => {
                 let mut stream = incoming?;
-                let lane = lane_of(&mut stream).await?;
+                let lane = in_time(lane_of(&mut stream)).await?;
                 if std::mem::replace(&mut is_open[lane], true) {
                     return Err(Violation::UnknownStream.into());
                 }
@@ -149,6 +167,14 @@ async fn serve<M: Message>(
                 return Err(ended.err().unwrap_or(LinkEnd::Finished));
             }
         }
+    }
+}
+
+/// What an honest peer does as soon as it is connected.
+async fn in_time<T, E: Into<LinkEnd>>(done: impl Future<Output = Result<T, E>>) -> Result<T, LinkEnd> {
+    match tokio::time::timeout(STREAM_TIMEOUT, done).await {
+        Ok(done) => done.map_err(Into::into),
+        Err(_) => Err(Violation::TooSlow.into()),
     }
 }
 
@@ -176,7 +202,9 @@ async fn read<M: Message>(mut frames: FrameReader, peer: ReplicaId, shared: Shar
             return Ok(());
         }
         let arrived = shared.clock.now();
+        let longest = frames.iter().map(Bytes::len).max().unwrap_or(0);
         let decoded = frames.iter().map(|frame| wire::decode(frame, MAX_MESSAGE_BYTES)).collect();
-        shared.checks.bring(peer, arrived, decoded).await.map_err(|Stopping| LinkEnd::Stopping)?;
+        drop(frames);
+        shared.checks.bring(peer, arrived, decoded, longest).await.map_err(|Stopping| LinkEnd::Stopping)?;
     }
 }

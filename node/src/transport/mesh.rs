@@ -1,26 +1,19 @@
 //! Who dials whom, and who comes in: the links of one replica, made and made again.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use byztop_certs::{ClusterConfig, Identity, Role};
 use byztop_core::protocol::Message;
 use byztop_core::types::ReplicaId;
-use quinn::{Connection, Endpoint, Incoming};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use quinn::{Connection, Endpoint};
 use tokio::task::JoinSet;
 
+use super::admission::{Handshake, Handshakes, NoPlace, Places};
 use super::dial::{self, Backoff, DialError};
 use super::endpoint::{self, Streams};
 use super::link::{self, Shared};
 use super::{client_door, close};
-
-/// How many handshakes may be under way at the protocol door. When half of them are, whoever comes must first prove that
-/// it receives at the address that it writes from, so that forged addresses keep nobody out.
-const MAX_HANDSHAKES: usize = 128;
-
-/// How many connections of clients are served. Those of replicas have no limit but their number: each newer one of a
-/// replica ends the one before.
-const MAX_CLIENTS: usize = 128;
 
 /// The mesh of one replica.
 pub(crate) struct Mesh<M> {
@@ -56,26 +49,18 @@ impl<M: Message> Mesh<M> {
         for peer in self.config.committee().members().filter(|peer| *peer > self.me) {
             tasks.spawn(self.clone().keep_dialling(peer));
         }
-        let handshakes = Arc::new(Semaphore::new(MAX_HANDSHAKES));
-        let clients = Arc::new(Semaphore::new(MAX_CLIENTS));
+        let (handshakes, places) = (Handshakes::default(), Places::default());
         while let Some(incoming) = self.endpoint.accept().await {
             while tasks.try_join_next().is_some() {}
-            if handshakes.available_permits() < MAX_HANDSHAKES / 2 && incoming.may_retry() {
-                if let Err(error) = incoming.retry() {
-                    tracing::debug!("{}: {error}", self.me);
-                }
-                continue;
+            let from = incoming.remote_address();
+            if let Some(handshake) = handshakes.admit(incoming) {
+                let (mesh, places) = (self.clone(), places.clone());
+                tasks.spawn(async move {
+                    if let Some((connection, role)) = mesh.welcome(handshake, from).await {
+                        mesh.serve(connection, role, &places).await;
+                    }
+                });
             }
-            let Ok(handshake) = handshakes.clone().try_acquire_owned() else {
-                incoming.refuse();
-                continue;
-            };
-            let (mesh, clients) = (self.clone(), clients.clone());
-            tasks.spawn(async move {
-                if let Some((connection, role)) = mesh.welcome(incoming, handshake).await {
-                    mesh.serve(connection, role, &clients).await;
-                }
-            });
         }
     }
 
@@ -103,12 +88,11 @@ impl<M: Message> Mesh<M> {
     }
 
     /// Sees who came in.
-    async fn welcome(&self, incoming: Incoming, _handshake: OwnedSemaphorePermit) -> Option<(Connection, Role)> {
-        let from = incoming.remote_address();
-        let connection = match incoming.await {
+    async fn welcome(&self, handshake: Handshake, from: SocketAddr) -> Option<(Connection, Role)> {
+        let connection = match handshake.finish().await {
             Ok(connection) => connection,
-            Err(error) => {
-                tracing::debug!("{} turned {from} away: {}", self.me, dial::explain(&error));
+            Err(why) => {
+                tracing::debug!("{} turned {from} away: {why}", self.me);
                 return None;
             }
         };
@@ -123,22 +107,34 @@ impl<M: Message> Mesh<M> {
     }
 
     /// Serves a replica that dials, or a client.
-    async fn serve(self, connection: Connection, role: Role, clients: &Semaphore) {
+    async fn serve(self, connection: Connection, role: Role, places: &Places) {
+        let has_business = match role {
+            Role::Replica(peer) => peer < self.me,
+            Role::Client(_) => true,
+            Role::Operator | Role::Observer => false,
+        };
+        if !has_business {
+            connection.close(close::WRONG_SIDE, format!("{} does not let in {role}", self.me).as_bytes());
+            return tracing::warn!("{} does not let in {role}", self.me);
+        }
+        let _place = match places.take(role, &connection) {
+            Ok(place) => place,
+            Err(NoPlace { why, is_news }) => {
+                connection.close(close::TOO_MANY, why.as_bytes());
+                if is_news {
+                    tracing::warn!("{} does not let in {role} from {}: {why}", self.me, connection.remote_address());
+                }
+                return;
+            }
+        };
         let end = match role {
-            Role::Replica(peer) if peer < self.me => {
+            Role::Replica(peer) => {
                 tracing::info!("{} is linked to {peer}", self.me);
+                endpoint::trust_with_windows(&connection);
                 link::run(connection, peer, self.shared).await
             }
-            Role::Client(client) => {
-                let Ok(_place) = clients.try_acquire() else {
-                    return connection.close(close::TOO_MANY, b"too many clients are connected");
-                };
-                client_door::run(connection, client, self.shared).await
-            }
-            role => {
-                connection.close(close::WRONG_SIDE, format!("{} does not let in {role}", self.me).as_bytes());
-                return tracing::warn!("{} does not let in {role}", self.me);
-            }
+            Role::Client(client) => client_door::run(connection, client, self.shared).await,
+            Role::Operator | Role::Observer => return,
         };
         tracing::info!("{} lost {role}: {end}", self.me);
     }

@@ -8,6 +8,7 @@
 //! What is wrong with a *frame* ends the connection. What is wrong with a *message* is counted and shown, and the link
 //! stays: an attacker must not be able to make two honest replicas hang up on each other.
 
+pub(crate) mod admission;
 pub(crate) mod checks;
 pub(crate) mod client_door;
 pub(crate) mod dial;
@@ -16,6 +17,7 @@ pub(crate) mod frame;
 pub(crate) mod link;
 pub(crate) mod mesh;
 pub(crate) mod outbox;
+pub(crate) mod trust;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -35,6 +37,8 @@ pub(crate) mod close {
     pub(crate) const WRONG_SIDE: VarInt = VarInt::from_u32(3);
     /// There are too many connections of this kind.
     pub(crate) const TOO_MANY: VarInt = VarInt::from_u32(4);
+    /// Too much of what the peer sent was refused.
+    pub(crate) const DOUBTED: VarInt = VarInt::from_u32(5);
 }
 
 /// Tells connections apart: grows with each, so that the end of an old one does not end its successor.
