@@ -23,6 +23,7 @@ const MAY_NOT_DEPEND_ON: &[(&str, &[&str])] = &[
     ("certs", &["byztop-node", "byztop", PLANTED, "tokio", "quinn"]),
     ("node", &["byztop", PLANTED]),
     ("console", &[PLANTED]),
+    ("tests/hostile", &["byztop-node", "byztop", PLANTED]),
     ("tests/planted", &["byztop-certs", "byztop-node", "byztop"]),
 ];
 

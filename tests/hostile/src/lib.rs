@@ -1,0 +1,12 @@
+//! Members of a cluster that attack it over the wire. Each has the keys of one identity and none of byztop's manners: it
+//! sends what byztop never would, as fast as the other side takes it.
+//!
+//! | read | for |
+//! |---|---|
+//! | `member` | a connection as one identity, and its streams |
+//! | `made_up` | messages that cost much to refuse |
+//! | `flood` | what is sent, and how it is counted |
+
+pub mod flood;
+mod made_up;
+mod member;
