@@ -68,6 +68,12 @@ impl<F: Form> Asks<F> {
         self.highest.len() + self.lower.len()
     }
 
+    /// Takes back the highest request of a replica, which has long said that it does not make it.
+    pub(super) fn withdraw(&mut self, replica: ReplicaId) {
+        self.highest.remove(&replica);
+        self.highest.extend(self.lower.remove_entry(&replica));
+    }
+
     /// Forgets those for views that are not above this one.
     pub(super) fn forget_up_to(&mut self, view: View) {
         for asks in [&mut self.highest, &mut self.lower] {

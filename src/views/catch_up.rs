@@ -20,6 +20,11 @@ const REPEAT_PAUSE: Micros = Micros::from_millis(500);
 /// checkpoint interval of null requests in this time at most, whatever it reports. One that loses its log twice in this
 /// time, on an idle cluster, waits for it to pass.
 const OBSERVER_PAUSE_TIMEOUTS: u64 = 20;
+/// How long all reports of a peer must deny a request of its own for a view, in request timeouts, until that counts for
+/// nothing: 30 s by default. Nobody honest takes a request back, and a report that was overtaken by one denies it no longer
+/// than messages take. A replica that was under an attack may have asked for the last view there is: those of f+1 of them, at
+/// different times, would take an honest one there for good.
+const DENIED_TIMEOUTS: u64 = 20;
 /// What part of a window the null requests of one status interval are, at most. An observer waits for the first checkpoint
 /// at least a window away, which is one and a half windows away at most: on an idle cluster that comes within about 12
 /// status intervals.
@@ -31,6 +36,8 @@ pub(super) struct Peer {
     report: Option<StatusReport>,
     /// The checkpoint that it was last believed to wait for, having lost its log, and since when.
     awaits: Option<(SeqNum, Time)>,
+    /// Since when all its reports deny that it asks for the view that it asked for.
+    denies_since: Option<Time>,
     /// When a view change or new view was last repeated to it.
     repeated_at: Option<Time>,
     /// Up to which slot it was last told what was decided, and when.
@@ -75,6 +82,7 @@ impl<F: Form> Views<F> {
         let peer = self.peers.entry(from).or_default();
         let earlier = peer.report.replace(*report);
         let is_stuck = earlier.is_some_and(|earlier| earlier.executed == report.executed);
+        self.believe_denial(cx.now, from, report);
         if let Some(until) = report.observing_until {
             self.believe_observer(cx.now, from, until);
         }
@@ -90,6 +98,18 @@ impl<F: Form> Views<F> {
             self.answer(cx, from, report.executed.next());
         }
         self.ask_if_behind(cx);
+    }
+
+    /// A request for a view counts no longer once its author has denied it for long enough.
+    fn believe_denial(&mut self, now: Time, from: ReplicaId, report: &StatusReport) {
+        let asked = self.asks.of(from).map(|signed| signed.body.view);
+        let denies = asked.is_some_and(|asked| report.view < asked && report.asking_for < Some(asked));
+        let peer = self.peers.entry(from).or_default();
+        peer.denies_since = denies.then(|| peer.denies_since.unwrap_or(now));
+        let pause = Micros(DENIED_TIMEOUTS * self.settings.request_timeout().0);
+        if peer.denies_since.take_if(|since| now.since(*since) >= pause).is_some() {
+            self.asks.withdraw(from);
+        }
     }
 
     /// Repeats the new view to one who has not entered it, or this replica's view change to one who lacks it.

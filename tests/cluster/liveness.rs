@@ -1,8 +1,11 @@
 //! What must not stop the cluster: a request timer under load, view changes that part ways, views that begin beyond a
 //! replica's window, messages that are lost once.
 
-use byztop_core::protocol::{Event, Settings};
-use byztop_core::types::{SeqNum, View};
+use byztop_core::crypto::Signed;
+use byztop_core::protocol::{CheckpointCertificate, Event, Settings};
+use byztop_core::replica::PeerMessage;
+use byztop_core::types::{ReplicaId, SeqNum, View};
+use byztop_core::views::message::{Message, ViewChange};
 
 use crate::support::{Cluster, id};
 use crate::{all, assert_answered, load, pay, settings, short_window};
@@ -33,6 +36,28 @@ fn rule_18_replicas_whose_view_changes_parted_come_together_without_the_faulty_o
     cluster.cut.clear();
     cluster.run_ms(10_000);
     assert_answered(&cluster, &asked);
+}
+
+#[test]
+fn rule_19_what_healed_attackers_asked_for_one_after_the_other_takes_no_honest_replica_along() {
+    let mut cluster = Cluster::new(4, settings(), 36);
+    let last = View(1 << 63);
+    let ask = |cluster: &Cluster, me: ReplicaId| {
+        let body = ViewChange { view: last, replica: me, stable: CheckpointCertificate::genesis(), shown: Vec::new() };
+        PeerMessage::Protocol(Message::ViewChange(Signed::by(&cluster.signer(me), body)))
+    };
+    let asks = |cluster: &Cluster, n: u8| cluster.node(id(n)).replica().status().asking_for;
+    // n2 asked for that in an attack which is over: it says of itself that it asks for nothing.
+    let message = ask(&cluster, id(2));
+    cluster.inject(id(2), id(4), message);
+    cluster.run_ms(60_000);
+    let message = ask(&cluster, id(3));
+    cluster.inject(id(3), id(4), message);
+    assert_eq!(asks(&cluster, 4), None, "one request is not f+1");
+    // f+1 at once are believed: one of them is honest, as far as anybody knows.
+    let message = ask(&cluster, id(2));
+    cluster.inject(id(2), id(4), message);
+    assert_eq!(asks(&cluster, 4), Some(last));
 }
 
 #[test]
