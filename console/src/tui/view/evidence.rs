@@ -1,5 +1,6 @@
 //! Evidence: what replicas hold against each other, the most certain first.
 
+use byztop_core::evidence::INNOCENT_EXPLANATIONS;
 use byztop_core::scenario::Certainty;
 
 use super::super::model::Model;
@@ -56,6 +57,9 @@ fn page(model: &Model, ui: &Ui, width: usize) -> Page {
         }
         if is_empty {
             page.columns("none", theme.faint);
+        } else if certainty == Certainty::Proof {
+            let causes = format!("if nobody made it lie: {}", INNOCENT_EXPLANATIONS.join(", "));
+            wrap(&causes, width).into_iter().for_each(|line| page.columns(line, theme.dim));
         }
     }
     page.filter(&ui.filter);
