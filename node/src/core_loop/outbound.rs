@@ -115,7 +115,8 @@ pub(crate) struct Clients {
 }
 
 impl Clients {
-    /// How many connections a client key may have; an older one makes room.
+    /// How many connections of a client key are answered: twice what the door lets in, since the end of some may not have been
+    /// told yet. An older one makes room.
     const LINKS_PER_CLIENT: usize = 16;
 
     /// A connection is up.

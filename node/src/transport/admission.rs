@@ -14,7 +14,7 @@ use byztop_certs::Role;
 use quinn::{Connection, Incoming};
 use tokio::sync::oneshot;
 
-use super::{LinkId, close, dial};
+use super::{LinkId, Rarely, close, dial};
 
 /// From so many handshakes on, whoever comes must first prove that it receives at the address that it writes from.
 const RETRY_FROM: usize = 4;
@@ -25,8 +25,6 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A replica's connection younger than this does not give way to another one of the same identity.
 const YOUNG: Duration = Duration::from_secs(2);
-/// So often one identity's lack of places is worth a line in the log.
-const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// The handshakes under way at one door.
 #[derive(Clone, Debug, Default)]
@@ -107,7 +105,7 @@ pub(crate) struct Places(Arc<Mutex<BTreeMap<Role, Held>>>);
 #[derive(Debug, Default)]
 struct Held {
     connections: Vec<(LinkId, Instant, Connection)>,
-    told_at: Option<Instant>,
+    line: Rarely,
 }
 
 /// How many connections an identity has at a door.
@@ -155,11 +153,7 @@ impl Places {
                 _ => "this identity has as many connections as it may have",
             };
             if !why.is_empty() {
-                let is_news = held.told_at.is_none_or(|at| now.duration_since(at) >= LINE_EVERY);
-                if is_news {
-                    held.told_at = Some(now);
-                }
-                return Err(NoPlace { why, is_news });
+                return Err(NoPlace { why, is_news: held.line.is_due(now) });
             }
             for (_, _, older) in held.connections.drain(..) {
                 older.close(close::REPLACED, b"a newer link is up");

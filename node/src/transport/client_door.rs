@@ -23,10 +23,13 @@ pub(crate) const MAX_SUBMISSION_FRAME_BYTES: usize = MAX_SUBMISSION_BYTES + 256;
 /// What waits for one client's connection. Twice its sessions: each has one reply outstanding, some are repeated.
 const REPLIES: Limits = Limits { frames: 2048, bytes: 32 << 20 };
 
+/// What a client is told that is hung up on, or not let in, for what it sent.
+const DOUBTED: &[u8] = b"what it sent was refused too often; it may come again in ten seconds";
+
 /// Serves a client until its connection ends, and says how it did.
 pub(crate) async fn run<M>(connection: Connection, client: ClientId, shared: Shared<M>) -> LinkEnd {
     if shared.clients[usize::from(client.0)].is_out(Instant::now()) {
-        connection.close(close::DOUBTED, b"what it sent was refused too often; it may come again in ten seconds");
+        connection.close(close::DOUBTED, DOUBTED);
         return LinkEnd::Doubted;
     }
     let id = LinkId::fresh();
@@ -42,7 +45,7 @@ pub(crate) async fn run<M>(connection: Connection, client: ClientId, shared: Sha
     }
     if matches!(end, LinkEnd::Doubted) {
         shared.clients[usize::from(client.0)].keep_out(Instant::now());
-        connection.close(close::DOUBTED, b"what it sent was refused too often; it may come again in ten seconds");
+        connection.close(close::DOUBTED, DOUBTED);
     }
     connection.close(close::STOPPING, b"");
     if shared.core.clients.send(ClientInput::Down(client, id)).await.is_err() {
@@ -90,15 +93,15 @@ async fn read<M>(connection: &Connection, client: ClientId, shared: &Shared<M>) 
             };
             shared.core.clients.send(input).await.map_err(|_| LinkEnd::Stopping)?;
         }
-        let Consequence { pause, is_news, is_spent } = trust.judge(Instant::now(), good, bad);
+        let Consequence { is_news, is_spent } = trust.judge(Instant::now(), good, bad);
         if is_news {
             tracing::warn!("{client} sends what is refused: it is checked by itself, and waits");
         }
         if is_spent {
             return Err(LinkEnd::Doubted);
         }
-        if !pause.is_zero() {
-            tokio::time::sleep(pause).await;
+        if trust.is_doubted() {
+            tokio::time::sleep(trust.pause()).await;
         }
     }
 }

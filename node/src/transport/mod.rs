@@ -20,6 +20,7 @@ pub(crate) mod outbox;
 pub(crate) mod trust;
 
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use quinn::VarInt;
 
@@ -50,5 +51,24 @@ impl LinkId {
     pub(crate) fn fresh() -> LinkId {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         LinkId(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
+
+/// Says how rarely what happens again and again is worth a line in the log.
+#[derive(Debug, Default)]
+struct Rarely {
+    told_at: Option<Instant>,
+}
+
+impl Rarely {
+    const PAUSE: Duration = Duration::from_secs(10);
+
+    /// Whether the last line was long enough ago, which makes this the last one.
+    fn is_due(&mut self, now: Instant) -> bool {
+        let is_due = self.told_at.is_none_or(|at| now.duration_since(at) >= Self::PAUSE);
+        if is_due {
+            self.told_at = Some(now);
+        }
+        is_due
     }
 }

@@ -8,6 +8,8 @@
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::Rarely;
+
 /// So many good messages make up for one that was refused.
 const GOOD_FOR_ONE_BAD: u32 = 16;
 /// Beyond this doubt does not grow: a second of waiting, and so many good messages until there is none.
@@ -16,8 +18,6 @@ const MOST: u32 = 1000;
 const PAUSE_PER_OWED: Duration = Duration::from_millis(1);
 /// How long a client that was hung up on stays out.
 const OUT: Duration = Duration::from_secs(10);
-/// So often one peer's doubtful messages are worth a line in the log.
-const LINE_EVERY: Duration = Duration::from_secs(10);
 
 /// What is known of one peer. It outlives its connections: who comes again is who it was.
 #[derive(Debug, Default)]
@@ -27,15 +27,13 @@ pub(crate) struct Trust(Mutex<Record>);
 struct Record {
     /// How many good messages are owed.
     owed: u32,
-    told_at: Option<Instant>,
+    line: Rarely,
     out_until: Option<Instant>,
 }
 
 /// What follows from how a piece was judged.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Consequence {
-    /// How long the peer waits before more is taken from it.
-    pub(crate) pause: Duration,
     /// Whether this is worth a line in the log.
     pub(crate) is_news: bool,
     /// Whether it has spent all its credit.
@@ -61,11 +59,7 @@ impl Trust {
             return Consequence::default();
         }
         record.owed = record.owed.saturating_sub(good).saturating_add(bad.saturating_mul(GOOD_FOR_ONE_BAD)).min(MOST);
-        let is_news = bad > 0 && record.told_at.is_none_or(|at| now.duration_since(at) >= LINE_EVERY);
-        if is_news {
-            record.told_at = Some(now);
-        }
-        Consequence { pause: PAUSE_PER_OWED * record.owed, is_news, is_spent: record.owed == MOST }
+        Consequence { is_news: bad > 0 && record.line.is_due(now), is_spent: record.owed == MOST }
     }
 
     /// It was hung up on, and stays out for a while. Half of its debt is forgiven when it comes back.
@@ -95,10 +89,12 @@ mod tests {
         assert_eq!(trust.judge(began, 64, 0), Consequence::default());
         assert!(!trust.is_doubted());
         let first = trust.judge(began, 0, 1);
-        assert_eq!(first, Consequence { pause: Duration::from_millis(16), is_news: true, is_spent: false });
-        assert!(trust.is_doubted());
-        assert_eq!(trust.judge(began, 10, 0).pause, Duration::from_millis(6));
-        assert_eq!(trust.judge(began, 6, 0).pause, Duration::ZERO);
+        assert_eq!(first, Consequence { is_news: true, is_spent: false });
+        assert_eq!((trust.is_doubted(), trust.pause()), (true, Duration::from_millis(16)));
+        trust.judge(began, 10, 0);
+        assert_eq!(trust.pause(), Duration::from_millis(6));
+        trust.judge(began, 6, 0);
+        assert_eq!(trust.pause(), Duration::ZERO);
         assert!(!trust.is_doubted());
     }
 
@@ -107,14 +103,14 @@ mod tests {
         let (trust, began) = (Trust::default(), Instant::now());
         let (mut taken, mut lines, mut now) = (0, 0, began);
         while now < began + Duration::from_secs(60) {
-            let Consequence { pause, is_news, .. } = trust.judge(now, 0, 64);
+            lines += u32::from(trust.judge(now, 0, 64).is_news);
             taken += 64;
-            lines += u32::from(is_news);
-            now += pause;
+            now += trust.pause();
         }
         assert!((60 * 64..=64 * 64).contains(&taken), "{taken} messages a minute");
         assert_eq!(lines, 6);
-        assert_eq!(trust.judge(began, usize::MAX, usize::MAX).pause, Duration::from_secs(1), "bounded");
+        trust.judge(began, usize::MAX, usize::MAX);
+        assert_eq!(trust.pause(), Duration::from_secs(1), "bounded");
     }
 
     #[test]
@@ -123,7 +119,8 @@ mod tests {
         for _ in 0..100 {
             trust.judge(began, 1, 1);
         }
-        assert!(trust.judge(began, 64, 0).pause > Duration::from_millis(900));
+        trust.judge(began, 64, 0);
+        assert!(trust.pause() > Duration::from_millis(900));
     }
 
     #[test]

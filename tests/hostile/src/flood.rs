@@ -4,13 +4,14 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Context as _;
 use byztop_certs::{ClusterDirectory, Role};
-use byztop_core::crypto::Signed;
-use byztop_core::replica::{PeerMessage, StateRequest};
-use byztop_core::types::{ClientId, Digest, ReplicaId, SeqNum, View};
+use byztop_core::app::smallbank::MAX_OPERATIONS;
+use byztop_core::crypto::{Author, Signed};
+use byztop_core::replica::{StateRequest, Submission};
+use byztop_core::types::{ClientId, Digest, ReplicaId, SeqNum, Session, Timestamp, View};
 use byztop_core::views::message::{Commit, Message};
 use tokio::task::JoinSet;
 
@@ -111,6 +112,10 @@ pub async fn run(directory: Arc<ClusterDirectory>, kind: Kind, tally: Arc<Tally>
     let (members, role) = (directory.config().committee().members(), kind.role(&directory));
     let targets: Vec<ReplicaId> = members.filter(|target| Role::Replica(*target) != role).collect();
     directory.identity(role).context("the attacker's identity")?;
+    let submission = match kind {
+        Kind::Fetch => Some(plant(&directory, &targets).await?),
+        _ => None,
+    };
     let mut tasks = JoinSet::new();
     for target in targets {
         let (directory, tally) = (directory.clone(), tally.clone());
@@ -121,13 +126,8 @@ pub async fn run(directory: Arc<ClusterDirectory>, kind: Kind, tally: Arc<Tally>
             Kind::Consoles => {
                 tasks.spawn(watch(directory, target, tally));
             }
-            Kind::Submissions => {
-                let Role::Client(client) = role else { continue };
-                let frames: Vec<u8> = (0..64).flat_map(|i| member::frame(&made_up::submission(client, i))).collect();
-                tasks.spawn(submit(directory, client, target, frames, tally));
-            }
-            Kind::NewView | Kind::Proof | Kind::Bodies | Kind::Votes | Kind::Fetch | Kind::State => {
-                let (lane, frames) = frames(kind, &directory);
+            _ => {
+                let (lane, frames) = frames(kind, &directory, submission.as_ref());
                 tasks.spawn(pour(directory, role, target, lane, frames, tally));
             }
         }
@@ -136,72 +136,85 @@ pub async fn run(directory: Arc<ClusterDirectory>, kind: Kind, tally: Arc<Tally>
     Ok(())
 }
 
-/// What a replica repeats, and on which of its streams.
-fn frames(kind: Kind, directory: &ClusterDirectory) -> (usize, Vec<u8>) {
+/// What a member repeats, and on which of a replica's streams.
+fn frames(kind: Kind, directory: &ClusterDirectory, known: Option<&Signed<Submission>>) -> (Option<usize>, Vec<u8>) {
     let replicas = u8::try_from(directory.config().replicas.len()).expect("at most 100 replicas");
     let slots = directory.config().settings.window_slots;
     let protocol = |message| member::frame(&Peer::Protocol(message));
     match kind {
-        Kind::NewView => (1, protocol(made_up::new_view(replicas, 4096))),
-        Kind::Proof => (2, member::frame(&made_up::proof(replicas, slots))),
-        Kind::Bodies => (2, (0..16).flat_map(|salt| member::frame(&made_up::bodies(1024, salt))).collect()),
+        Kind::NewView => (Some(1), protocol(made_up::new_view(replicas, 4096))),
+        Kind::Proof => (Some(2), member::frame(&made_up::proof(replicas, slots))),
+        Kind::Bodies => (Some(2), (0..16).flat_map(|salt| member::frame(&made_up::bodies(1024, salt))).collect()),
         Kind::Votes => {
             let vote = |i| {
                 let body = Commit { view: View(0), seq: SeqNum(i), digest: Digest([1; 32]), replica: ReplicaId(0) };
                 protocol(Message::Commit(Signed { body, signature: made_up::signature(i) }))
             };
-            (0, (0..64).flat_map(vote).collect())
+            (Some(0), (0..64).flat_map(vote).collect())
         }
-        Kind::Fetch => (2, member::frame(&Peer::FetchBodies(vec![Digest([1; 32]); 512])).repeat(16)),
-        _ => {
+        Kind::Fetch => {
+            let digest = known.map_or(Digest([1; 32]), |submission| submission.body.digest());
+            (Some(2), member::frame(&Peer::FetchBodies(vec![digest; 512])).repeat(16))
+        }
+        Kind::State => {
             let request = StateRequest::Leaves { seq: SeqNum(0), leaves: (0..128).collect() };
-            (2, member::frame(&PeerMessage::<byztop_core::pbft::Message>::StateRequest(request)).repeat(16))
+            (Some(2), member::frame(&Peer::StateRequest(request)).repeat(16))
         }
+        Kind::Submissions => {
+            let Role::Client(client) = kind.role(directory) else { unreachable!("a client submits") };
+            (None, (0..64).flat_map(|i| member::frame(&made_up::submission(client, i))).collect())
+        }
+        Kind::ReplicaMemory | Kind::ClientMemory | Kind::Consoles => (None, Vec::new()),
     }
+}
+
+/// Has all replicas hold a submission that is as long as one can be, in the name of the last client: there is a body to draw.
+async fn plant(directory: &ClusterDirectory, targets: &[ReplicaId]) -> anyhow::Result<Signed<Submission>> {
+    let Role::Client(client) = Kind::Submissions.role(directory) else { unreachable!("a client submits") };
+    let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros();
+    let submission = Signed::by(
+        &directory.signer(Author::Client(client))?,
+        Submission {
+            session: Session { client, index: 0 },
+            timestamp: Timestamp(u64::try_from(now)?),
+            // The balance of account 1, as often as fits.
+            operations: [1, 1].repeat(MAX_OPERATIONS),
+        },
+    );
+    for target in targets {
+        let role = Role::Client(client);
+        let connection = member::connect(directory, role, *target, Door::Protocol, Manners::Good).await?;
+        let mut stream = connection.open_uni().await?;
+        stream.write_all(&member::frame(&submission)).await?;
+        stream.finish()?;
+        // It is there once the replica has read it to its end.
+        stream.stopped().await?;
+    }
+    Ok(submission)
 }
 
 /// How long an attacker that was hung up on waits.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// The same frames again and again on one stream of a link.
+/// The same frames again and again on one stream of a connection.
 async fn pour(
     directory: Arc<ClusterDirectory>,
     role: Role,
     target: ReplicaId,
-    lane: usize,
+    lane: Option<usize>,
     frames: Vec<u8>,
     tally: Arc<Tally>,
 ) {
     loop {
         let link = async {
             let connection = member::connect(&directory, role, target, Door::Protocol, Manners::Good).await?;
-            let mut lanes = member::link(&connection).await?;
+            // A client has one stream and no lanes.
+            let mut streams = match lane {
+                Some(_) => Vec::from(member::link(&connection).await?),
+                None => vec![connection.open_uni().await?],
+            };
             loop {
-                lanes[lane].write_all(&frames).await?;
-                tally.sent(frames.len());
-            }
-        };
-        let _ended: anyhow::Result<()> = link.await;
-        tally.ended.fetch_add(1, Ordering::Relaxed);
-        tokio::time::sleep(PAUSE).await;
-    }
-}
-
-/// The same submissions again and again.
-async fn submit(
-    directory: Arc<ClusterDirectory>,
-    client: ClientId,
-    target: ReplicaId,
-    frames: Vec<u8>,
-    tally: Arc<Tally>,
-) {
-    loop {
-        let link = async {
-            let role = Role::Client(client);
-            let connection = member::connect(&directory, role, target, Door::Protocol, Manners::Good).await?;
-            let mut stream = connection.open_uni().await?;
-            loop {
-                stream.write_all(&frames).await?;
+                streams[lane.unwrap_or(0)].write_all(&frames).await?;
                 tally.sent(frames.len());
             }
         };
