@@ -87,7 +87,17 @@ impl<'a> Cursor<'a> {
     pub(super) fn customer(&self, word: Word<'_>) -> Result<Account, ParseError> {
         let (first, last) = (Account(0).name(ACCOUNTS), Account(ACCOUNTS - 1).name(ACCOUNTS));
         let account = Account::parse(word.text, ACCOUNTS);
-        account.ok_or_else(|| self.wrong(word, &format!("a customer, {first} to {last}")))
+        account.ok_or_else(|| match is_number(word.text) {
+            true => {
+                let message = format!(
+                    "expected a customer, {first} to {last}, found `{}`: accounts by number are of a lab with shards, which has \
+                     other banks",
+                    word.text
+                );
+                self.error_at(word.at, message)
+            }
+            false => self.wrong(word, &format!("a customer, {first} to {last}")),
+        })
     }
 
     /// The node of this name.

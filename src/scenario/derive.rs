@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Clause, Demand, Set};
-use crate::attack::{Attack, Trigger};
+use crate::attack::{Attack, Directive, Trigger};
 use crate::committee::Committee;
 use crate::types::{ReplicaId, ReplicaSet};
 
@@ -71,9 +71,13 @@ impl Set {
     /// Whether nothing that a replica says counts toward anything, from the beginning to the end.
     fn is_mute(&self, node: ReplicaId) -> bool {
         let attacks = self.attacks_of(node);
-        attacks.iter().any(|directive| {
-            matches!(directive.attack, Attack::Sign | Attack::Crash) && directive.trigger == Trigger::Always
-        })
+        let is_always = |directive: &&Directive| directive.trigger == Trigger::Always;
+        let withholds = |votes: &str| {
+            let withheld = format!("withhold({votes})");
+            attacks.iter().filter(is_always).any(|directive| directive.attack.to_string() == withheld)
+        };
+        let is_silent = |directive: &Directive| matches!(directive.attack, Attack::Sign | Attack::Crash);
+        attacks.iter().filter(is_always).any(is_silent) || (withholds("prepare") && withholds("commit"))
     }
 }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::cells::{Cell, Fault, Position, Row, Rows};
 use super::header::{Column, read_header};
 use super::nodes::{column_of_node, column_of_part, read_attacks, read_nodes};
+use super::transaction::read_transactions;
 use super::{Certainty, Clause, Demand, MAX_SETS, MAX_TRANSACTIONS, Set, Transaction};
 use crate::attack::Directive;
 use crate::committee::Committee;
@@ -66,8 +67,8 @@ impl Reading {
             return Err(Fault::new(row.place_of_cell(0), "expected the number of a set, found nothing"));
         };
         let cell = self.cell(row, Column::Transactions);
-        let transaction = cell.map(|cell| cell.text.parse::<Transaction>().map_err(|error| cell.fault(error)));
-        let transaction = transaction.transpose()?;
+        let read = |cell: &Cell<'_>| read_transactions(&cell.text).map_err(|error| cell.fault(error));
+        let transactions: Vec<Transaction> = cell.map(read).transpose()?.unwrap_or_default();
         match current == Some(number) {
             true => self.check_repeated(row)?,
             false => self.begin_set(number, row)?,
@@ -75,17 +76,22 @@ impl Reading {
         self.check_width(row)?;
         self.last_lines.insert(number, row.line);
         let last = self.sets.last_mut().expect("a set has begun");
-        if last.set.transactions.len() == MAX_TRANSACTIONS && transaction.is_some() {
+        if last.set.transactions.len() + transactions.len() > MAX_TRANSACTIONS {
             let message = format!("set {number} has more than {MAX_TRANSACTIONS} transactions");
             return Err(Fault::new(cell.map_or(last.at, Cell::start), message));
         }
-        last.set.transactions.extend(transaction);
+        last.set.transactions.extend(transactions);
         Ok(())
     }
 
     /// The cell of a column, if it says anything.
     fn cell<'r, 'a>(&self, row: &'r Row<'a>, column: Column) -> Option<&'r Cell<'a>> {
         self.columns.iter().position(|known| *known == column).and_then(|index| row.cell(index))
+    }
+
+    /// Whether a row has a cell of a column, whatever that says.
+    fn has_cell(&self, row: &Row<'_>, column: Column) -> bool {
+        self.columns.iter().position(|known| *known == column).is_some_and(|index| index < row.cells.len())
     }
 
     fn check_width(&self, row: &Row<'_>) -> Result<(), Fault> {
@@ -123,12 +129,18 @@ impl Reading {
         }
         let byzantine = nodes.iter().map(|(node, _)| *node).collect();
         let attack = self.cell(row, Column::Attack);
-        let attack = attack.map(|cell| self.read_attacks(cell, byzantine)).transpose()?.unwrap_or_default();
+        let attack = attack.map(|cell| self.read_attacks(cell, byzantine)).transpose()?;
+        let is_assumed = attack.is_none() && !byzantine.is_empty() && !self.has_cell(row, Column::Attack);
+        let attack = match is_assumed {
+            true => assumed(),
+            false => attack.unwrap_or_default(),
+        };
         let expect = self.cell(row, Column::Expect);
         let expect_at = expect.map_or(at, Cell::start);
         let expect = expect.map(|cell| self.read_expect(cell, byzantine)).transpose()?;
         let note = self.cell(row, Column::Note).map(note_of).unwrap_or_default();
-        let set = Set { number, line: row.line, transactions: Vec::new(), live, byzantine, attack, expect, note };
+        let transactions = Vec::new();
+        let set = Set { number, line: row.line, transactions, live, byzantine, attack, is_assumed, expect, note };
         self.sets.push(Described { set, at, expect_at });
         Ok(())
     }
@@ -228,6 +240,11 @@ impl Reading {
             None => Ok(()),
         }
     }
+}
+
+/// What Byzantine nodes do in a file that has no column for it: in the lab of 2024, where files had none, they withhold their votes.
+fn assumed() -> Vec<Directive> {
+    crate::attack::parse("withhold(prepare); withhold(commit)").expect("it is written in the attack language")
 }
 
 fn read_number(cell: &Cell<'_>) -> Result<u32, Fault> {

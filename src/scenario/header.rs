@@ -32,6 +32,34 @@ impl Column {
     }
 }
 
+impl Column {
+    /// What the column is called in files of other years and places, in small letters.
+    fn aliases(self) -> &'static [&'static str] {
+        match self {
+            Column::SetNumber => &["set", "set no", "set no.", "test set", "test set number"],
+            Column::Transactions => &["transaction"],
+            Column::Live => &["live nodes", "live servers", "live replicas"],
+            Column::Byzantine => {
+                &["byzantine nodes", "byzantine servers", "byzantine replicas", "malicious", "malicious nodes"]
+            }
+            Column::Attack => &["attacks", "attack type", "attack types"],
+            Column::Expect => &["expected"],
+            Column::Note => &["notes"],
+        }
+    }
+
+    fn is_called(self, name: &[String]) -> bool {
+        words(&self.to_string()) == name || self.aliases().iter().any(|alias| words(alias) == name)
+    }
+}
+
+/// Columns of files that mean something else: a word in their name, and why they can not be run.
+const ELSEWHERE: [(&str, &str); 3] = [
+    ("contact", "a file of shards: here every replica holds every account, and clients need no contact"),
+    ("shard", "a file of shards: here every replica holds every account"),
+    ("cluster", "a file of several clusters: here a set runs in one"),
+];
+
 impl fmt::Display for Column {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -64,13 +92,15 @@ pub(super) fn read_header(row: &Row<'_>) -> Result<Option<Vec<Column>>, Fault> {
             None => Column::OURS.into_iter().filter(|column| !columns.contains(column)).collect(),
         };
         let name = words(&cell.text);
-        let Some(column) = possible.iter().find(|column| words(&column.to_string()) == name) else {
+        let Some(column) = possible.iter().find(|column| column.is_called(&name)) else {
             let names: Vec<String> = possible.iter().map(|column| format!("`{column}`")).collect();
             let what = if index == 0 { "the number of a set or the column" } else { "the column" };
             let found = if cell.is_blank() { "nothing".to_string() } else { format!("`{}`", cell.text.trim()) };
+            let foreign = ELSEWHERE.iter().find(|(word, _)| name.iter().any(|part| part.starts_with(word)));
+            let why = foreign.map_or(String::new(), |(_, why)| format!("; this is {why}"));
             let message = match names.is_empty() {
-                true => format!("expected no more columns, found {found}"),
-                false => format!("expected {what} {}, found {found}", names.join(" or ")),
+                true => format!("expected no more columns, found {found}{why}"),
+                false => format!("expected {what} {}, found {found}{why}", names.join(" or ")),
             };
             return Err(Fault::new(cell.start(), message));
         };
@@ -111,6 +141,25 @@ mod tests {
         check("Set Number,Transactions,Live,Byzantine,Attack,note,expect", &format!("{LAB}, Note, Expect"));
         check("Set Number,Transactions,Live,Byzantine,Attack,Note", &format!("{LAB}, Note"));
         assert_eq!(Column::all().len(), Column::COUNT);
+    }
+
+    #[test]
+    fn columns_have_other_names_elsewhere() {
+        const LAB: &str = "Set Number, Transactions, Live, Byzantine, Attack";
+        check("Set Number, Transactions, Live Nodes, Byzantine Nodes, Attack Type", LAB);
+        check(
+            "Set,Transaction,LIVE SERVERS,Byzantine  Servers,Attacks,Expected,Notes",
+            &format!("{LAB}, Expect, Note"),
+        );
+    }
+
+    #[test]
+    fn a_file_of_another_lab_is_told_what_it_is() {
+        check(
+            "Set Number,Transactions,Live Servers,Contact Servers",
+            "1:38 expected the column `Byzantine`, found `Contact Servers`; this is a file of shards: here every replica holds \
+             every account, and clients need no contact",
+        );
     }
 
     #[test]

@@ -15,16 +15,16 @@
 //! | column | what it says |
 //! |---|---|
 //! | Set Number | which set: whole numbers in any order, each set's rows together |
-//! | Transactions | a [`Transaction`]: `(X, Y, v)` pays, `(X)` asks for a balance, all six operations have names too |
+//! | Transactions | a [`Transaction`]: `(X, Y, v)` pays, `(X)` asks for a balance, all six operations have names too; or several with `;` between them |
 //! | Live | all nodes that run, Byzantine ones included |
-//! | Byzantine | those of them that may lie; without an attack they behave |
+//! | Byzantine | those of them that may lie; with an empty attack they behave, in a file without that column they withhold their votes |
 //! | Attack | what they do, in the language of [`crate::attack`]; [`Set::attacks_of`] says who does what |
 //! | Expect | what should come of it ([`Demand`]); without it, what follows from q and f ([`Set::expectation`]) |
 //! | Note | a line on what the set shows |
 //!
 //! What real files contain is read: a byte order mark, CR LF, blank lines, rows too short or with empty cells too many,
 //! any cell in quotes, spaces or none, no header, `S3` or `3` for `n3`, a set number repeated on each row, no trailing
-//! columns. All else is a [`ScenarioError`], which says where it is and what was expected, and no set is read at all.
+//! columns, `Live Nodes`, `Byzantine Servers` or `Attack Type` as names of columns. All else is a [`ScenarioError`], which says where it is and what was expected, and no set is read at all.
 //!
 //! | read | for |
 //! |---|---|
@@ -99,6 +99,8 @@ pub struct Set {
     pub byzantine: ReplicaSet,
     /// What they do, as the file has it. [`Set::attacks_of`] says who does what.
     pub attack: Vec<Directive>,
+    /// Whether the file has no word on what they do, so that it is assumed.
+    pub is_assumed: bool,
     /// What the file expects, if it says so. [`Set::expectation`] knows what is to be expected otherwise.
     pub expect: Option<Demand>,
     /// What the set shows; empty if the file does not say.

@@ -51,7 +51,7 @@ pub(super) fn read_attacks(text: &str, byzantine: ReplicaSet) -> Result<Vec<Dire
         }
         for attacker in attackers {
             let mut earlier = directives[..index].iter().filter_map(|directive| as_run_by(attacker, directive));
-            if earlier.any(|earlier| earlier.attack.name() == name) {
+            if earlier.any(|earlier| earlier.attack.is_replaced_by(&directive.attack)) {
                 let message =
                     format!("{attacker} already runs `{name}`: a second one would take the place of the first");
                 return error(index, message);

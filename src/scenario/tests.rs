@@ -333,3 +333,29 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn in_a_file_without_a_word_on_attacks_byzantine_nodes_withhold_their_votes() {
+    let all = "[S1, S2, S3, S4, S5, S6, S7]";
+    let file =
+        read_text(&format!("1,\"(A, B, 1)\",\"{all}\",\"[S1, S5]\"\n2,\"(A, B, 1)\",\"{all}\",\"[S3, S5, S7]\"\n"));
+    let told =
+        |set: &Set| format!("{} {} {}", Directive::join(&set.attack), set.is_assumed, set.expectation(file.committee));
+    let told: Vec<String> = file.sets.iter().map(told).collect();
+    let votes = "withhold(prepare); withhold(commit) true";
+    assert_eq!(told, [format!("{votes} commits (derived)"), format!("{votes} beyond (derived)")]);
+
+    let named =
+        read_text("Set Number,Transactions,Live Nodes,Byzantine Nodes,Attack Type\n1,(A),\"[n1,n2,n3,n4]\",[n4],[]\n");
+    assert_eq!((named.sets[0].attack.len(), named.sets[0].is_assumed), (0, false), "it says that nothing is done");
+    let mute = set("[n1, n2, n3, n4]", "[n3, n4]", "n4 withhold(prepare); n4 withhold(commit); n3 sign", "");
+    assert!(mute.is_beyond(committee(4)));
+    let stalls = set("[n1, n2, n4]", "[n4]", "withhold(prepare); withhold(commit)", "");
+    assert_eq!(stalls.expectation(committee(4)).to_string(), "stalls (derived)");
+}
+
+#[test]
+fn several_transactions_stand_in_a_cell() {
+    let file = read_text("1,\"(A, B, 1); (B, C, 1)\",\"[n1, n2, n3, n4]\",[],[]\n,(C)\n");
+    assert_eq!(file.sets[0].transactions.len(), 3);
+}

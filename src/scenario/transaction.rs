@@ -71,6 +71,52 @@ impl Transaction {
     }
 }
 
+/// Reads the transactions of a cell: one, or several with `;`, a comma or a line end between them, in brackets or without.
+///
+/// # Errors
+///
+/// As for one transaction, with the column in the whole text.
+pub(super) fn read_transactions(text: &str) -> Result<Vec<Transaction>, ParseError> {
+    let mut transactions = Vec::new();
+    for (begins, part) in parts(text) {
+        let before = text[..begins].chars().count();
+        let transaction = part.parse::<Transaction>();
+        transactions.push(transaction.map_err(|error| ParseError { column: before + error.column, ..error })?);
+    }
+    Ok(transactions)
+}
+
+/// The parts of a cell, each with the byte at which it begins. What stands within parentheses is never parted; a cell in which
+/// something is wrong with those is one part, and says so itself.
+fn parts(text: &str) -> Vec<(usize, &str)> {
+    let inner = text.trim();
+    let (begins, inner) = match inner.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        Some(listed) => (text.len() - text.trim_start().len() + 1, listed),
+        None => (0, text),
+    };
+    let (mut parts, mut depth, mut from) = (Vec::new(), 0i32, 0);
+    for (at, c) in inner.char_indices() {
+        match c {
+            '(' => depth += 1,
+            ')' => depth -= 1,
+            ';' | ',' | '\n' | '\r' if depth == 0 => {
+                parts.push((begins + from, &inner[from..at]));
+                from = at + 1;
+            }
+            _ => {}
+        }
+    }
+    if depth != 0 {
+        return vec![(0, text)];
+    }
+    parts.push((begins + from, &inner[from..]));
+    // A sign at the end, or two line ends, part nothing from nothing.
+    if parts.len() > 1 {
+        parts.retain(|(_, part)| !part.trim().is_empty());
+    }
+    parts
+}
+
 impl FromStr for Transaction {
     type Err = ParseError;
 
@@ -251,5 +297,29 @@ mod tests {
                 Err(error) => prop_assert!((1..=text.chars().count() + 1).contains(&error.column), "{}", error),
             }
         }
+    }
+
+    #[test]
+    fn a_cell_may_have_several() {
+        let read = |text: &str| {
+            let told =
+                read_transactions(text).map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "));
+            told.unwrap_or_else(|error| format!("{}: {}", error.column, error.message))
+        };
+        for text in [
+            "(A, B, 1); (B, C, 1)",
+            "(A,B,1),(B,C,1)",
+            "[(A, B, 1), (B, C, 1)]",
+            "(A, B, 1)\r\n(B, C, 1)\n",
+            "(A,B,1);(B,C,1);",
+        ] {
+            assert_eq!(read(text), "(A, B, 1) (B, C, 1)", "{text}");
+        }
+        assert_eq!(read("(A)"), "(A)");
+        assert_eq!(read("(A, B, 1); DEPOSIT_CHECKING(C, 5)"), "(A, B, 1) DEPOSIT_CHECKING(C, 5)");
+        assert!(read("(A, B, 1); (B; C, 1)").starts_with("14: expected `(X, Y, amount)` or `(X)`, found `;`"));
+        assert!(read("(A, B, 1); (B, C, x)").starts_with("19: expected an amount"));
+        assert!(read("(A, (B)").starts_with("5: "), "{}", read("(A, (B)"));
+        assert!(read("(1, 2, 10)").contains("accounts by number are of a lab with shards"));
     }
 }

@@ -30,6 +30,8 @@ struct SetDocument {
     live: Vec<String>,
     byzantine: Vec<String>,
     attack: String,
+    /// Whether the file has no word on what Byzantine replicas do, so that it is assumed.
+    attack_is_assumed: bool,
     expected: String,
     verdict: &'static str,
     violations: Vec<String>,
@@ -117,6 +119,7 @@ impl SetDocument {
             live: names(set.live),
             byzantine: names(set.byzantine),
             attack: Directive::join(&set.attack),
+            attack_is_assumed: set.is_assumed,
             expected: expectation.to_string(),
             verdict: label(has_passed(run)),
             violations: violations(verdict),

@@ -75,6 +75,9 @@ fn head(run: &SetRun<'_>) -> String {
     let _infallible = write!(text, "live {}", ranges(set.live));
     let _infallible = write!(text, "  byzantine {}", ranges(set.byzantine));
     let _infallible = writeln!(text, "  attack {}", text_or_dash(&Directive::join(&set.attack)));
+    if set.is_assumed {
+        text += "assumed: the file has no word on what Byzantine replicas do, so they withhold their votes, as in the lab of 2024\n";
+    }
     if !set.note.is_empty() {
         let _infallible = writeln!(text, "{}", set.note);
     }

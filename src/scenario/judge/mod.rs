@@ -78,7 +78,8 @@ pub fn judge(set: &Set, committee: Committee, expectation: &Expectation, found: 
     if let Demand::Clauses(clauses) = &expectation.demand {
         missed.extend(clauses.iter().filter_map(|clause| clauses::missed(clause, &case)));
     }
-    let notes = case.laggards();
+    let mut notes = case.laggards();
+    notes.extend(case.idle_liars());
     if set.is_beyond(committee) {
         let broke = [violations, missed].concat();
         return Verdict { ruling: Ruling::BeyondBudget, violations: Vec::new(), missed: Vec::new(), broke, notes };
@@ -114,6 +115,16 @@ impl<'a> Case<'a> {
     fn silent(&self) -> Vec<String> {
         let silent = self.set.honest_live().iter().filter(|node| !self.honest.contains_key(node));
         silent.map(|node| format!("a report of every honest live replica: {node} did not report")).collect()
+    }
+
+    /// Byzantine replicas that do nothing, so that nothing was tested with them.
+    fn idle_liars(&self) -> Option<String> {
+        let does_nothing = |node: &ReplicaId| self.set.attacks_of(*node).is_empty();
+        let idle: Vec<String> = self.set.byzantine.iter().filter(does_nothing).map(|node| node.to_string()).collect();
+        (!idle.is_empty()).then(|| {
+            let (who, verb) = (idle.join(", "), if idle.len() == 1 { "is" } else { "are" });
+            format!("{who} {verb} Byzantine in this set and did nothing: name an attack, or nothing is tested with it")
+        })
     }
 
     /// Who is behind the others.

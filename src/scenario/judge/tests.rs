@@ -9,7 +9,9 @@ const ALL: &str = "[n1, n2, n3, n4]";
 
 /// A set of two transactions, `(A, B, 1)` and `(C)`, and a run of it in which all went well.
 fn good(byzantine: &str, expect: &str) -> (Set, Found) {
-    let set = set(ALL, byzantine, "[]", expect);
+    // Whoever is Byzantine does something, and nothing that matters here.
+    let attack = if byzantine == "[]" { "[]" } else { "[time]" };
+    let set = set(ALL, byzantine, attack, expect);
     let answer = |outcome| Answer { outcome, latency: Micros::from_millis(5) };
     let transactions = vec![answer(Outcome::Committed("ok".into())), answer(Outcome::Committed("10".into()))];
     let replicas = set.live.iter().map(|node| (node, standing(2))).collect();
@@ -218,4 +220,14 @@ fn beyond_f_nothing_fails() {
     let missed = "broke: commits: 1 of 2 transactions got no result: 1 (A, B, 1)";
     check("[n1, n2]", "commits", fork, &[label, broke[0], broke[1], broke[2], missed]);
     check("[n1, n2]", "beyond", |_| {}, &[label]);
+}
+
+#[test]
+fn who_is_byzantine_and_does_nothing_is_not_passed_over() {
+    let (_, found) = good("[]", "");
+    let set = set(ALL, "[n4]", "[]", "reports");
+    let committee = committee(4);
+    let verdict = judge(&set, committee, &set.expectation(committee), &found).to_string();
+    let note = "note: n4 is Byzantine in this set and did nothing: name an attack, or nothing is tested with it";
+    assert_eq!(verdict.lines().collect::<Vec<_>>(), ["pass", note]);
 }
