@@ -298,13 +298,13 @@ impl Auditor {
         let of_slot = |heard: &Heard| heard.claim.statement.seq == seq;
         let digest = if of_slot(&first) { first.claim.statement.digest } else { second.claim.statement.digest };
         let summary = format!(
-            "{} equivocated in view {view}: batch {} is slot {} to {} and slot {} to {}",
+            "{} equivocated in view {view}: it proposed batch {} to {} for slot {} and to {} for slot {}",
             self.committee.primary(view),
             digest.short(),
-            first.claim.statement.seq,
             first.told,
-            second.claim.statement.seq,
+            first.claim.statement.seq,
             second.told,
+            second.claim.statement.seq,
         );
         Some(Finding { proof: Proof::DoubleAssignment(first.claim, second.claim), summary })
     }
