@@ -290,8 +290,11 @@ fn parse_attack(text: &str, committee: Committee, selected: ReplicaId) -> Result
     let directives =
         attack::parse(text).map_err(|error| Mistake { column: error.column.max(1), message: error.message })?;
     let mut orders: Vec<(ReplicaId, Vec<Directive>)> = Vec::new();
+    // A name holds until the next one.
+    let mut named = selected;
     for directive in directives {
-        let attacker = directive.attacker.unwrap_or(selected);
+        let attacker = directive.attacker.unwrap_or(named);
+        named = attacker;
         let stranger =
             [attacker].into_iter().chain(directive.attack.victims().iter()).find(|id| !committee.contains(*id));
         if let Some(stranger) = stranger {

@@ -241,6 +241,13 @@ fn the_palette_attacks_whom_it_names() {
 }
 
 #[test]
+fn in_the_palette_a_name_holds_until_the_next_one() {
+    let mut rig = Rig::running(7, 8);
+    let sent = rig.sent(":attack_n3_sign;_dark(n2);_n4_crash;_time Enter");
+    assert_eq!(sent, [r#"Send(n3, Attack("sign; dark(n2)"))"#, r#"Send(n4, Attack("crash; time(500ms)"))"#]);
+}
+
+#[test]
 fn a_mistake_keeps_the_line_and_points_at_it() {
     let mut rig = Rig::running(7, 8);
     let mistake = |rig: &Rig| match &rig.ui.overlay {
