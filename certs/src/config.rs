@@ -275,7 +275,7 @@ impl ClusterConfig {
                 Err(Fault { table: Some((table, place)), key: "consensus_key", message: message.to_string() })
             };
             if Verifier::ed25519(self.realm(), &[key], &[]).is_err() {
-                return fault("this is not an Ed25519 public key");
+                return fault("this is not an Ed25519 public key, or one under which anybody can sign");
             }
             if seen.contains(&key) {
                 return fault("this key belongs to another member already");
@@ -302,6 +302,35 @@ impl ClusterConfig {
     /// What every statement of the cluster is bound to.
     pub fn realm(&self) -> Realm {
         Realm { cluster: self.cluster, epoch: self.epoch, protocol: self.protocol }
+    }
+
+    /// What all members must have alike to decide anything together, by its key in this file, or by what it is about; and then
+    /// what they should have alike. Values that say nothing to people are digests, cut.
+    pub fn parts(&self) -> Vec<Part> {
+        let short = |digest: Digest| digest.to_string()[..16].to_string();
+        let entry = |name: &str, key: &PublicKey, pin: &Pin| [name.as_bytes(), &key.0, &pin.0].concat();
+        let of_all = |entries: Vec<Vec<u8>>| {
+            let entries: Vec<&[u8]> = entries.iter().map(Vec::as_slice).collect();
+            short(Digest::of("roster", &entries))
+        };
+        let roster = self.replicas.iter().map(|it| entry(&it.name, &it.consensus_key, &it.tls_pin)).collect();
+        let clients = self.clients.iter().map(|it| entry(&it.name, &it.consensus_key, &it.tls_pin)).collect();
+        let vital = |what: &str, value: String| Part { what: what.to_string(), value, is_vital: true };
+        let mut parts = vec![
+            vital("epoch", self.epoch.to_string()),
+            vital("protocol", self.protocol.to_string()),
+            vital("replicas", self.replicas.len().to_string()),
+            vital("roster", of_all(roster)),
+            vital("clients", of_all(clients)),
+        ];
+        // Whatever is a setting is said, those to come as well.
+        if let Ok(toml::Value::Table(settings)) = toml::Value::try_from(&self.settings) {
+            parts.extend(settings.into_iter().map(|(what, value)| {
+                let is_vital = VITAL_SETTINGS.contains(&what.as_str());
+                Part { what, value: value.to_string(), is_vital }
+            }));
+        }
+        parts
     }
 
     /// The replicas' number and what follows from it.
@@ -332,6 +361,22 @@ impl ClusterConfig {
             Role::Observer => Some(self.observer.tls_pin),
         }
     }
+}
+
+/// The settings under which replicas of different ones can not decide anything together: their states, or what they accept from
+/// each other, are not the same.
+const VITAL_SETTINGS: [&str; 5] =
+    ["accounts", "initial_checking", "initial_savings", "checkpoint_interval_slots", "window_slots"];
+
+/// Something that members must or should have alike.
+#[derive(Clone, PartialEq, Eq, Debug, Deserialize, Serialize)]
+pub struct Part {
+    /// Its key in cluster.toml, or what it is about.
+    pub what: String,
+    /// What it is.
+    pub value: String,
+    /// Whether members of different ones can not decide anything together.
+    pub is_vital: bool,
 }
 
 /// What is wrong, and which key of which table says so.

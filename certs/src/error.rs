@@ -58,6 +58,18 @@ pub enum CertsError {
         /// Its permission bits.
         mode: u32,
     },
+    /// Anybody may change who belongs to the cluster.
+    #[error(
+        "{}: others may write this file (mode {mode:04o}), and it says who is trusted; run `chmod 644 {}`",
+        path.display(),
+        path.display()
+    )]
+    OpenToWriters {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// A key or certificate file does not hold one.
     #[error("{}: {reason}; make the cluster again with `byztop init` or copy the file from where it was made", path.display())]
     BadKey {

@@ -1,7 +1,8 @@
-//! Private files: 0600 in 0700 folders, never overwritten, never read when others could read them too.
+//! Files: what is read is a regular file of a size that is expected. Private files are 0600 in 0700 folders, never overwritten,
+//! never read when others could read them too.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{Read as _, Write as _};
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 
@@ -46,12 +47,60 @@ pub(crate) fn replace_public(path: &Path, text: &str) -> Result<(), CertsError> 
     fs::rename(&fresh, path).map_err(CertsError::io(path, "replace this file"))
 }
 
-/// Reads a text file of at most a mebibyte.
+/// Opens a regular file of at most so many bytes: pipes and devices would be waited for, or read without end.
+///
+/// # Errors
+///
+/// What the system says; [`io::ErrorKind::InvalidInput`] if it is something else, or longer.
+pub fn open_file(path: &Path, most_bytes: u64) -> io::Result<File> {
+    let fits = |about: fs::Metadata| match about {
+        about if about.is_dir() => Err("this is a folder, and a file is wanted".to_string()),
+        about if !about.is_file() => Err("this is no regular file, and pipes and devices are not read".to_string()),
+        about if about.len() > most_bytes => Err(format!("{} bytes, at most {most_bytes} are read", about.len())),
+        _ => Ok(()),
+    };
+    let invalid = |why| io::Error::new(io::ErrorKind::InvalidInput, why);
+    // Looked at first, since opening a pipe waits; and again, since it may be another one by then.
+    fits(fs::metadata(path)?).map_err(invalid)?;
+    let file = File::open(path)?;
+    fits(file.metadata()?).map_err(invalid)?;
+    Ok(file)
+}
+
+/// Reads a regular file of at most so many bytes.
+///
+/// # Errors
+///
+/// As [`open_file`].
+pub fn read_file(path: &Path, most_bytes: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    // It may grow while it is read.
+    open_file(path, most_bytes)?.take(most_bytes).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The same for a file of text.
+///
+/// # Errors
+///
+/// As [`open_file`]; [`io::ErrorKind::InvalidData`] if it is not UTF-8.
+pub fn read_text(path: &Path, most_bytes: u64) -> io::Result<String> {
+    let text = String::from_utf8(read_file(path, most_bytes)?);
+    text.map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "this is not text in UTF-8"))
+}
+
+/// Reads a text file of a cluster's folder.
 pub(crate) fn read(path: &Path) -> Result<String, CertsError> {
-    let file = fs::File::open(path).map_err(CertsError::io(path, "open this file"))?;
-    let mut text = String::new();
-    file.take(MAX_BYTES).read_to_string(&mut text).map_err(CertsError::io(path, "read this file"))?;
-    Ok(text)
+    read_text(path, MAX_BYTES).map_err(CertsError::io(path, "read this file"))
+}
+
+/// Reads a text file that says who may speak: nobody else may write it.
+pub(crate) fn read_trusted(path: &Path) -> Result<String, CertsError> {
+    let mode = fs::metadata(path).map_err(CertsError::io(path, "read this file"))?.mode() & 0o7777;
+    if mode & 0o002 != 0 {
+        return Err(CertsError::OpenToWriters { path: path.to_path_buf(), mode });
+    }
+    read(path)
 }
 
 /// Reads a private file, unless group or others have any right on it.
@@ -71,6 +120,34 @@ mod tests {
 
     fn mode(path: &Path) -> u32 {
         fs::metadata(path).unwrap().permissions().mode() & 0o777
+    }
+
+    #[test]
+    fn only_regular_files_of_a_size_that_is_expected_are_read() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (file, pipe) = (scratch.path().join("file"), scratch.path().join("pipe"));
+        fs::write(&file, "12345").unwrap();
+        assert_eq!(read_file(&file, 5).unwrap(), b"12345");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+        let refused = |path: &Path| read_file(path, 4).unwrap_err().to_string();
+        assert_eq!(refused(&file), "5 bytes, at most 4 are read");
+        assert_eq!(refused(scratch.path()), "this is a folder, and a file is wanted");
+        for endless in [pipe.as_path(), Path::new("/dev/zero")] {
+            assert_eq!(refused(endless), "this is no regular file, and pipes and devices are not read");
+        }
+        fs::write(&file, [0xff; 4]).unwrap();
+        assert_eq!(read_text(&file, 4).unwrap_err().to_string(), "this is not text in UTF-8");
+    }
+
+    #[test]
+    fn a_roster_that_anybody_may_write_is_refused_with_what_to_do() {
+        let scratch = tempfile::tempdir().unwrap();
+        let roster = scratch.path().join("cluster.toml");
+        write_public(&roster, "epoch = 1").unwrap();
+        assert_eq!(read_trusted(&roster).unwrap(), "epoch = 1");
+        fs::set_permissions(&roster, fs::Permissions::from_mode(0o666)).unwrap();
+        let text = read_trusted(&roster).unwrap_err().to_string();
+        assert!(text.contains(&format!("chmod 644 {}", roster.display())), "{text}");
     }
 
     #[test]

@@ -36,9 +36,10 @@ mod tls;
 #[cfg(test)]
 mod tests;
 
-pub use config::{ClientEntry, ClusterConfig, Durability, HostPort, OwnerEntry, Pin, ReplicaEntry};
+pub use config::{ClientEntry, ClusterConfig, Durability, HostPort, OwnerEntry, Part, Pin, ReplicaEntry};
 pub use directory::{ClusterDirectory, InitOptions, Ports};
 pub use error::CertsError;
-pub use peer::{PeerError, peer_role};
+pub use files::{open_file, read_file, read_text};
+pub use peer::{PeerError, expiry, peer_role};
 pub use role::Role;
 pub use tls::{ALPN, Door, Identity};

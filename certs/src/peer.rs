@@ -5,6 +5,7 @@ use rustls::pki_types::CertificateDer;
 use thiserror::Error;
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
+use x509_parser::time::ASN1Time;
 
 use crate::authority::pin_of;
 use crate::config::{ClusterConfig, Pin};
@@ -20,16 +21,28 @@ pub enum PeerError {
     #[error("the certificate can not be read: {0}")]
     Malformed(String),
     /// It is past its validity.
-    #[error("the certificate expired {days} days ago")]
+    #[error(
+        "the certificate expired on {}, and this machine's clock says {}: it must be made anew, unless the clock is wrong",
+        moment(*not_after),
+        moment(*now)
+    )]
     Expired {
-        /// Whole days since then.
-        days: u64,
+        /// When it did, seconds of Unix time.
+        not_after: u64,
+        /// What time it is here.
+        now: u64,
     },
     /// It is before its validity; a clock may be wrong.
-    #[error("the certificate is not valid for another {days} days; is a clock wrong?")]
+    #[error(
+        "the certificate is valid from {} on, and this machine's clock says {}: set the clock of whichever machine is wrong",
+        moment(*not_before),
+        moment(*now)
+    )]
     NotYetValid {
-        /// Whole days until then.
-        days: u64,
+        /// From when on it is, seconds of Unix time.
+        not_before: u64,
+        /// What time it is here.
+        now: u64,
     },
     /// Another authority signed it, or none.
     #[error("the certificate is not signed by this cluster's authority")]
@@ -84,6 +97,18 @@ pub enum PeerError {
         /// The key that it should show.
         pinned: Pin,
     },
+}
+
+/// A second of Unix time, for people.
+fn moment(seconds: u64) -> String {
+    let time = i64::try_from(seconds).ok().and_then(|seconds| ASN1Time::from_timestamp(seconds).ok());
+    time.map_or_else(|| format!("second {seconds} of Unix time"), |time| time.to_string())
+}
+
+/// When the certificate that somebody showed expires, in seconds of Unix time; `None` if it can not be read.
+pub fn expiry(chain: &[CertificateDer<'_>]) -> Option<u64> {
+    let (_, certificate) = x509_parser::parse_x509_certificate(chain.first()?).ok()?;
+    u64::try_from(certificate.validity().not_after.timestamp()).ok()
 }
 
 fn short(text: &str) -> String {

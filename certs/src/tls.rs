@@ -4,7 +4,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
 use byztop_core::types::ReplicaId;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -140,16 +139,12 @@ impl From<PeerError> for Refusal {
 impl Refusal {
     /// rustls's reasons in the words of [`PeerError`].
     fn from_rustls(error: Error) -> Refusal {
-        let days = |span: Duration| span.as_secs() / (24 * 3600);
-        let between = |later: UnixTime, earlier: UnixTime| {
-            days(Duration::from_secs(later.as_secs().saturating_sub(earlier.as_secs())))
-        };
         Refusal(match error {
             Error::InvalidCertificate(CertificateError::ExpiredContext { time, not_after }) => {
-                PeerError::Expired { days: between(time, not_after) }
+                PeerError::Expired { not_after: not_after.as_secs(), now: time.as_secs() }
             }
             Error::InvalidCertificate(CertificateError::NotValidYetContext { time, not_before }) => {
-                PeerError::NotYetValid { days: between(not_before, time) }
+                PeerError::NotYetValid { not_before: not_before.as_secs(), now: time.as_secs() }
             }
             Error::InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => {
                 PeerError::ForeignAuthority

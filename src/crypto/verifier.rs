@@ -65,17 +65,27 @@ impl Seen {
     }
 }
 
+/// Whether a key verifies a signature that nobody made: R is the neutral point and s is 0, which holds for whatever is signed only
+/// under a key of small order.
+fn verifies_nothing(key: &VerificationKey) -> bool {
+    let mut bytes = [0; 64];
+    bytes[0] = 1;
+    key.verify(&ed25519_zebra::Signature::from(bytes), b"").is_ok()
+}
+
 impl Verifier {
     /// A verifier over real keys, in roster order.
     ///
     /// # Errors
     ///
-    /// [`Rejection::BadSignature`] if a key is not a point of the curve; [`Rejection::NotAMember`] if the number of
+    /// [`Rejection::BadSignature`] if a key is not a point of the curve, or one of the eight under which anybody can sign (RFC
+    /// 8032, §5.1.7, multiplies by the cofactor, which makes nothing of them); [`Rejection::NotAMember`] if the number of
     /// replicas is not that of a committee.
     pub fn ed25519(realm: Realm, replicas: &[PublicKey], clients: &[PublicKey]) -> Result<Verifier, Rejection> {
         let committee = Committee::new(replicas.len()).ok_or(Rejection::NotAMember)?;
         let parse = |keys: &[PublicKey]| -> Result<Vec<VerificationKey>, Rejection> {
-            keys.iter().map(|key| VerificationKey::try_from(key.0).map_err(|_| Rejection::BadSignature)).collect()
+            let parse = |key: &PublicKey| VerificationKey::try_from(key.0).ok().filter(|key| !verifies_nothing(key));
+            keys.iter().map(|key| parse(key).ok_or(Rejection::BadSignature)).collect()
         };
         let keys = Keys::Ed25519 { replicas: parse(replicas)?, clients: parse(clients)? };
         Ok(Verifier::over(realm, committee, keys))

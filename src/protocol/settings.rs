@@ -76,7 +76,7 @@ pub struct SettingsError {
     /// Its name in cluster.toml.
     pub parameter: &'static str,
     /// What it is.
-    pub found: u64,
+    pub found: i128,
     /// What it may be.
     pub expected: String,
 }
@@ -99,7 +99,7 @@ impl Settings {
             if (least..=most).contains(&found) {
                 return Ok(());
             }
-            Err(SettingsError { parameter, found, expected: format!("from {least} to {most}") })
+            Err(SettingsError { parameter, found: found.into(), expected: format!("from {least} to {most}") })
         };
         let k = self.checkpoint_interval_slots;
         in_range("checkpoint_interval_slots", k, 1, Self::MAX_WINDOW_SLOTS / 2)?;
@@ -115,12 +115,20 @@ impl Settings {
         in_range("fast_path_wait_ms", self.fast_path_wait_ms, 0, self.request_timeout_ms)?;
         in_range("pool_submissions", self.pool_submissions as u64, 1, 1 << 20)?;
         in_range("accounts", u64::from(self.accounts), 1, 1_000_000)?;
-        let balance = |parameter, found: i64| in_range(parameter, found.max(-1) as u64, 0, 1 << 40);
+        let balance = |parameter, found: i64| {
+            let is_in_range = (0..=1 << 40).contains(&found);
+            let expected = || format!("from 0 to {}", 1u64 << 40);
+            if is_in_range {
+                Ok(())
+            } else {
+                Err(SettingsError { parameter, found: found.into(), expected: expected() })
+            }
+        };
         balance("initial_checking", self.initial_checking)?;
         balance("initial_savings", self.initial_savings)?;
         let (widest, n) = (Self::widest_window(committee), committee.size());
         if self.window_slots > widest {
-            let found = self.window_slots;
+            let found = self.window_slots.into();
             let most = wire::MAX_MESSAGE_BYTES;
             let expected =
                 format!("at most {widest} with {n} replicas, or a NEW-VIEW can be longer than a message, {most} bytes");
