@@ -16,6 +16,9 @@ pub enum Verdict {
     Executed(Vec<u8>),
     /// At least one honest replica has no room for it: try again later.
     Busy,
+    /// At least one honest replica will never execute it, since it has executed something of the session with a newer clock: no
+    /// older one than this is.
+    Old(Timestamp),
 }
 
 /// The answers to one submission: one per replica, so as many as the committee has members.
@@ -48,14 +51,29 @@ impl Tally {
             *answer = Some(reply.outcome);
         }
         let Some(outcome) = answer.clone() else { return Verdict::Open };
-        let agreeing = self.answers.iter().flatten().filter(|other| **other == outcome).count();
+        let is_of_a_kind = |other: &ReplyOutcome| match (other, &outcome) {
+            // Replicas differ in how far they are.
+            (ReplyOutcome::Old(_), ReplyOutcome::Old(_)) => true,
+            (other, outcome) => other == outcome,
+        };
+        let agreeing = self.answers.iter().flatten().filter(|other| is_of_a_kind(other)).count();
         if agreeing < self.committee.weak_quorum() {
             return Verdict::Open;
         }
         match outcome {
             ReplyOutcome::Executed(result) => Verdict::Executed(result),
             ReplyOutcome::Busy => Verdict::Busy,
+            ReplyOutcome::Old(_) => self.old(),
         }
+    }
+
+    /// The clock to go on from: replicas differ in how far they are, and f of them may name any.
+    fn old(&self) -> Verdict {
+        let named = self.answers.iter().flatten().filter_map(|answer| match answer {
+            ReplyOutcome::Old(last) => Some(*last),
+            ReplyOutcome::Executed(_) | ReplyOutcome::Busy => None,
+        });
+        self.committee.credible(named).map_or(Verdict::Open, Verdict::Old)
     }
 
     /// The submission is sent anew: who was busy is asked again.
@@ -144,5 +162,13 @@ mod tests {
         );
         assert_eq!(tally.count(ReplicaId(0), reply(9, 1, executed(5))), Verdict::Open);
         assert_eq!(tally.count(ReplicaId(1), reply(9, 1, executed(5))), Verdict::Executed(vec![5]));
+    }
+
+    #[test]
+    fn rule_23_an_old_clock_is_told_by_three_of_seven_and_two_liars_push_it_nowhere() {
+        let old = |from, last| (from, 9, 1, ReplyOutcome::Old(Timestamp(last)));
+        check(&[old(0, u64::MAX), old(1, u64::MAX), (2, 9, 1, executed(5))], Verdict::Open);
+        check(&[old(0, u64::MAX), old(1, u64::MAX), old(2, 40)], Verdict::Old(Timestamp(40)));
+        check(&[old(0, 41), old(3, 40), old(2, 42)], Verdict::Old(Timestamp(40)));
     }
 }

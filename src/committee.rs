@@ -54,6 +54,15 @@ impl Committee {
         self.faulty() + 1
     }
 
+    /// The highest value that one honest replica must have reached, of what replicas say of themselves: the f+1-th highest, or
+    /// the lowest if those are fewer. `None` if nobody says anything.
+    pub fn credible<T: Ord>(self, said: impl IntoIterator<Item = T>) -> Option<T> {
+        let mut said: Vec<T> = said.into_iter().collect();
+        said.sort_unstable_by(|a, b| b.cmp(a));
+        let enough = self.weak_quorum().min(said.len());
+        said.into_iter().nth(enough.checked_sub(1)?)
+    }
+
     /// The primary of a view, v mod n. View 0 is led by n1.
     pub fn primary(self, view: View) -> ReplicaId {
         ReplicaId((view.0 % u64::from(self.replicas)) as u8)
@@ -78,6 +87,14 @@ impl Committee {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_f_may_say_is_not_believed() {
+        let seven = Committee::new(7).expect("seven are a committee");
+        assert_eq!(seven.credible([9, u64::MAX, 7, 8, u64::MAX, 1, 2]), Some(9));
+        assert_eq!(seven.credible([5, 4]), Some(4), "who is there must do");
+        assert_eq!(seven.credible([0; 0]), None);
+    }
 
     #[test]
     fn quorums_intersect_in_an_honest_replica_and_can_be_reached_without_the_faulty() {

@@ -73,6 +73,7 @@ pub mod durable;
 pub mod evidence;
 pub mod linear;
 pub mod pbft;
+pub mod printable;
 pub mod protocol;
 pub mod rejection;
 pub mod replica;

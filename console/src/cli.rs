@@ -47,6 +47,7 @@ Examples:
   byztop sim --seeds 0..1000                  a thousand simulated clusters, each with faults of its own
   byztop sim --seed 7 --watch                 one of them on screen, event by event
   byztop attach ./bank --observe              watch a cluster that runs, and leave it running
+  byztop status ./bank                        one look at it: who is reached, and what is wrong
   byztop replay byztop-20260102-120000.rec    what was recorded, as often as you like
   byztop run scenarios/basic.csv              test cases: who runs, who lies, what comes of it
   byztop bench --replicas 4,7 --out figures   how fast it is with four and with seven replicas, with plots
@@ -73,6 +74,10 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Show a cluster that runs already on the console, and leave it running.
     Attach(AttachArgs),
+    /// Look at a cluster that runs once: who is reached, how far each is, what is wrong.
+    Status(StatusArgs),
+    /// Begin a new epoch of a cluster too many of whose replicas have lost their logs, from what their folders prove.
+    Recover(RecoverArgs),
     /// Show a recording on the console: play it, stop, step back and forth.
     Replay(ReplayArgs),
     /// Simulate clusters under faults that a seed draws, and check every invariant after every event.
@@ -105,8 +110,11 @@ pub(crate) struct UpArgs {
     /// Keep the cluster in this folder, or use the one that is there, instead of a temporary folder.
     #[arg(long, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
+    /// Begin the epoch that cluster.toml of DIR says without what was stored in an earlier one, which is put aside.
+    #[arg(long, requires = "dir")]
+    pub(crate) new_epoch: bool,
     /// Draw nothing: run the load, then print what came of it.
-    #[arg(long, conflicts_with = "record")]
+    #[arg(long)]
     pub(crate) headless: bool,
     /// Record what the console hears to this file, which must not be there yet; `byztop replay FILE` shows it.
     #[arg(long, value_name = "FILE")]
@@ -160,6 +168,35 @@ pub(crate) struct AttachArgs {
     pub(crate) ascii: bool,
 }
 
+/// What `byztop status` takes.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Exit status: 0 if nothing is wrong, 1 if something is and the cluster works, 2 for bad usage or input, 3 if nothing is decided.")]
+pub(crate) struct StatusArgs {
+    /// The cluster's folder, such as ./bank, with the keys of the observer or the operator in it.
+    pub(crate) dir: PathBuf,
+    /// How long replicas are waited for, such as 10s or 500ms
+    #[arg(long, value_name = "D", default_value = "5s", value_parser = duration)]
+    pub(crate) timeout: Duration,
+    /// Print one JSON document and nothing else.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What `byztop recover` takes.
+#[derive(Args, Debug)]
+pub(crate) struct RecoverArgs {
+    /// The cluster's folder, such as ./bank, with the folders of its replicas in it. None of them may run.
+    pub(crate) dir: PathBuf,
+    /// Only print what each folder proves.
+    #[arg(long)]
+    pub(crate) look: bool,
+    /// Begin from the best checkpoint there is, although fewer than a quorum of folders are here or the replicas could go on by
+    /// themselves: a higher one may have been stable, and what clients were told after this one is lost.
+    #[arg(long = "unsafe")]
+    pub(crate) is_forced: bool,
+}
+
 /// What `byztop replay` takes.
 #[derive(Args, Debug)]
 pub(crate) struct ReplayArgs {
@@ -178,6 +215,9 @@ pub(crate) struct NodeArgs {
     /// Threads to run on; one is best where replicas share a processor
     #[arg(long, value_name = "N", default_value = "2", value_parser = clap::value_parser!(u8).range(1..=64))]
     pub(crate) threads: u8,
+    /// Begin the epoch that cluster.toml says without what was stored in an earlier one, which is put aside.
+    #[arg(long)]
+    pub(crate) new_epoch: bool,
     /// End when standard input closes: a replica that `up` starts ends with its parent.
     #[arg(long, hide = true)]
     pub(crate) until_stdin_closes: bool,

@@ -9,10 +9,12 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::cli::UpArgs;
 use crate::progress::Progress;
-use crate::session::Session;
+use crate::session::{Session, load_report, roster_of};
 use crate::stop::Stop;
 use crate::summary::{InTheEnd, Summary, Verdict, grouped};
+use crate::tui::{FeedEvent, Writer};
 use crate::watch::{PROGRESS, Watch};
+use crate::{complain, usage};
 
 /// How long to run unless told.
 const DURATION: Duration = Duration::from_secs(10);
@@ -34,20 +36,37 @@ pub(crate) fn run(up: &UpArgs) -> anyhow::Result<bool> {
     }
     // Named in this order, the cluster is dropped last, whatever happens on the way.
     let Session { cluster, runtime, links, lives, load_settings } = session;
-    let watch = Watch::new(links, lives, cluster.live(), progress, String::new());
+    let mut watch = Watch::new(links, lives, cluster.live(), progress, String::new());
+    let load = Offered {
+        rate: load_settings.rate,
+        bundle: load_settings.bundle as u32,
+        accounts: cluster.directory().config().settings.accounts,
+    };
+    if let Some(path) = &up.record {
+        let writer = Writer::of_new(path, &roster_of(cluster.directory()));
+        watch.record_to(writer.map_err(|error| usage(format!("{}: can not be recorded to: {error}", path.display())))?);
+    }
     let start_load = || Load::start(cluster.directory().clone(), load_settings);
-    let ran = runtime.get().block_on(go(watch, start_load, up.duration.unwrap_or(DURATION), stop))?;
+    let ran = runtime.get().block_on(go(watch, start_load, &load, up.duration.unwrap_or(DURATION), stop))?;
     // Everything that was started has ended before anything is said about it.
     drop(runtime);
     let config = cluster.directory().config().clone();
     drop(cluster);
     let Ran { offered, duration, drained, replicas } = ran;
+    if drained.signed_anew > 0 {
+        let behind = Duration::from_micros(drained.clock_behind.0);
+        complain(&format!(
+            "the clock of this machine is {behind:.0?} behind what c1 has submitted with before: {} submissions were signed anew, \
+             and it went on from there",
+            grouped(drained.signed_anew)
+        ));
+    }
     let summary = Summary::of(&config, (&offered, duration), &drained, replicas);
     print(&summary, up.json)?;
     match summary.verdict() {
         Verdict::Agreed => Ok(true),
         Verdict::Broken(lines) => {
-            lines.iter().for_each(|line| eprintln!("byztop: {line}"));
+            lines.iter().for_each(|line| complain(line));
             Ok(false)
         }
     }
@@ -56,6 +75,13 @@ pub(crate) fn run(up: &UpArgs) -> anyhow::Result<bool> {
 fn print(summary: &Summary, as_json: bool) -> anyhow::Result<()> {
     let text = if as_json { serde_json::to_string_pretty(summary)? + "\n" } else { summary.to_string() };
     crate::print_out(&text)
+}
+
+/// What the load was set to.
+struct Offered {
+    rate: Option<f64>,
+    bundle: u32,
+    accounts: u32,
 }
 
 /// A run, before it is summed up.
@@ -70,6 +96,7 @@ struct Ran {
 async fn go(
     mut watch: Watch,
     start_load: impl FnOnce() -> anyhow::Result<Load>,
+    offered: &Offered,
     duration: Duration,
     mut stop: Stop,
 ) -> anyhow::Result<Ran> {
@@ -80,18 +107,19 @@ async fn go(
     let (load, began) = (start_load()?, Instant::now());
     tracing::info!("the load begins");
     tokio::select! {
-        () = offer(&mut watch, &load, began, duration) => {}
+        () = offer(&mut watch, (&load, offered), began, duration) => {}
         () = stop.asked() => watch.say("interrupted; ending early"),
     }
     let (offered, duration) = (load.report(), began.elapsed());
     let drained = watch.drain(load).await;
     watch.settle().await;
     watch.clear();
+    watch.end_recording().context("the end of the recording is lost")?;
     Ok(Ran { offered, duration, drained, replicas: watch.in_the_end() })
 }
 
 /// Lets the load run.
-async fn offer(watch: &mut Watch, load: &Load, began: Instant, duration: Duration) {
+async fn offer(watch: &mut Watch, (load, offered): (&Load, &Offered), began: Instant, duration: Duration) {
     let mut ticks = interval(PROGRESS);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let end = began + duration;
@@ -99,7 +127,12 @@ async fn offer(watch: &mut Watch, load: &Load, began: Instant, duration: Duratio
     loop {
         tokio::select! {
             () = sleep_until(end) => return,
-            _ = ticks.tick() => before = show_load(watch, &load.report(), before, began.elapsed()),
+            _ = ticks.tick() => {
+                let report = load.report();
+                before = show_load(watch, &report, before, began.elapsed());
+                let Offered { rate, bundle, accounts } = *offered;
+                watch.record(|| FeedEvent::Load(Box::new(load_report(report, rate, bundle, accounts))));
+            }
             _ = watch.step() => {}
         }
     }

@@ -17,13 +17,14 @@ use byztop_node::store::{Found, Label, Store, StoreError};
 use serde_json::{Value, json};
 
 use crate::cli::{InspectArgs, Shelf};
-use crate::{print_out, usage};
+use crate::{print_out, stop, usage};
 
 /// Prints one shelf of a store.
 pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<()> {
     let (directory, me) = ClusterDirectory::of_home(&args.home)?;
     let path = args.home.join(STORE);
     let scratch = tempfile::tempdir().context("can not make a temporary folder for a copy of the store")?;
+    stop::remove_on_signal(scratch.path()).context("can not listen for signals")?;
     let (label, store) = look_into(&path, scratch.path())?;
     let Some(protocol) = label.protocol() else {
         return Err(usage(format!("{}: this program does not know protocol {}", path.display(), label.protocol)));
@@ -97,6 +98,7 @@ impl Opened {
     fn head(&self, status: &Status, bank: &SmallBank) -> Vec<(&'static str, Value)> {
         let found = match self.found {
             Found::AllButTheEnd => "its log's end is missing",
+            Found::Unwitnessed => "the file `commits` is gone: its log's end may be missing",
             Found::Nothing | Found::Everything => "complete",
         };
         vec![

@@ -6,7 +6,7 @@
 //! other, and measures them; [`sim`] simulates clusters in this process, many at once or one on the screen; [`books`] are
 //! kept of what replicas tell, for the screen and for reports.
 //!
-//! *Architecture invariant:* only `launch`, `session`, `watch`, `headless`, `run` and `bench` know `byztop-node`; the
+//! *Architecture invariant:* only `launch`, `session`, `watch`, `headless`, `run`, `status`, `recover`, `node` and `bench` know `byztop-node`; the
 //! screen does not.
 
 mod bench;
@@ -17,12 +17,15 @@ mod headless;
 mod init;
 mod inspect;
 mod launch;
+mod log;
 mod node;
 mod ports;
 mod progress;
+mod recover;
 mod run;
 mod session;
 mod sim;
+mod status;
 mod stop;
 mod summary;
 mod tui;
@@ -33,6 +36,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use byztop_certs::CertsError;
+use byztop_core::printable::printable;
 use clap::Parser as _;
 use thiserror::Error;
 
@@ -54,12 +58,18 @@ pub(crate) fn usage(message: impl Into<String>) -> anyhow::Error {
 }
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().into_command() {
+    let typed = match Cli::try_parse() {
+        Ok(typed) => typed,
+        Err(error) => return refuse(&error),
+    };
+    let outcome = match typed.into_command() {
         Command::Up(args) => up(&args),
         Command::Init(args) => init::run(&args).map(|()| true),
         Command::Node(args) => node::run(&args).map(|()| true),
         Command::Inspect(args) => inspect::run(&args).map(|()| true),
         Command::Attach(args) => session::attach(&args).map(|()| true),
+        Command::Recover(args) => recover::run(&args).map(|()| true),
+        Command::Status(args) => return status::run(&args).unwrap_or_else(|error| fail(&error)),
         Command::Replay(args) => replay(&args).map(|()| true),
         Command::Sim(args) => sim::run(&args),
         Command::Run(args) => run::run(&args),
@@ -68,18 +78,37 @@ fn main() -> ExitCode {
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::from(1),
-        Err(error) => {
-            eprintln!("byztop: {}", told(&error));
-            ExitCode::from(status_of(&error))
-        }
+        Err(error) => fail(&error),
     }
+}
+
+/// Says what went wrong, and gives the exit status for it.
+fn fail(error: &anyhow::Error) -> ExitCode {
+    complain(&told(error));
+    ExitCode::from(status_of(error))
+}
+
+/// Says what is wrong with what was typed; what was typed may hold what steers a terminal.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let text = error.render().to_string();
+    // Help and version are asked for, and are ours to the last letter.
+    if !error.use_stderr() || printable(&text) == text {
+        error.exit();
+    }
+    eprint!("{}", printable(&text));
+    ExitCode::from(2)
+}
+
+/// Says something on standard error.
+pub(crate) fn complain(text: &str) {
+    eprintln!("byztop: {}", printable(text));
 }
 
 /// Shows a recording.
 fn replay(args: &ReplayArgs) -> anyhow::Result<()> {
     let recording = Recording::read(&args.file).map_err(|error| usage(error.to_string()))?;
     if recording.is_cut() {
-        eprintln!("byztop: {}: its end is missing; what stands before it is shown", args.file.display());
+        complain(&format!("{}: its end is missing; what stands before it is shown", args.file.display()));
     }
     let progress = Progress::start();
     let glyphs = Glyphs::from_flag(args.ascii);
@@ -116,10 +145,10 @@ fn up(args: &UpArgs) -> anyhow::Result<bool> {
     session::show(args).map(|()| true)
 }
 
-/// Writes to standard output. That the reader has seen enough is no error.
+/// Writes to standard output, with what could steer a terminal escaped. That the reader has seen enough is no error.
 pub(crate) fn print_out(text: &str) -> anyhow::Result<()> {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(printable(text).as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         written => written.context("can not write to standard output"),
     }

@@ -5,10 +5,12 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use byztop_node::panics;
+use byztop_node::store::OldEpoch;
 use tokio::sync::oneshot;
-use tracing_subscriber::EnvFilter;
 
 use crate::cli::NodeArgs;
+use crate::log;
 use crate::stop::Stop;
 
 /// How long a replica may take to end once it is told to; then the process ends regardless.
@@ -16,7 +18,10 @@ const GRACE: Duration = Duration::from_secs(2);
 
 /// Runs the replica. It ends on Ctrl-C, SIGTERM and SIGHUP, and with its parent if it was told so.
 pub(crate) fn run(args: &NodeArgs) -> anyhow::Result<()> {
-    log_to_stderr();
+    // The launcher points standard error to DIR/nX/log.
+    log::to_stderr();
+    panics::end_the_process();
+    panic_if_wanted()?;
     let mut stop = Stop::install().context("can not listen for signals")?;
     let parent = if args.until_stdin_closes { Some(stdin_closes()?) } else { None };
     let until = async move {
@@ -27,23 +32,13 @@ pub(crate) fn run(args: &NodeArgs) -> anyhow::Result<()> {
         end_at_last();
     };
     let runtime = byztop_node::runtime(usize::from(args.threads)).context("can not start threads")?;
+    let old = if args.new_epoch { OldEpoch::PutAside } else { OldEpoch::Refuse };
     let ran = match args.bare {
         Some(traffic) => runtime.block_on(byztop_node::bare::run_bare(&args.home, traffic, until)),
-        None => runtime.block_on(byztop_node::run_replica(&args.home, until)),
+        None => runtime.block_on(byztop_node::run_replica(&args.home, old, until)),
     };
     runtime.shutdown_timeout(GRACE);
     ran
-}
-
-/// To standard error, which the launcher points to DIR/nX/log. `BYZTOP_LOG=debug` says more.
-fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env("BYZTOP_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(false)
-        .log_internal_errors(false)
-        .init();
 }
 
 /// Reads standard input to its end on a thread of its own, which nothing waits for.
@@ -76,4 +71,16 @@ fn end_at_last() {
     if thread::Builder::new().name("last".to_string()).spawn(end).is_err() {
         std::process::exit(1);
     }
+}
+
+/// A thread that panics, for the test of who watches over replicas; in a build for users nothing asks for it.
+fn panic_if_wanted() -> anyhow::Result<()> {
+    if cfg!(debug_assertions) && std::env::var_os("BYZTOP_TEST_PANIC").is_some() {
+        let panic = || {
+            thread::sleep(Duration::from_millis(500));
+            panic!("a thread was asked to panic");
+        };
+        thread::Builder::new().name("wanted".to_string()).spawn(panic).context("can not start a thread")?;
+    }
+    Ok(())
 }

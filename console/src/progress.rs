@@ -2,6 +2,11 @@
 
 use std::io::{self, IsTerminal as _, Write as _};
 
+use byztop_core::printable::{one_line, printable};
+
+/// The longest line of progress, in characters.
+const MAX_CHARS: usize = 400;
+
 /// One line on standard error that is written over, if that is a terminal.
 #[derive(Clone, Copy)]
 pub(crate) struct Progress {
@@ -22,14 +27,14 @@ impl Progress {
     /// Replaces the line.
     pub(crate) fn show(self, text: &str) {
         if self.is_terminal {
-            write_err(&format!("\r\x1b[K{text}"));
+            write_err(&format!("\r\x1b[K{}", one_line(text, MAX_CHARS)));
         }
     }
 
     /// Something to keep: a line of its own, also where there is no terminal.
     pub(crate) fn say(self, text: &str) {
         self.clear();
-        write_err(&format!("byztop: {text}\n"));
+        write_err(&format!("byztop: {}\n", printable(text)));
     }
 
     /// Takes the line away.

@@ -1,6 +1,8 @@
 //! One place where Ctrl-C, SIGTERM and SIGHUP arrive, so that each ends a run in an orderly way.
 
+use std::fs;
 use std::io;
+use std::path::Path;
 use std::thread;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -57,4 +59,25 @@ impl Stop {
             std::future::pending::<()>().await;
         }
     }
+}
+
+/// Removes a folder when a signal ends the process, which does not come to its end then.
+///
+/// # Errors
+///
+/// If the system refuses.
+pub(crate) fn remove_on_signal(folder: &Path) -> io::Result<()> {
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let folder = folder.to_path_buf();
+    let remove = move || {
+        if let Some(signal) = signals.forever().next() {
+            // Whoever writes into it meanwhile makes it grow again: once more, and what is left then is little.
+            if fs::remove_dir_all(&folder).is_err() {
+                fs::remove_dir_all(&folder).ok();
+            }
+            signal_hook::low_level::emulate_default_handler(signal).expect("the signal is a real one");
+        }
+    };
+    thread::Builder::new().name("signals".to_string()).spawn(remove)?;
+    Ok(())
 }

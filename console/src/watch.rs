@@ -2,6 +2,7 @@
 //! have come to rest.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::time::Duration;
 
 use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest, Frame, Ledger};
@@ -11,10 +12,12 @@ use byztop_node::load::{Load, LoadReport};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout_at};
 
+use crate::clock::unix_now;
 use crate::launch::Life;
 use crate::progress::Progress;
-use crate::session::Links;
+use crate::session::{Links, link_event, process_event};
 use crate::summary::{InTheEnd, ReplicaState};
+use crate::tui::{FeedEvent, Writer};
 
 /// How long replicas may take to start and answer.
 const CONNECT: Duration = Duration::from_secs(15);
@@ -73,6 +76,8 @@ pub(crate) struct Watch {
     view_changes: u64,
     /// What links have told since it was last taken, if somebody wants to have it.
     news: Option<Vec<(ReplicaId, LinkEvent)>>,
+    /// Where everything is written that is heard, if somebody wants to see it later.
+    recording: Option<Writer>,
     progress: Progress,
     /// What stands before every line of progress.
     prefix: String,
@@ -88,7 +93,35 @@ impl Watch {
         prefix: String,
     ) -> Watch {
         let replicas = started.iter().map(|replica| (replica, Seen::default())).collect();
-        Watch { links, lives, replicas, view_changes: 0, news: None, progress, prefix }
+        Watch { links, lives, replicas, view_changes: 0, news: None, recording: None, progress, prefix }
+    }
+
+    /// Writes what is heard from now on into a recording.
+    pub(crate) fn record_to(&mut self, recording: Writer) {
+        self.recording = Some(recording);
+    }
+
+    /// Writes an event into the recording, if there is one. One that can not be written ends it.
+    pub(crate) fn record(&mut self, event: impl FnOnce() -> FeedEvent) {
+        let Some(recording) = &mut self.recording else { return };
+        if let Err(error) = recording.note(unix_now(), &event()) {
+            let complaint = format!("{}: the recording has ended: {error}", recording.path().display());
+            self.recording = None;
+            self.progress.say(&complaint);
+        }
+    }
+
+    /// Ends the recording; says how long it became.
+    ///
+    /// # Errors
+    ///
+    /// If its end can not be written.
+    pub(crate) fn end_recording(&mut self) -> io::Result<()> {
+        let Some(mut recording) = self.recording.take() else { return Ok(()) };
+        recording.flush()?;
+        let (kilobytes, path) = (recording.written_bytes().div_ceil(1000), recording.path().display());
+        self.progress.say(&format!("recorded {kilobytes} kB; byztop replay {path} shows it"));
+        Ok(())
     }
 
     /// Keeps what links tell from now on, for [`Watch::take_news`].
@@ -244,8 +277,12 @@ impl Watch {
     /// Takes in one event.
     pub(crate) async fn step(&mut self) -> News {
         tokio::select! {
-            Some((replica, event)) = self.links.next() => self.on_link(replica, event),
+            Some((replica, event)) = self.links.next() => {
+                self.record(|| FeedEvent::Link(replica, link_event(event.clone())));
+                self.on_link(replica, event)
+            }
             Some((replica, life)) = self.lives.recv() => {
+                self.record(|| FeedEvent::Process(replica, process_event(life.clone())));
                 self.on_life(replica, &life);
                 News::Life(replica, life)
             }

@@ -7,7 +7,7 @@
 //! - [`client::Client`] submits operations and counts the answers;
 //! - [`load::Load`] offers a SmallBank load at a rate, or as fast as it is served;
 //! - [`bare`] is the links alone, to measure what they could carry;
-//! - [`store::Store`] keeps what a replica must not forget.
+//! - [`store::Store`] keeps what a replica must not forget, and [`recover`] is the way on when too many have.
 //!
 //! Within: `transport` moves frames over QUIC and knows neither protocol nor application; `core_loop` owns the one task
 //! that drives the replica; `control` looks at it from outside.
@@ -19,12 +19,15 @@
 mod clock;
 mod core_loop;
 mod replica;
+mod standing;
 mod transport;
 
 pub mod bare;
 pub mod client;
 pub mod control;
 pub mod load;
+pub mod panics;
+pub mod recover;
 pub mod store;
 
 pub use replica::{STORE, run_replica};

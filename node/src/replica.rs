@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use byztop_certs::{ClusterDirectory, Door, Durability, Role};
@@ -24,14 +24,19 @@ use crate::clock::{Clock, chance};
 use crate::control::door::ControlDoor;
 use crate::control::observer::Observer;
 use crate::core_loop::{Core, input};
-use crate::store::{Found, Label, Store, StoreError};
+use crate::standing::Standing;
+use crate::store::{Found, Label, OldEpoch, Store, StoreError};
+use crate::transport::dial::Dialler;
 use crate::transport::link::Shared;
 use crate::transport::mesh::Mesh;
 use crate::transport::trust::Trust;
-use crate::transport::{checks, close, endpoint};
+use crate::transport::{Chatter, checks, close, endpoint};
 
 /// The file in a replica's folder that says in which epoch it has run. Without its store its log is gone then.
 const STARTED: &str = "started";
+
+/// The longest that it is.
+const MAX_MARK_BYTES: u64 = 4096;
 
 /// The folder of its store in a replica's folder.
 pub const STORE: &str = "store";
@@ -41,25 +46,26 @@ const FAREWELL: Duration = Duration::from_millis(500);
 
 /// Runs the replica whose folder is `home`, DIR/nX, until `until` is ready.
 ///
-/// A replica that has run before goes on from what its store holds. Without one it has lost its log: it watches until a
+/// A replica that has run before goes on from what its store holds; one of an earlier epoch is dealt with as `old` says. Without one it has lost its log: it watches until a
 /// checkpoint beyond anything that it can have voted for is stable (rule 29).
 ///
 /// # Errors
 ///
 /// If the folder is none of a replica, a key or certificate can not be used, an address is taken, or the store is not
 /// what this replica wrote or fails.
-pub async fn run_replica(home: &Path, until: impl Future<Output = ()>) -> anyhow::Result<()> {
+pub async fn run_replica(home: &Path, old: OldEpoch, until: impl Future<Output = ()>) -> anyhow::Result<()> {
     let (directory, me) = ClusterDirectory::of_home(home)?;
     let settings = &directory.config().settings;
     // The one place of this crate that chooses a protocol and an application.
     let app = SmallBank::new(settings.accounts, settings.initial_checking, settings.initial_savings);
-    byztop_core::with_protocol!(directory.config().protocol, P => run::<P, SmallBank>(directory, me, app, until).await)
+    byztop_core::with_protocol!(directory.config().protocol, P => run::<P, SmallBank>(directory, me, app, old, until).await)
 }
 
 async fn run<P: Protocol, A: Application>(
     directory: ClusterDirectory,
     me: ReplicaId,
     app: A,
+    old: OldEpoch,
     until: impl Future<Output = ()>,
 ) -> anyhow::Result<()>
 where
@@ -71,7 +77,7 @@ where
     let protocol_door = endpoint::listen(&directory, &identity, me, Door::Protocol).await?;
     let control_door = endpoint::listen(&directory, &identity, me, Door::Control).await?;
     // Both addresses are ours from here on, so no other process of this replica runs.
-    let Waking { replica, store, has_lost_log } = wake::<P, A>(&directory, me, app)?;
+    let Waking { replica, store, has_lost_log } = wake::<P, A>(&directory, me, app, old)?;
     let clock = Clock::start();
     let byzantine = Byzantine::new(me, config.committee(), replica, signer, chance());
     let welcome = Welcome {
@@ -85,7 +91,8 @@ where
         may_attack: false,
         pid: std::process::id(),
     };
-    let observer = Observer::new(clock, welcome, config.attacks_allowed);
+    let standing = Standing::new(me, config.committee(), config.parts(), Instant::now());
+    let observer = Observer::new(clock, welcome, config.attacks_allowed, standing.clone());
     let core = Core::new(byzantine, clock, config.replicas.len(), observer, store);
     let (handle, inputs) = input::channels();
 
@@ -95,13 +102,16 @@ where
         endpoint: control_door.clone(),
         core: handle.consoles.clone(),
         clock,
+        chatter: Chatter::default(),
     };
     let verifier = Arc::new(config.verifier());
     let threads = tokio::runtime::Handle::current().metrics().num_workers();
     let (checks, checkers) = checks::checks(threads, &verifier, &handle.peers);
     let clients = config.clients.iter().map(|_| Trust::default()).collect();
-    let shared = Shared { verifier, checks, core: handle, clients, clock };
-    let mesh = Mesh { me, config: config.clone(), identity, endpoint: protocol_door.clone(), shared };
+    let shared = Shared { verifier, checks, core: handle, clients, clock, standing: standing.clone() };
+    let (endpoint, chatter) = (protocol_door.clone(), Chatter::default());
+    let dialler = Dialler::at(endpoint.clone())?;
+    let mesh = Mesh { me, config: config.clone(), identity, endpoint, dialler, shared, chatter };
     let (stop, stopped) = oneshot::channel();
     let core = tokio::spawn(core.run(inputs, has_lost_log, async {
         // Dropping the sender stops the replica as well.
@@ -112,6 +122,7 @@ where
     doors.spawn(mesh.run());
     checkers.into_iter().for_each(|checker| drop(doors.spawn(checker.run())));
     doors.spawn(control.run());
+    doors.spawn(standing.watch());
     tracing::info!("{me} is up at {} and {}", config.replicas[me.index()].address, config.replicas[me.index()].control);
 
     tokio::pin!(core);
@@ -141,6 +152,7 @@ fn wake<P: Protocol, A: Application>(
     directory: &ClusterDirectory,
     me: ReplicaId,
     app: A,
+    old: OldEpoch,
 ) -> anyhow::Result<Waking<P, A>> {
     let config = directory.config();
     let (home, committee, settings) = (directory.home(Role::Replica(me)), config.committee(), &config.settings);
@@ -155,7 +167,7 @@ fn wake<P: Protocol, A: Application>(
         let has_lost_log = mark_started(&home, config.epoch)?;
         return Ok(Waking { replica: Replica::new(me, committee, settings, app), store: None, has_lost_log });
     }
-    let mut store = Store::open(&path, &Label::new(config, me), config.durability)?;
+    let mut store = Store::open(&path, &Label::new(config, me), config.durability, old)?;
     let has_started = mark_started(&home, config.epoch)?;
     let image = store.image()?;
     let replica = Replica::restore(me, committee, settings, app, &image)
@@ -164,7 +176,7 @@ fn wake<P: Protocol, A: Application>(
     let has_lost_log = match store.found() {
         Found::Everything => false,
         Found::Nothing => has_started,
-        Found::AllButTheEnd => true,
+        Found::AllButTheEnd | Found::Unwitnessed => true,
     };
     if !has_lost_log {
         store.begin()?;
@@ -172,6 +184,12 @@ fn wake<P: Protocol, A: Application>(
     match (store.found(), has_lost_log) {
         (Found::Nothing, false) => tracing::info!("{me} begins with an empty store"),
         (Found::Nothing, true) => tracing::warn!("{me} has run before, but its store is gone: it has lost its log"),
+        (Found::Unwitnessed, _) => {
+            tracing::warn!(
+                "{me}'s store has no file `commits`, so that nothing tells whether its end is there: {me} goes on as one that has \
+                 lost its log's end"
+            );
+        }
         (Found::AllButTheEnd, _) => {
             tracing::warn!("{me}'s store ends before what it wrote last: it has lost its log's end")
         }
@@ -202,7 +220,7 @@ async fn farewell(doors: &[Endpoint]) {
 fn mark_started(home: &Path, epoch: u64) -> anyhow::Result<bool> {
     let path = home.join(STARTED);
     let mark = format!("This replica has run in epoch {epoch}. Without its store it has lost its log.\n");
-    if std::fs::read_to_string(&path).is_ok_and(|found| found == mark) {
+    if byztop_certs::read_text(&path, MAX_MARK_BYTES).is_ok_and(|found| found == mark) {
         return Ok(true);
     }
     let write = || {

@@ -10,6 +10,7 @@ use byztop_core::types::{ClientId, ReplicaId, SeqNum};
 use byztop_node::client::Client;
 use byztop_node::control::LinkEvent;
 use byztop_node::run_replica;
+use byztop_node::store::OldEpoch;
 use support::Cluster;
 
 const N1: ReplicaId = ReplicaId(0);
@@ -139,9 +140,12 @@ async fn a_taken_port_is_an_error_that_says_so() {
     let address = cluster.directory.config().replicas[0].address.to_string();
     let taken = std::net::UdpSocket::bind(&address).expect("the port is free");
     let home = cluster.directory.home(Role::Replica(N1));
-    let error = run_replica(&home, std::future::pending()).await.expect_err("the port is taken").to_string();
+    let error =
+        run_replica(&home, OldEpoch::Refuse, std::future::pending()).await.expect_err("the port is taken").to_string();
     assert!(error.contains("n1") && error.contains(&address) && error.contains("in use"), "{error}");
     drop(taken);
-    let error = run_replica(cluster.directory.path(), std::future::pending()).await.expect_err("no replica's folder");
+    let error = run_replica(cluster.directory.path(), OldEpoch::Refuse, std::future::pending())
+        .await
+        .expect_err("no replica's folder");
     assert!(!error.to_string().is_empty());
 }

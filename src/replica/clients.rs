@@ -27,8 +27,8 @@ pub(super) enum Freshness<'a> {
     New,
     /// It is the one that ran last: here is what the client gets again.
     Last(&'a Entry),
-    /// It is older: it never runs, and nobody waits for it.
-    Old,
+    /// It is older than this one, which ran last: it never runs.
+    Old(Timestamp),
 }
 
 type Entries = BTreeMap<Session, Entry>;
@@ -51,7 +51,7 @@ impl ClientTable {
     pub(super) fn freshness(&self, session: Session, timestamp: Timestamp) -> Freshness<'_> {
         match self.leaves[Self::leaf_of(session)].get(&session) {
             Some(entry) if entry.timestamp == timestamp => Freshness::Last(entry),
-            Some(entry) if entry.timestamp > timestamp => Freshness::Old,
+            Some(entry) if entry.timestamp > timestamp => Freshness::Old(entry.timestamp),
             _ => Freshness::New,
         }
     }
@@ -110,7 +110,7 @@ mod tests {
         let mut table = ClientTable::new();
         let entry = Entry { timestamp: Timestamp(5), submission: Digest::ZERO, result: vec![1] };
         table.record(session, entry.clone());
-        assert_eq!(table.freshness(session, Timestamp(4)), Freshness::Old);
+        assert_eq!(table.freshness(session, Timestamp(4)), Freshness::Old(Timestamp(5)));
         assert_eq!(table.freshness(session, Timestamp(5)), Freshness::Last(&entry));
         assert_eq!(table.freshness(session, Timestamp(6)), Freshness::New);
         assert_eq!(table.take_dirty().into_iter().collect::<Vec<_>>(), [7]);

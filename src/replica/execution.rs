@@ -13,8 +13,8 @@ use crate::types::{Digest, Micros, ReplicaId, SeqNum, Time};
 
 /// How long after bodies were asked for they are asked for again.
 const FETCH_PAUSE: Micros = Micros::from_millis(50);
-/// The most bytes of bodies in one answer.
-const MAX_BODIES_BYTES: usize = 1 << 20;
+/// The most bytes of bodies that a peer gets within [`ANSWERS_PAUSE`]: 5 MB a second from each of the others.
+const MAX_BODIES_BYTES: usize = 256 << 10;
 
 impl<P: Protocol, A: Application> Replica<P, A> {
     /// Runs every decided slot whose turn it is.

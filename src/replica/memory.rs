@@ -91,10 +91,14 @@ impl<P: Protocol, A: Application> Replica<P, A> {
             let index = <[u8; 4]>::try_from(key).map_err(|_| damaged(Table::Leaves, key, "no leaf has this number"))?;
             leaves.insert(u32::from_be_bytes(index), leaf);
         }
+        let unlike = || damaged(Table::Checkpoint, &[], "the leaves are not those of this checkpoint");
         if seq == SeqNum(0) {
+            // An epoch that was begun from a checkpoint of the one before has its state, under no certificate of its own.
+            if !leaves.is_empty() {
+                self.state = self.state.with_leaves(seq, &leaves).ok_or_else(unlike)?;
+            }
             return Ok(());
         }
-        let unlike = || damaged(Table::Checkpoint, &[], "the leaves are not those of this checkpoint");
         let mut state = self.state.with_leaves(seq, &leaves).ok_or_else(unlike)?;
         if state.digest() != stable.digest() {
             return Err(unlike());

@@ -343,7 +343,14 @@ impl<P: Protocol, A: Application> Replica<P, A> {
                 outputs.push(Output::Reply(session, reply));
                 return Admission::Known;
             }
-            Freshness::Old => return Admission::Known,
+            // A client that has forgotten how far it was, or whose clock went back, can go on from there.
+            Freshness::Old(last) => {
+                if source.is_none() {
+                    let reply = Reply { session, timestamp, submission: digest, outcome: ReplyOutcome::Old(last) };
+                    outputs.push(Output::Reply(session, reply));
+                }
+                return Admission::Known;
+            }
             Freshness::New if !self.state.app.is_well_formed(&submission.body.operations) => return Admission::Known,
             Freshness::New => {}
         }

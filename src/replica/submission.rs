@@ -84,4 +84,7 @@ pub enum ReplyOutcome {
     Executed(#[serde(with = "serde_bytes")] Vec<u8>),
     /// The replica's pool is full; nothing was done. Try again later.
     Busy,
+    /// Something with this newer clock of the same session was executed before, so this never will be. Sign it anew with a
+    /// newer one.
+    Old(Timestamp),
 }

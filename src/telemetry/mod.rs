@@ -9,14 +9,17 @@
 //! simulator under virtual time. Times are arguments, and nothing here asks who may see a frame.
 
 mod clock;
+mod credible;
 mod latency;
 mod ledger;
 mod recorder;
 mod rejections;
 mod trace;
 mod traffic;
+mod trouble;
 
 pub use clock::{ClockOffset, ClockOffsets};
+pub use credible::Stranger;
 pub use ledger::{
     Ledger, LedgerLeaf, LogEntry, MAX_LEDGER_BYTES, MAX_LEDGER_FIGURES, MAX_LEDGER_LEAVES, MAX_LEDGER_SLOTS,
 };
@@ -24,6 +27,7 @@ pub use recorder::{Glimpse, Notebook, Recorder};
 use serde::{Deserialize, Serialize};
 pub use trace::{Course, Fate, Heading, MAX_TRACE, Passage, Trace};
 pub use traffic::Traffic;
+pub use trouble::{MAX_TROUBLES, Trouble};
 
 use crate::protocol::{Event, SlotPhase, SlotVotes, Status};
 use crate::types::{Digest, Micros, ProtocolName, ReplicaId, SeqNum, Time};
@@ -101,6 +105,8 @@ pub enum ConsoleMessage {
         /// By the replica's clock.
         at: Time,
     },
+    /// What is wrong now, as the replica sees it; said when a console comes, if anything is, and whenever it changes.
+    Troubles(#[serde(deserialize_with = "wire::at_most::<_, _, MAX_TROUBLES>")] Vec<Trouble>),
 }
 
 /// Who a replica is.

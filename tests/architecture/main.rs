@@ -41,7 +41,8 @@ const MAY_IMPORT: &[(&str, &[&[&str]])] = &[
     ("views", &[BASE, &["protocol", "durable"]]),
     ("protocols", &[BASE, &["protocol", "views"]]),
     ("app", &[TYPES]),
-    ("telemetry", &[TYPES, &["protocol"]]),
+    ("telemetry", &[TYPES, &["committee", "protocol"]]),
+    ("printable", &[]),
     ("evidence", &[BASE, &["protocol"], MESSAGES]),
     ("replica", &[BASE, &["protocol", "app", "evidence", "telemetry", "durable"]]),
     // A lie may be a made-up proof, which is the one thing of evidence that an attack knows.
@@ -95,8 +96,10 @@ const TESTS_ONLY_IN_CORE: &[&str] = &["proptest"];
 const NEVER_IN: &[(&str, &[&str])] = &[("certs", &["byztop_node", "byztop"]), ("node", &["byztop"])];
 
 /// The files and folders of the console that may name byztop_node: they launch processes and hold links.
-const CONSOLE_KNOWS_NODE: &[&str] =
-    &["main", "cli", "node", "launch", "session", "watch", "headless", "summary", "inspect", "bench", "run"];
+const CONSOLE_KNOWS_NODE: &[&str] = &[
+    "main", "cli", "node", "launch", "session", "watch", "headless", "summary", "inspect", "status", "recover",
+    "bench", "run",
+];
 
 #[test]
 fn modules_of_the_core_import_only_what_they_may() {

@@ -13,7 +13,7 @@ use byztop_core::rejection::{CertificateFault, Rejection};
 use byztop_core::replica::{Leaf, PeerMessage, Reply, ReplyOutcome, StatePart, StateRequest, Submission};
 use byztop_core::telemetry::{
     ConsoleMessage, ConsoleRequest, Counters, Course, Fate, Frame, Ledger, LedgerLeaf, LogEntry, Passage,
-    PhaseLatencies, Trace, Welcome,
+    PhaseLatencies, Trace, Trouble, Welcome,
 };
 use byztop_core::types::{
     ClientId, Digest, Micros, ProtocolName, ReplicaId, ReplicaSet, SeqNum, Session, Time, Timestamp, View,
@@ -263,7 +263,11 @@ pub(super) fn submission() -> impl Strategy<Value = Signed<Submission>> {
 
 /// Any answer to a client.
 pub(super) fn reply() -> impl Strategy<Value = Reply> {
-    let outcome = prop_oneof![Just(ReplyOutcome::Busy), bytes(100).prop_map(ReplyOutcome::Executed)];
+    let outcome = prop_oneof![
+        Just(ReplyOutcome::Busy),
+        bytes(100).prop_map(ReplyOutcome::Executed),
+        timestamp().prop_map(ReplyOutcome::Old)
+    ];
     (session(), timestamp(), digest(), outcome).prop_map(|(session, timestamp, submission, outcome)| Reply {
         session,
         timestamp,
@@ -596,6 +600,18 @@ fn frame() -> impl Strategy<Value = Frame> {
     })
 }
 
+fn trouble() -> impl Strategy<Value = Trouble> {
+    prop_oneof![
+        (any::<u8>(), any::<u8>()).prop_map(|(linked, needed)| Trouble::NoQuorum { linked, needed }),
+        (any::<u8>(), any::<u8>()).prop_map(|(alike, needed)| Trouble::Alone { alike, needed }),
+        (replica(), text(), text(), text(), any::<bool>()).prop_map(|(peer, what, mine, theirs, is_vital)| {
+            Trouble::Differs { peer, what, mine, theirs, is_vital }
+        }),
+        (text(), text()).prop_map(|(who, what)| Trouble::Misbehaves { who, what }),
+        (replica(), text()).prop_map(|(peer, why)| Trouble::Unlinked { peer, why }),
+    ]
+}
+
 /// Any message to a console.
 pub(super) fn console_message() -> impl Strategy<Value = ConsoleMessage> {
     prop_oneof![
@@ -606,6 +622,7 @@ pub(super) fn console_message() -> impl Strategy<Value = ConsoleMessage> {
         1 => text().prop_map(ConsoleMessage::Refused),
         1 => trace().prop_map(|trace| ConsoleMessage::Trace(Box::new(trace))),
         1 => (time(), time()).prop_map(|(asked, at)| ConsoleMessage::Clock { asked, at }),
+        1 => vec(trouble(), 0..4).prop_map(ConsoleMessage::Troubles),
     ]
 }
 

@@ -106,8 +106,9 @@ fn every_message_of_and_to_consoles_is_made() {
         ConsoleMessage::Refused(_) => 4,
         ConsoleMessage::Trace(_) => 5,
         ConsoleMessage::Clock { .. } => 6,
+        ConsoleMessage::Troubles(_) => 7,
     };
-    expect_all(seen(strategies::console_message(), answer), 7);
+    expect_all(seen(strategies::console_message(), answer), 8);
     let fate = |passage: &Passage| match passage.fate {
         Fate::Left { .. } => 0,
         Fate::Unsent { .. } => 1,
@@ -120,8 +121,9 @@ fn every_message_of_and_to_consoles_is_made() {
     let outcome = |outcome: &ReplyOutcome| match outcome {
         ReplyOutcome::Executed(_) => 0,
         ReplyOutcome::Busy => 1,
+        ReplyOutcome::Old(_) => 2,
     };
-    expect_all(seen(strategies::reply(), |reply| outcome(&reply.outcome)), 2);
+    expect_all(seen(strategies::reply(), |reply| outcome(&reply.outcome)), 3);
 }
 
 #[test]

@@ -204,6 +204,7 @@ pub(crate) fn commits(names: &Names, certificate: &Certificate) -> String {
 fn reply(names: &Names, reply: &Reply) -> String {
     let outcome = match &reply.outcome {
         ReplyOutcome::Busy => "busy".to_string(),
+        ReplyOutcome::Old(last) => format!("old, after {}", last.0),
         ReplyOutcome::Executed(bytes) => match decode_results(bytes) {
             Some(results) => results.into_iter().map(result).collect::<Vec<_>>().join(" "),
             None => "garbage".to_string(),

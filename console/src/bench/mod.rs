@@ -40,7 +40,7 @@ use self::run::Run;
 use crate::cli::BenchArgs;
 use crate::progress::Progress;
 use crate::stop::Stop;
-use crate::{print_out, session};
+use crate::{complain, log, print_out};
 
 /// Runs everything, prints, and says whether all held.
 pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<bool> {
@@ -48,7 +48,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<bool> {
     let stop = Stop::install().context("can not listen for signals")?;
     if let Some(out) = &args.out {
         fs::create_dir_all(out).with_context(|| format!("{}: can not make this folder", out.display()))?;
-        session::log_to_file(&out.join("bench.log"))?;
+        log::to_file(&out.join("bench.log"))?;
     }
     let progress = Progress::start();
     let machine = Machine::here();
@@ -64,7 +64,7 @@ pub(crate) fn run(args: &BenchArgs) -> anyhow::Result<bool> {
         table::write(&document, &machine)
     };
     print_out(&text)?;
-    ceilings.broken.iter().for_each(|line| eprintln!("byztop: {line}"));
+    ceilings.broken.iter().for_each(|line| complain(line));
     Ok(tell_what_broke(&plan, &runs) && ceilings.broken.is_empty())
 }
 
@@ -99,10 +99,10 @@ fn run_all(plan: &Plan, stop: &Stop, progress: Progress) -> Vec<Run> {
 fn tell_what_broke(plan: &Plan, runs: &[Run]) -> bool {
     for run in runs {
         let label = plan.configurations[run.configuration].label();
-        run.broken.iter().for_each(|line| eprintln!("byztop: {label}, repeat {}: {line}", run.repeat + 1));
+        run.broken.iter().for_each(|line| complain(&format!("{label}, repeat {}: {line}", run.repeat + 1)));
     }
     if runs.is_empty() {
-        eprintln!("byztop: interrupted before anything was measured");
+        complain("interrupted before anything was measured");
     }
     !runs.is_empty() && runs.iter().all(|run| run.broken.is_empty())
 }

@@ -24,7 +24,10 @@ impl Courses {
             Some(sheet) => drop(sheet.traces.insert(trace.replica, trace)),
             None => {
                 if self.sheets.len() == Self::MAX {
-                    self.sheets.pop_front();
+                    // Who tells of courses that nobody asked about displaces its own.
+                    let by = ReplicaSet::from_iter([trace.replica]);
+                    let own = self.sheets.iter().position(|sheet| sheet.tellers() == by);
+                    self.sheets.remove(own.unwrap_or(0));
                 }
                 let course = trace.course;
                 self.sheets.push_back(Sheet { course, traces: BTreeMap::from([(trace.replica, trace)]) });
@@ -348,5 +351,18 @@ mod tests {
         let journeys = [journey(1, N[1]), journey(2, N[2]), journey(2, N[1])];
         let main = main_digests(&journeys);
         assert_eq!(main[&(View(0), SeqNum(7))], Digest([2; 32]));
+    }
+
+    #[test]
+    fn who_tells_what_nobody_asked_displaces_only_its_own() {
+        let mut courses = Courses::default();
+        let mut tell = |replica, slot| {
+            let course = Course::Slot(SeqNum(slot));
+            courses.insert(Trace { replica, course, since: Time(0), entry: None, passages: Vec::new() });
+        };
+        (1..=3).for_each(|slot| N.into_iter().for_each(|replica| tell(replica, slot)));
+        (100..200).for_each(|slot| tell(N[0], slot));
+        assert!((1..=3).all(|slot| courses.of(Course::Slot(SeqNum(slot))).is_some()));
+        assert_eq!(courses.sheets.len(), Courses::MAX);
     }
 }

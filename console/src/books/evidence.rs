@@ -47,8 +47,9 @@ pub(crate) struct Accused {
 }
 
 impl Evidence {
-    /// The most charges that are remembered; later ones are not.
+    /// The most charges that are remembered, and those that only one replica tells of; later ones are not.
     const MAX: usize = 400;
+    const MAX_OF_ONE: usize = 100;
 
     /// Nothing is held against anybody.
     pub(crate) fn new(committee: Committee) -> Evidence {
@@ -100,17 +101,31 @@ impl Evidence {
 
     fn hold(&mut self, at: Time, by: ReplicaId, accused: ReplicaId, rule: String, count: u64) {
         let key = (accused, rule);
-        if self.charges.len() >= Self::MAX && !self.charges.contains_key(&key) {
+        let own = || self.charges.values().filter(|charge| charge.by.iter().eq([by])).count();
+        if !self.charges.contains_key(&key) && (self.charges.len() >= Self::MAX || own() >= Self::MAX_OF_ONE) {
             return;
         }
         let new = Charge { is_proof: false, by: ReplicaSet::default(), first: at, last: at, count: 0 };
         let charge = self.charges.entry(key).or_insert(new);
         charge.by.insert(by);
         (charge.first, charge.last) = (charge.first.min(at), charge.last.max(at));
-        charge.count += count;
+        charge.count = charge.count.saturating_add(count);
     }
 
-    /// What these replicas hold against anybody: proofs first, then what is more certain, then what is older.
+    /// What is held against anybody by what replicas tell of themselves, any f of which may lie: a proof that fewer than f+1
+    /// say they hold is no more than suspected, since the console has not seen it.
+    pub(crate) fn told(&self) -> Vec<Accused> {
+        let mut all = self.held_by(self.committee.members().collect());
+        for one in &mut all {
+            if one.certainty == Certainty::Proof && one.by.len() < self.committee.weak_quorum() {
+                one.certainty = Certainty::Suspected;
+            }
+        }
+        all.sort_by_key(|one| (std::cmp::Reverse(one.certainty), one.first));
+        all
+    }
+
+    /// What these replicas hold against anybody, if they are believed: proofs first, then what is more certain, then what is older.
     pub(crate) fn held_by(&self, whose: ReplicaSet) -> Vec<Accused> {
         let of = |((accused, rule), charge): (&(ReplicaId, String), &Charge)| {
             let by: ReplicaSet = charge.by.iter().filter(|replica| whose.contains(*replica)).collect();
@@ -231,9 +246,21 @@ mod tests {
     #[test]
     fn there_is_an_end_of_it() {
         let mut seen = empty();
-        for number in 0..Evidence::MAX + 5 {
+        for number in 0..Evidence::MAX_OF_ONE + 5 {
             note(&mut seen, 2, &Event::Proved { accused: N1, summary: format!("lie {number}") });
         }
-        assert_eq!(told(&seen).len(), Evidence::MAX);
+        assert_eq!(told(&seen).len(), Evidence::MAX_OF_ONE);
+        note(&mut seen, 3, &Event::Proved { accused: N1, summary: "two votes".into() });
+        assert_eq!(told(&seen).len(), Evidence::MAX_OF_ONE + 1, "others are heard all the same");
+    }
+
+    #[test]
+    fn a_proof_that_one_says_it_holds_is_suspected_on_the_screen() {
+        let mut seen = empty();
+        let proved = Event::Proved { accused: N1, summary: "two votes".into() };
+        note(&mut seen, 2, &proved);
+        assert_eq!(seen.told()[0].certainty, Certainty::Suspected);
+        note(&mut seen, 3, &proved);
+        assert_eq!(seen.told()[0].certainty, Certainty::Proof);
     }
 }

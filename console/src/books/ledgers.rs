@@ -2,15 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use byztop_core::committee::Committee;
 use byztop_core::protocol::SlotPhase;
 use byztop_core::telemetry::{Ledger, LogEntry};
 use byztop_core::types::{Digest, ReplicaId, ReplicaSet, SeqNum, Time, View};
 
 /// The last word of each replica on its state, and the log that comes of all words until then.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Ledgers {
+    committee: Committee,
     last: BTreeMap<ReplicaId, Ledger>,
-    log: BTreeMap<SeqNum, BTreeMap<ReplicaId, LogEntry>>,
+    logs: BTreeMap<ReplicaId, BTreeMap<SeqNum, LogEntry>>,
 }
 
 /// How far a replica is with a slot, as the lab writes it.
@@ -63,15 +65,27 @@ impl Ledgers {
     /// The most slots of the log, and of those executed whose status is told.
     pub(crate) const MAX_SLOTS: usize = 2000;
 
+    /// So far beyond what the cluster has executed a slot may be: more than any window has.
+    const MOST_AHEAD: u64 = 1 << 16;
+
+    /// Nobody has told anything.
+    pub(crate) fn new(committee: Committee) -> Ledgers {
+        Ledgers { committee, last: BTreeMap::new(), logs: BTreeMap::new() }
+    }
+
     /// A replica has told its state.
     pub(crate) fn insert(&mut self, ledger: Ledger) {
-        for entry in &ledger.log {
-            self.log.entry(entry.seq).or_default().insert(ledger.replica, *entry);
-        }
-        while self.log.len() > Self::MAX_SLOTS {
-            self.log.pop_first();
+        let log = self.logs.entry(ledger.replica).or_default();
+        log.extend(ledger.log.iter().map(|entry| (entry.seq, *entry)));
+        while log.len() > Self::MAX_SLOTS {
+            log.pop_first();
         }
         self.last.insert(ledger.replica, ledger);
+    }
+
+    /// The newest slot that f+1 replicas say they have executed.
+    fn executed(&self) -> SeqNum {
+        self.committee.credible(self.last.values().map(|ledger| ledger.status.executed)).unwrap_or_default()
     }
 
     /// What a replica said last.
@@ -99,11 +113,17 @@ impl Ledgers {
     /// How far each replica is with each slot that one of them has begun; the last [`Ledgers::MAX_SLOTS`] of those
     /// executed.
     pub(crate) fn slots(&self) -> BTreeMap<SeqNum, BTreeMap<ReplicaId, SlotStatus>> {
-        let executed = self.last.values().map(|ledger| ledger.status.executed).max().unwrap_or_default();
+        let executed = self.executed();
         let first = SeqNum(executed.0.saturating_sub(Self::MAX_SLOTS as u64));
         let mut slots: BTreeSet<SeqNum> = first.until(executed).collect();
-        let begun = self.last.values().flat_map(|ledger| &ledger.slots);
+        let ahead = executed.next()..=executed.plus(Self::MOST_AHEAD);
+        let furthest = self.last.values().map(|ledger| ledger.status.executed).filter(|seq| ahead.contains(seq)).max();
+        slots.extend(furthest.into_iter().flat_map(|last| executed.until(last)));
+        let begun = self.last.values().flat_map(|ledger| &ledger.slots).filter(|(seq, _)| ahead.contains(seq));
         slots.extend(begun.filter(|(_, phase)| *phase != SlotPhase::Empty).map(|(seq, _)| *seq));
+        while slots.len() > 2 * Self::MAX_SLOTS {
+            slots.pop_last();
+        }
         let row = |seq| self.last.iter().map(|(replica, ledger)| (*replica, status(ledger, seq))).collect();
         slots.into_iter().map(|seq| (seq, row(seq))).collect()
     }
@@ -111,8 +131,16 @@ impl Ledgers {
     /// The log in order of slots: a line for each proposal that replicas have accepted for one, and one for those who
     /// know of none. Of a slot that was proposed again in a later view, each replica keeps the later.
     pub(crate) fn log(&self) -> Vec<LogLine> {
+        let last = self.executed().plus(Self::MOST_AHEAD);
+        let mut slots: BTreeMap<SeqNum, Vec<(&ReplicaId, &LogEntry)>> = BTreeMap::new();
+        for (replica, log) in &self.logs {
+            log.range(..=last).for_each(|(seq, entry)| slots.entry(*seq).or_default().push((replica, entry)));
+        }
+        while slots.len() > Self::MAX_SLOTS {
+            slots.pop_first();
+        }
         let mut lines: Vec<LogLine> = Vec::new();
-        for (seq, entries) in &self.log {
+        for (seq, entries) in &slots {
             for (replica, entry) in entries {
                 let of_slot = lines.iter_mut().rev().take_while(|line| line.seq == *seq);
                 let line = match of_slot.into_iter().find(|line| line.proposal == entry.proposal) {
@@ -128,7 +156,7 @@ impl Ledgers {
                         lines.last_mut().expect("it was pushed")
                     }
                 };
-                line.replicas.insert(*replica);
+                line.replicas.insert(**replica);
                 line.submissions = line.submissions.max(entry.submissions);
                 let times = [entry.pre_prepared, entry.prepared, entry.committed, entry.executed];
                 for (span, time) in line.times.iter_mut().zip(times) {
@@ -205,7 +233,7 @@ mod tests {
 
     #[test]
     fn replicas_are_at_one_place_when_slot_and_view_are_the_same_and_nobody_wants_another() {
-        let mut ledgers = Ledgers::default();
+        let mut ledgers = Ledgers::new(Committee::new(4).expect("four are a committee"));
         ledgers.insert(ledger(0, 3, 1, &[]));
         assert_eq!(ledgers.common_place(both()), None, "one has not answered");
         for (other, expected) in [
@@ -224,7 +252,7 @@ mod tests {
 
     #[test]
     fn every_begun_slot_has_a_status_at_each_replica() {
-        let mut ledgers = Ledgers::default();
+        let mut ledgers = Ledgers::new(Committee::new(4).expect("four are a committee"));
         ledgers.insert(ledger(0, 2, 0, &[(3, SlotPhase::Committed), (4, SlotPhase::PrePrepared)]));
         ledgers.insert(ledger(1, 1, 0, &[(2, SlotPhase::Prepared), (5, SlotPhase::Empty)]));
         let rows: Vec<(u64, Vec<&str>)> = ledgers
@@ -241,7 +269,7 @@ mod tests {
 
     #[test]
     fn a_line_of_the_log_has_all_who_accepted_the_proposal_and_the_span_of_their_times() {
-        let mut ledgers = Ledgers::default();
+        let mut ledgers = Ledgers::new(Committee::new(4).expect("four are a committee"));
         for (replica, entries) in [
             (0, vec![entry(1, 0, 10, Some(30)), entry(2, 0, 40, None)]),
             (1, vec![entry(1, 0, 12, Some(25)), entry(2, 1, 90, Some(99))]),
@@ -262,7 +290,7 @@ mod tests {
 
     #[test]
     fn the_log_is_bounded() {
-        let mut ledgers = Ledgers::default();
+        let mut ledgers = Ledgers::new(Committee::new(4).expect("four are a committee"));
         let most = Ledgers::MAX_SLOTS as u64;
         let log = (1..=most + 5).map(|seq| entry(seq, 0, seq, None)).collect();
         ledgers.insert(Ledger { log, ..ledger(0, most + 5, 0, &[]) });

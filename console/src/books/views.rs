@@ -2,14 +2,16 @@
 
 use std::collections::BTreeMap;
 
+use byztop_core::committee::Committee;
 use byztop_core::protocol::{Complaint, Event, ViewChangeShown};
 use byztop_core::types::{ReplicaId, ReplicaSet, SeqNum, View};
 
 use super::ranges;
 
 /// The views that somebody asked for or entered: the newest ones.
-#[derive(Clone, Default, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Views {
+    committee: Committee,
     views: BTreeMap<View, NewView>,
 }
 
@@ -32,6 +34,11 @@ impl Views {
     /// The most views that are remembered.
     pub(crate) const MAX: usize = 100;
 
+    /// Nobody has asked for a view.
+    pub(crate) fn new(committee: Committee) -> Views {
+        Views { committee, views: BTreeMap::new() }
+    }
+
     /// A replica has noted something.
     pub(crate) fn note(&mut self, by: ReplicaId, event: &Event) {
         match event {
@@ -52,7 +59,13 @@ impl Views {
     fn of(&mut self, view: View, change: impl FnOnce(&mut NewView)) {
         change(self.views.entry(view).or_default());
         while self.views.len() > Self::MAX {
-            self.views.pop_first();
+            // What f+1 speak of goes last: f of them can name views for ever.
+            let enough = self.committee.weak_quorum();
+            let idle = self.views.iter().find(|(_, known)| known.speakers() < enough).map(|(view, _)| *view);
+            match idle {
+                Some(view) => drop(self.views.remove(&view)),
+                None => drop(self.views.pop_first()),
+            }
         }
     }
 
@@ -63,6 +76,11 @@ impl Views {
 }
 
 impl NewView {
+    /// How many have asked for it or entered it.
+    fn speakers(&self) -> usize {
+        self.asked.keys().copied().chain(self.entered.iter()).collect::<ReplicaSet>().len()
+    }
+
     /// Each reason that was given, and by whom; that others asked already comes last.
     pub(crate) fn reasons(&self) -> Vec<(Complaint, ReplicaSet)> {
         let mut reasons: Vec<(Complaint, ReplicaSet)> = Vec::new();
@@ -103,7 +121,7 @@ mod tests {
 
     #[test]
     fn views_have_who_asked_for_them_and_who_entered() {
-        let mut views = Views::default();
+        let mut views = Views::new(Committee::new(4).expect("four are a committee"));
         let asked = |why| Event::ViewChangeAsked { view: View(1), why };
         views.note(ReplicaId(2), &asked(Complaint::Joined));
         views.note(ReplicaId(1), &asked(Complaint::RequestTimeout));
@@ -121,10 +139,22 @@ mod tests {
 
     #[test]
     fn the_newest_views_are_kept() {
-        let mut views = Views::default();
+        let mut views = Views::new(Committee::new(4).expect("four are a committee"));
         for view in 1..=Views::MAX as u64 + 1 {
             views.note(ReplicaId(0), &Event::ViewChangeAsked { view: View(view), why: Complaint::Joined });
         }
         assert_eq!((views.get().len(), views.get().contains_key(&View(1))), (Views::MAX, false));
+    }
+
+    #[test]
+    fn who_names_views_for_ever_displaces_none_that_the_others_speak_of() {
+        let mut views = Views::new(Committee::new(4).expect("four are a committee"));
+        for by in [1, 2, 3].map(ReplicaId) {
+            views.note(by, &Event::ViewChangeAsked { view: View(1), why: Complaint::RequestTimeout });
+        }
+        for view in 0..3 * Views::MAX as u64 {
+            views.note(ReplicaId(0), &Event::ViewChangeAsked { view: View(1000 + view), why: Complaint::Joined });
+        }
+        assert_eq!((views.get().len(), views.get().contains_key(&View(1))), (Views::MAX, true));
     }
 }

@@ -36,6 +36,8 @@ pub(crate) struct LaunchOptions {
     pub(crate) durability: Option<Durability>,
     /// Where, instead of a temporary folder.
     pub(crate) dir: Option<PathBuf>,
+    /// Whether a cluster that is there begins a new epoch without what was stored in an earlier one.
+    pub(crate) new_epoch: bool,
     /// How a cluster that is made is tuned, if that was said: otherwise with the defaults, as far as a cluster of its size
     /// can have them. One that is there already keeps its own settings.
     pub(crate) settings: Option<Settings>,
@@ -123,7 +125,7 @@ impl LocalCluster {
         let directory = Arc::new(directory);
         let to_run = |replica: &ReplicaId| options.live.is_none_or(|live| live.contains(*replica));
         let live: ReplicaSet = directory.config().committee().members().filter(to_run).collect();
-        let keeper = Keeper::of(Ward::start(program, directory.clone(), options.bare, live, lives)?)?;
+        let keeper = Keeper::of(Ward::start(program, directory.clone(), options, live, lives)?)?;
         Ok(LocalCluster { directory, live, notes, keeper, _ports: ports, _scratch: scratch })
     }
 

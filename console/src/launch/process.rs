@@ -11,6 +11,9 @@ use byztop_certs::{ClusterDirectory, Role};
 use byztop_core::types::ReplicaId;
 use byztop_node::bare::Traffic;
 
+/// How long a log may become before it is begun anew; the one before it is kept.
+const MAX_LOG_BYTES: u64 = 16 << 20;
+
 /// How much of a log is shown when its replica dies.
 const TAIL_LINES: usize = 5;
 
@@ -56,6 +59,7 @@ impl Process {
         directory: &ClusterDirectory,
         replica: ReplicaId,
         bare: Option<Traffic>,
+        new_epoch: bool,
     ) -> anyhow::Result<Process> {
         let home = directory.home(Role::Replica(replica));
         let log = home.join("log");
@@ -65,6 +69,7 @@ impl Process {
         let mut child = Command::new(program)
             .args(["node", "--until-stdin-closes", "--threads", &threads.to_string()])
             .args(bare.into_iter().flat_map(|traffic| ["--bare".to_string(), traffic.to_string()]))
+            .args(new_epoch.then_some("--new-epoch"))
             .arg(&home)
             .stdin(Stdio::piped())
             .stdout(output)
@@ -80,6 +85,17 @@ impl Process {
     /// Its process id.
     pub(super) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Keeps its log from growing without end: beyond [`MAX_LOG_BYTES`] it is copied beside and begun anew. Its process writes at
+    /// the end, wherever that is.
+    pub(super) fn tidy_log(&self) -> io::Result<()> {
+        let log = File::options().read(true).write(true).open(&self.log)?;
+        if log.metadata()?.len() > MAX_LOG_BYTES {
+            std::fs::copy(&self.log, self.log.with_file_name("log.old"))?;
+            log.set_len(0)?;
+        }
+        Ok(())
     }
 
     /// Closes its standard input: it ends, by and by.

@@ -12,10 +12,14 @@ use byztop_core::types::{ReplicaId, ReplicaSet};
 use byztop_node::bare::Traffic;
 use tokio::sync::mpsc;
 
+use super::LaunchOptions;
 use super::process::{Life, Process};
 
 /// How often processes are looked after.
 const LOOK: Duration = Duration::from_millis(100);
+
+/// How often their logs are looked at.
+const TIDY: Duration = Duration::from_secs(10);
 
 /// How long replicas may take to end by themselves once their standard input is closed.
 const GRACE: Duration = Duration::from_millis(2500);
@@ -75,11 +79,12 @@ impl Ward {
     pub(super) fn start(
         program: PathBuf,
         directory: Arc<ClusterDirectory>,
-        bare: Option<Traffic>,
+        options: &LaunchOptions,
         live: ReplicaSet,
         lives: mpsc::Sender<(ReplicaId, Life)>,
     ) -> anyhow::Result<Ward> {
-        let start = |replica| Process::start(&program, &directory, replica, bare);
+        let bare = options.bare;
+        let start = |replica| Process::start(&program, &directory, replica, bare, options.new_epoch);
         let processes = live.iter().map(start).collect::<anyhow::Result<Vec<Process>>>()?;
         let ward = Ward { program, directory, bare, processes, lives };
         for process in &ward.processes {
@@ -89,6 +94,7 @@ impl Ward {
     }
 
     fn keep(mut self, orders: &Receiver<Order>) {
+        let mut tidied = Instant::now();
         loop {
             match orders.recv_timeout(LOOK) {
                 Ok(Order::Kill(replica)) => self.process(replica).into_iter().for_each(Process::kill),
@@ -97,6 +103,10 @@ impl Ward {
                 Err(RecvTimeoutError::Timeout) => {}
             }
             self.look();
+            if tidied.elapsed() >= TIDY {
+                tidied = Instant::now();
+                self.tidy();
+            }
         }
         end_gently(&mut self.processes);
     }
@@ -105,6 +115,14 @@ impl Ward {
         let ended = |process: &mut Process| process.look().map(|life| (process.replica, life));
         let lives: Vec<(ReplicaId, Life)> = self.processes.iter_mut().filter_map(ended).collect();
         lives.into_iter().for_each(|(replica, life)| self.report(replica, life));
+    }
+
+    fn tidy(&self) {
+        for process in &self.processes {
+            if let Err(error) = process.tidy_log() {
+                tracing::warn!("the log of {} can not be tidied: {error}", process.replica);
+            }
+        }
     }
 
     /// A replica's process; `None` if it was never to run.
@@ -118,7 +136,7 @@ impl Ward {
         if !self.process(replica).is_some_and(|process| process.has_ended) {
             return tracing::info!("{replica} runs already, or is not to run");
         }
-        match Process::start(&self.program, &self.directory, replica, self.bare) {
+        match Process::start(&self.program, &self.directory, replica, self.bare, false) {
             Ok(process) => {
                 let pid = process.pid();
                 if let Some(dead) = self.process(replica) {

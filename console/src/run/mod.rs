@@ -19,10 +19,8 @@ mod table;
 mod transactions;
 mod watch;
 
-use std::fs::File;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::fd::AsFd as _;
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -118,16 +116,10 @@ fn case_list(args: &RunArgs, committee: Committee, sets: &[&Set]) -> CaseList {
 /// Reads the file, the whole of it, before anything runs.
 fn read_cases(args: &RunArgs) -> anyhow::Result<CaseFile> {
     let name = args.file.display().to_string();
-    let bytes = bytes_of(&args.file).map_err(|error| usage(format!("{name}: can not be read: {error}")))?;
+    let bytes = byztop_certs::read_file(&args.file, MAX_FILE_BYTES as u64);
+    let bytes = bytes.map_err(|error| usage(format!("{name}: can not be read: {error}")))?;
     let committee = args.replicas.and_then(|replicas| Committee::new(usize::from(replicas)));
     scenario::read(&name, &bytes, committee).map_err(|error| usage(error.to_string()))
-}
-
-/// A file's bytes, and no more of them than it takes to see that it is too long.
-fn bytes_of(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    File::open(path)?.take(MAX_FILE_BYTES as u64 + 1).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 /// The sets that are to run.

@@ -247,7 +247,7 @@ impl<'f, 'a> Stage<'f, 'a> {
             watch,
             audience,
             observations: Observations::new(set, committee),
-            ledgers: Ledgers::default(),
+            ledgers: Ledgers::new(committee),
             told: ReplicaSet::default(),
             armed: BTreeSet::new(),
             refused: None,

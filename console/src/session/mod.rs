@@ -9,11 +9,10 @@ mod outbox;
 mod translate;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -26,15 +25,14 @@ use byztop_node::load::{Load, LoadSettings};
 use driver::{Driver, LoadState};
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
-use tracing_subscriber::EnvFilter;
 
 pub(crate) use self::outbox::Outbox;
-pub(crate) use self::translate::{link_event, process_event};
+pub(crate) use self::translate::{link_event, load_report, process_event};
 use crate::cli::{AttachArgs, Rate, UpArgs};
 use crate::launch::{LaunchOptions, Life, LocalCluster, Prospect};
 use crate::stop::Stop;
 use crate::tui::{self, Command, Feed, Glyphs, Roster};
-use crate::usage;
+use crate::{complain, log, usage};
 
 /// How many link events wait for whoever folds them.
 const LINK_EVENTS: usize = 1024;
@@ -75,7 +73,7 @@ impl Session {
     /// As [`LocalCluster::start`].
     pub(crate) fn start(up: &UpArgs, role: Role, frame_ms: u32) -> anyhow::Result<Session> {
         let session = Session::open(&launch_options(up), load_settings(up), role, frame_ms)?;
-        log_to_file(&session.cluster.directory().path().join("console.log"))?;
+        log::to_file(&session.cluster.directory().path().join("console.log"))?;
         Ok(session)
     }
 
@@ -113,6 +111,7 @@ fn launch_options(up: &UpArgs) -> LaunchOptions {
         protocol: up.protocol,
         durability: up.durability,
         dir: up.dir.clone(),
+        new_epoch: up.new_epoch,
         ..LaunchOptions::default()
     }
 }
@@ -130,24 +129,6 @@ pub(crate) fn sessions(rate: Rate) -> u16 {
         Rate::PerSecond(_) => Load::MAX_SESSIONS,
         Rate::Max => 256,
     }
-}
-
-/// Logs to a file, never to the screen. `BYZTOP_LOG=debug` says more.
-///
-/// # Errors
-///
-/// If the file can not be written.
-pub(crate) fn log_to_file(path: &Path) -> anyhow::Result<()> {
-    let file = File::options().create(true).append(true).open(path);
-    let file = file.with_context(|| format!("{}: can not write the console's log", path.display()))?;
-    let filter = EnvFilter::try_from_env("BYZTOP_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(Mutex::new(file))
-        .with_ansi(false)
-        .log_internal_errors(false)
-        .init();
-    Ok(())
 }
 
 /// The threads of everything asynchronous. Dropping it gives tasks a moment to end and then leaves them.
@@ -185,7 +166,8 @@ pub(crate) struct Links {
 }
 
 impl Links {
-    fn open(
+    /// Opens them, and asks each for frames so far apart as soon as it is up.
+    pub(crate) fn open(
         runtime: &Background,
         directory: &Arc<ClusterDirectory>,
         live: ReplicaSet,
@@ -239,7 +221,7 @@ pub(crate) fn show(up: &UpArgs) -> anyhow::Result<()> {
     let mut notes = Vec::new();
     let shown = beside_screen(feed, Glyphs::from_flag(up.ascii), || serve(up, wires, stop, &mut notes));
     // They are in the scroll-back, now that the screen has gone.
-    notes.iter().for_each(|note| eprintln!("byztop: {note}"));
+    notes.iter().for_each(|note| complain(note));
     shown
 }
 
@@ -302,11 +284,19 @@ struct Wires {
     commands: mpsc::Receiver<Command>,
 }
 
+/// What is known of a cluster before anything is connected.
+pub(crate) fn roster_of(directory: &ClusterDirectory) -> Roster {
+    roster(Prospect::of(directory))
+}
+
+fn roster(Prospect { protocol, replicas, durability }: Prospect) -> Roster {
+    let (protocol, durability) = (protocol.to_string(), durability.to_string());
+    Roster { protocol, replicas, durability, simulation: None }
+}
+
 /// A feed for the screen, and its other ends.
 fn wire(prospect: Prospect, record: Option<PathBuf>) -> (Feed, Wires) {
-    let Prospect { protocol, replicas, durability } = prospect;
-    let (protocol, durability) = (protocol.to_string(), durability.to_string());
-    let roster = Roster { protocol, replicas, durability, simulation: None };
+    let roster = roster(prospect);
     let (events, feed_events) = sync_channel(LINK_EVENTS);
     let (commands, command_queue) = mpsc::channel(COMMANDS);
     let dropped = Arc::new(AtomicU64::new(0));

@@ -32,7 +32,7 @@ pub(crate) fn process_event(life: Life) -> ProcessEvent {
 }
 
 /// A report on our own load as the screen knows it.
-pub(super) fn load_report(report: LoadReport, rate: Option<f64>, bundle: u32, accounts: u32) -> tui::LoadReport {
+pub(crate) fn load_report(report: LoadReport, rate: Option<f64>, bundle: u32, accounts: u32) -> tui::LoadReport {
     let LoadReport { committed_ops, success, failed, latency, in_flight, busy, offered_ops, busiest, .. } = report;
     let busiest = busiest.into_iter().map(|(account, count)| (account.name(accounts).to_string(), count)).collect();
     tui::LoadReport { committed_ops, success, failed, offered_ops, in_flight, busy, busiest, latency, rate, bundle }

@@ -71,10 +71,13 @@ pub(crate) fn run(args: &SimArgs) -> anyhow::Result<bool> {
     watch::show(scenario, Glyphs::from_flag(args.ascii))
 }
 
+/// The longest file of a scenario: far more than any that was found.
+const MAX_SCENARIO_BYTES: u64 = 4 << 20;
+
 /// Reads a scenario's file.
 fn read(file: &Path) -> anyhow::Result<Scenario> {
     let name = file.display().to_string();
-    let text = std::fs::read_to_string(file).map_err(|error| usage(format!("{name}: {error}")))?;
+    let text = byztop_certs::read_text(file, MAX_SCENARIO_BYTES).map_err(|error| usage(format!("{name}: {error}")))?;
     let schedule = Schedule::parse(&text).map_err(|error| usage(place(&name, &text, &error)))?;
     let replay = format!("byztop sim --scenario {}", quoted(&name));
     Ok(Scenario { name, schedule, replay, origin: Origin::File(file.to_path_buf()) })

@@ -10,6 +10,7 @@ use byztop_core::types::Time;
 use super::outcome::Outcome;
 use super::runs::{self, NO_PANIC};
 use super::{Origin, Scenario, quoted};
+use crate::complain;
 use crate::tui::seconds;
 
 /// How many runs may be spent on making a failure small.
@@ -55,7 +56,7 @@ fn offer_small(scenario: &Scenario, invariant: &str) -> anyhow::Result<()> {
         // What panics can not be run hundreds of times by who does not expect it.
         scenario.schedule.clone()
     } else {
-        eprintln!("byztop: making the scenario smaller, in at most {SHRINK_RUNS} runs of it");
+        complain(&format!("making the scenario smaller, in at most {SHRINK_RUNS} runs of it"));
         shrink(&scenario.schedule, SHRINK_RUNS)
     };
     let (before, after) = (scenario.schedule.actions.len(), small.actions.len());
@@ -84,10 +85,13 @@ fn smaller_name(file: &Path) -> PathBuf {
 /// Writes a scenario; one that is there already stays, if it is another.
 fn write(file: &Path, schedule: &Schedule) -> io::Result<()> {
     let text = schedule.to_string();
-    match std::fs::read_to_string(file) {
+    match byztop_certs::read_text(file, text.len() as u64) {
         Ok(there) if there == text => Ok(()),
         Ok(_) => Err(io::Error::new(io::ErrorKind::AlreadyExists, "another one is there already")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => std::fs::write(file, text),
+        Err(error) if error.kind() == io::ErrorKind::InvalidInput => {
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, "something else is there already"))
+        }
         Err(error) => Err(error),
     }
 }

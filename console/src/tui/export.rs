@@ -235,7 +235,7 @@ fn evidence(model: &Model) -> Sheet {
             json!(one.count),
         ]
     };
-    let held = model.evidence.held_by(model.committee.members().collect());
+    let held = model.evidence.told();
     Sheet {
         header: &["accused", "label", "rule", "held_by", "first_us", "last_us", "count"],
         rows: held.into_iter().map(row).collect(),

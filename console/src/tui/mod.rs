@@ -41,7 +41,7 @@ use byztop_core::telemetry::{ClockOffset, ConsoleMessage, ConsoleRequest, Welcom
 use byztop_core::types::{Micros, ReplicaId, Time};
 pub(crate) use cases::{CaseEvent, CaseList, CaseWish, Told};
 pub(crate) use chronicle::{Chronicle, Happening};
-pub(crate) use history::Recording;
+pub(crate) use history::{Recording, Writer};
 pub(crate) use runner::{replay, run};
 use serde::{Deserialize, Serialize};
 pub(crate) use simulated::{End, MAX_RECENT, RecentStep, Simulate, SimulatedTime, Speed, Stride};

@@ -7,7 +7,9 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use crate::process::{finished, four_replicas, nothing_is_left, replicas, run, signal, start, start_cramped, until};
+use crate::process::{
+    byztop, finished, four_replicas, nothing_is_left, replicas, run, signal, start, start_cramped, until,
+};
 
 /// Waits until a run has its load.
 fn the_load_runs(scratch: &Path) {
@@ -205,4 +207,54 @@ fn a_replica_that_finds_no_room_on_its_disk_stops_and_says_so_and_comes_back_whe
     roomy.kill().unwrap();
     roomy.wait().unwrap();
     assert_eq!(status, 0, "all four have come to rest in one state: {out} {err}");
+}
+
+#[test]
+fn a_replica_one_thread_of_which_panics_ends_and_says_so() {
+    let scratch = tempfile::tempdir().unwrap();
+    let (status, _, err) = run(scratch.path(), &["init", "c", "--replicas", "4"]);
+    assert_eq!(status, 0, "{err}");
+    let mut node = byztop(scratch.path(), &["node", "c/n1"]);
+    let ended = node.env("BYZTOP_TEST_PANIC", "1").output().unwrap();
+    let (status, _, err) = finished(ended);
+    assert_eq!(status, 101, "{err}");
+    assert!(err.contains("a thread was asked to panic") && err.contains("this replica ends"), "{err}");
+}
+
+#[test]
+fn what_a_run_without_a_screen_heard_can_be_recorded_and_read() {
+    let scratch = tempfile::tempdir().unwrap();
+    let load = ["up", "--headless", "--replicas", "4", "--rate", "400", "--duration", "2s", "--record", "a.rec"];
+    let (status, _, err) = run(scratch.path(), &load);
+    assert_eq!(status, 0, "{err}");
+    assert!(err.contains("byztop replay a.rec shows it"), "{err}");
+    let recorded = std::fs::read(scratch.path().join("a.rec")).unwrap();
+    assert!(recorded.starts_with(b"byztop recording") && recorded.len() > 2000, "{} bytes", recorded.len());
+    let (status, _, err) = run(scratch.path(), &load);
+    assert!(status != 0 && err.contains("a.rec: can not be recorded to"), "{err}");
+}
+
+#[test]
+fn status_says_what_is_wrong_by_its_exit_status_too() {
+    let scratch = tempfile::tempdir().unwrap();
+    let load = ["up", "--headless", "--replicas", "4", "--rate", "400", "--duration", "5m", "--dir", "c"];
+    let child = start(scratch.path(), &load);
+    let status = |arguments: &[&str]| run(scratch.path(), &[&["status", "c"], arguments].concat());
+    until("it is healthy", || scratch.path().join("c/n4/log").exists() && status(&["--timeout", "3s"]).0 == 0);
+    let (_, out, _) = status(&["--json"]);
+    let told: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((told["health"].as_str(), told["replicas"].as_array().map(Vec::len)), (Some("healthy"), Some(4)));
+
+    let nodes = replicas(scratch.path());
+    let named = |name: &str| nodes.iter().find(|(_, found)| found == name).unwrap().0;
+    signal(named("n3"), Signal::SIGKILL);
+    until("it is impaired", || status(&[]).0 == 1);
+    let (_, out, _) = status(&[]);
+    assert!(out.contains("n3 is not reached from here"), "{out}");
+    signal(named("n4"), Signal::SIGKILL);
+    until("it stands still", || status(&[]).0 == 3);
+    let (_, out, _) = status(&[]);
+    assert!(out.contains("nothing can be decided: 2 replicas take part, and 3 are needed"), "{out}");
+    signal(child.id(), Signal::SIGTERM);
+    end(child);
 }

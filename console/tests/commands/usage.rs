@@ -6,6 +6,7 @@ fn refused(arguments: &[&str], expected: &[&str]) {
     let scratch = tempfile::tempdir().unwrap();
     let (status, out, err) = run(scratch.path(), arguments);
     assert_eq!((status, out.as_str()), (2, ""), "{arguments:?}: {err}");
+    assert!(!err.chars().any(|c| c.is_control() && c != '\n'), "{arguments:?} steers the terminal: {err:?}");
     for part in expected {
         assert!(err.contains(part), "{arguments:?}: expected `{part}` in: {err}");
     }
@@ -26,7 +27,9 @@ fn bad_values_say_what_is_expected() {
     refused(&["bench", "--attack", "n9 crash @1s"], &["n9 is not in the smallest cluster"]);
     refused(&["replay", "missing.rec"], &["missing.rec: can not be read"]);
     refused(&["attach", "nowhere"], &["nowhere"]);
-    refused(&["up", "--headless", "--record", "x"], &["--record"]);
+    refused(&["up", "--new-epoch"], &["--dir <DIR>"]);
+    refused(&["status", "nowhere"], &["nowhere", "byztop init"]);
+    refused(&["recover", "nowhere"], &["nowhere", "byztop init"]);
     refused(&["run"], &["<FILE>"]);
     refused(&["run", "x.csv", "--checkpoint", "0"], &["--checkpoint", "1..=2048"]);
     refused(&["run", "x.csv", "--order", "random"], &["possible values: file, clients"]);
@@ -111,4 +114,31 @@ fn an_existing_cluster_is_not_bent_to_other_options() {
     assert_eq!(run(scratch.path(), &["init", "c", "--replicas", "4"]).0, 0);
     let (status, _, err) = run(scratch.path(), &["up", "--headless", "--dir", "c", "--replicas", "7"]);
     assert!(status == 2 && err.contains("this cluster has 4 replicas, but --replicas 7 was asked for"), "{err}");
+}
+
+#[test]
+fn what_is_no_regular_file_is_not_read() {
+    for command in [&["replay"][..], &["run"], &["sim", "--scenario"]] {
+        for endless in ["/dev/zero", "/dev/urandom"] {
+            refused(&[command, &[endless]].concat(), &[endless, "no regular file"]);
+        }
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    let pipe = scratch.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    refused(&["replay", pipe.to_str().unwrap()], &["no regular file"]);
+    // Of a size that no recording has, and without a byte on the disk.
+    let sparse = scratch.path().join("sparse.rec");
+    std::fs::File::create(&sparse).unwrap().set_len(1 << 40).unwrap();
+    refused(&["replay", sparse.to_str().unwrap()], &["1099511627776 bytes"]);
+}
+
+#[test]
+fn what_steers_a_terminal_is_escaped_wherever_it_comes_from() {
+    refused(&["bench", "--attack", "n1 cr\u{1b}[31mash"], &["\\u{1b}"]);
+    refused(&["up", "--rate", "\u{1b}]0;taken\u{7}"], &["\\u{1b}]0;taken\\u{7}"]);
+    let scratch = tempfile::tempdir().unwrap();
+    let cases = scratch.path().join("cases.csv");
+    std::fs::write(&cases, "Se\u{1b}[31mt Number,Transactions\n").unwrap();
+    refused(&["run", cases.to_str().unwrap()], &["cases.csv:1:1", "\\u{1b}[31m"]);
 }

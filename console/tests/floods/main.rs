@@ -18,6 +18,9 @@ use tokio::sync::mpsc;
 
 const BYZTOP: &str = env!("CARGO_BIN_EXE_byztop");
 
+/// Names another program to run as replicas, such as one of before a change.
+const OTHER: &str = "BYZTOP_OTHER";
+
 /// What a replica may take, whatever one member does.
 const MOST_MEMORY_BYTES: u64 = 256 << 20;
 
@@ -47,7 +50,7 @@ impl Cluster {
         let attacker = attacker(&directory);
         let members = directory.config().committee().members().filter(|id| Role::Replica(*id) != attacker);
         let replicas = members.map(|id| {
-            let mut command = Command::new(BYZTOP);
+            let mut command = Command::new(std::env::var_os(OTHER).unwrap_or_else(|| BYZTOP.into()));
             command.arg("node").arg(directory.home(Role::Replica(id)));
             (id, command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
         });
@@ -183,4 +186,67 @@ fn client_connections_that_nobody_reads_are_few_and_small() {
 #[test]
 fn the_consoles_of_one_observer_keep_no_operator_out() {
     withstands(Kind::Consoles, sent(30));
+}
+
+/// What clients get beside a flood, or beside none.
+struct Rate {
+    per_second: f64,
+    p50_ms: f64,
+    p99_ms: f64,
+    memory: u64,
+}
+
+/// For how long it is measured.
+const MEASURED: Duration = Duration::from_secs(10);
+
+/// A load of 1 000 operations a second, one to a submission, while such a flood lasts, if one does. The attacker does not run as
+/// a replica either way.
+fn rate_beside(kind: Kind, is_attacked: bool) -> Rate {
+    let scratch = tempfile::tempdir().unwrap();
+    let cluster = Cluster::start(&scratch.path().join("c"), |directory| kind.role(directory));
+    let attack = byztop_node::runtime(1).unwrap();
+    let (before, after) = byztop_node::runtime(1).unwrap().block_on(async {
+        let settings = LoadSettings { rate: Some(1000.0), bundle: 1, ..LoadSettings::default() };
+        let load = Load::start(cluster.directory.clone(), settings).unwrap();
+        answered(&load, 2000, "before it is measured").await;
+        if is_attacked {
+            attack.spawn(flood::run(cluster.directory.clone(), kind, Arc::new(Tally::default())));
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        let before = load.report();
+        tokio::time::sleep(MEASURED).await;
+        (before, load.report())
+    });
+    attack.shutdown_background();
+    let mut latency = after.latency.clone();
+    latency.subtract(&before.latency).unwrap();
+    let ms = |quantile| latency.value_at_quantile(quantile) as f64 / 1000.0;
+    Rate {
+        per_second: (after.committed_ops - before.committed_ops) as f64 / MEASURED.as_secs_f64(),
+        p50_ms: ms(0.5),
+        p99_ms: ms(0.99),
+        memory: cluster.memory_bytes() >> 20,
+    }
+}
+
+/// The figures of docs/security.md. `BYZTOP_OTHER=PROGRAM` measures the replicas of another program.
+#[test]
+#[ignore = "measures: half a minute for each kind"]
+fn rates() {
+    println!("| flood | op/s alone | beside it | p50 ms | p99 ms | memory MB |");
+    println!("|---|---|---|---|---|---|");
+    for (kind, name) in Kind::ALL.into_iter().filter(|(kind, _)| *kind != Kind::Lies) {
+        let (alone, beside) = (rate_beside(kind, false), rate_beside(kind, true));
+        println!(
+            "| {name} | {:.0} | {:.0} | {:.1} → {:.1} | {:.1} → {:.1} | {} → {} |",
+            alone.per_second,
+            beside.per_second,
+            alone.p50_ms,
+            beside.p50_ms,
+            alone.p99_ms,
+            beside.p99_ms,
+            alone.memory,
+            beside.memory
+        );
+    }
 }

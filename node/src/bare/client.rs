@@ -12,8 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use super::{MAX_BYTES, QUEUE, Traffic, empty_frame};
-use crate::transport::close;
-use crate::transport::dial::{self, Backoff};
+use crate::transport::dial::{self, Backoff, Dialler};
 use crate::transport::endpoint::{self, Streams};
 use crate::transport::frame::FrameReader;
 use crate::transport::outbox::{self, Outbox};
@@ -46,7 +45,7 @@ pub async fn drive(
     // Dropping the set ends the links.
     let mut links = JoinSet::new();
     let mut outboxes: Vec<Outbox> = Vec::new();
-    let endpoint = endpoint::dialler()?;
+    let dialler = Dialler::new()?;
     let identity = directory.identity(Role::Client(ClientId(0)))?;
     let deadline = Instant::now() + CONNECT;
     for replica in directory.config().committee().members() {
@@ -54,7 +53,7 @@ pub async fn drive(
         let mut backoff = Backoff::new();
         let connection = loop {
             let config = endpoint::client_config(&identity, replica, Streams::OneWay(1))?;
-            match dial::dial(&endpoint, config, &entry.address).await {
+            match dial::dial(&dialler, config, &entry.address).await {
                 Ok(connection) => break connection,
                 Err(why) if Instant::now() > deadline => bail!("can not reach {replica}: {why}"),
                 Err(_) => tokio::time::sleep(backoff.next()).await,
@@ -91,7 +90,7 @@ pub async fn drive(
         let (place, count): (usize, u64) = answer.context("every link has ended")?;
         answered[place] += count;
     };
-    endpoint.close(close::STOPPING, b"");
+    dialler.close(b"").await;
     Ok(carried)
 }
 

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::{MAX_BYTES, QUEUE, Traffic, empty_frame};
 use crate::transport::close;
-use crate::transport::dial::{self, Backoff, DialError};
+use crate::transport::dial::{self, Backoff, DialError, Dialler};
 use crate::transport::endpoint::{self, Streams};
 use crate::transport::frame::FrameReader;
 use crate::transport::link::LinkEnd;
@@ -31,8 +31,9 @@ pub async fn run_bare(home: &Path, traffic: Traffic, until: impl Future<Output =
     let identity = Arc::new(directory.identity(Role::Replica(me))?);
     let endpoint = endpoint::listen(&directory, &identity, me, Door::Protocol).await?;
     let config = directory.config().clone();
+    let dialler = Dialler::at(endpoint.clone())?;
     let peers = Mutex::new(config.replicas.iter().map(|_| None).collect());
-    let bare = Arc::new(Bare { me, config, identity, endpoint: endpoint.clone(), traffic, peers });
+    let bare = Arc::new(Bare { me, config, identity, endpoint: endpoint.clone(), dialler, traffic, peers });
     tokio::select! {
         () = bare.run() => {}
         () = until => {}
@@ -46,6 +47,7 @@ struct Bare {
     config: Arc<ClusterConfig>,
     identity: Arc<Identity>,
     endpoint: Endpoint,
+    dialler: Dialler,
     traffic: Traffic,
     /// What goes to each of the others, once it is linked. Held for an offer only.
     peers: Mutex<Vec<Option<Outbox>>>,
@@ -70,7 +72,7 @@ impl Bare {
         let Some(entry) = self.config.replica(peer) else { return };
         loop {
             let Ok(config) = endpoint::client_config(&self.identity, peer, Streams::OneWay(3)) else { return };
-            match dial::dial(&self.endpoint, config, &entry.address).await {
+            match dial::dial(&self.dialler, config, &entry.address).await {
                 Ok(connection) => self.report(peer, self.link(&connection, peer).await),
                 Err(DialError::Stopping) => return,
                 Err(DialError::Failed(reason)) => tracing::debug!("{} can not reach {peer}: {reason}", self.me),

@@ -10,7 +10,6 @@ use byztop_certs::{ClusterConfig, Identity};
 use byztop_core::client::{Tally, Verdict};
 use byztop_core::replica::Reply;
 use byztop_core::types::{ClientId, Digest, ReplicaId, Session, Timestamp, View};
-use quinn::Endpoint;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -18,7 +17,7 @@ use tokio::time::Instant;
 use super::Counts;
 use super::link::{FromLink, Link};
 use crate::clock;
-use crate::transport::close;
+use crate::transport::dial::Dialler;
 use crate::transport::endpoint::{self, Streams};
 use crate::transport::outbox::Outbox;
 
@@ -35,7 +34,15 @@ pub(super) struct Order {
     pub(super) timestamp: Timestamp,
     pub(super) digest: Digest,
     pub(super) frame: Bytes,
-    pub(super) answer: oneshot::Sender<Vec<u8>>,
+    pub(super) answer: oneshot::Sender<Answer>,
+}
+
+/// What came of an order.
+pub(super) enum Answer {
+    /// It was executed, with this result.
+    Result(Vec<u8>),
+    /// It never will be: its session had something executed with this newer clock.
+    Old(Timestamp),
 }
 
 /// Who gets a submission before it is sent again.
@@ -52,17 +59,25 @@ struct Pending {
     /// The one replica that has it, as long as it is not to go to all.
     only: Option<ReplicaId>,
     frame: Bytes,
-    answer: oneshot::Sender<Vec<u8>>,
+    answer: oneshot::Sender<Answer>,
     timeout: Duration,
     busy_pause: Duration,
     due: Instant,
+}
+
+impl Pending {
+    fn answer(self, answer: Answer) {
+        if self.answer.send(answer).is_err() {
+            tracing::debug!("nobody waits for the submission of {:?} any more", self.tally.timestamp());
+        }
+    }
 }
 
 /// The outstanding submissions of one client key: one per session, so [`Session::PER_CLIENT`] at most.
 pub(super) struct Hub {
     client: ClientId,
     config: Arc<ClusterConfig>,
-    endpoint: Endpoint,
+    dialler: Dialler,
     /// Each replica's link, where it is up.
     links: Vec<Option<Outbox>>,
     from_links: mpsc::Receiver<FromLink>,
@@ -87,18 +102,18 @@ impl Hub {
         counts: Arc<Counts>,
         first: First,
     ) -> anyhow::Result<Hub> {
-        let endpoint = endpoint::dialler()?;
+        let dialler = Dialler::new()?;
         let (to_hub, from_links) = mpsc::channel(Self::FROM_LINKS);
         let mut tasks = JoinSet::new();
         for replica in config.committee().members() {
             let address = config.replica(replica).expect("a member of the roster").address.clone();
             let config = endpoint::client_config(identity, replica, Streams::OneWay(1))?;
-            let link = Link { replica, endpoint: endpoint.clone(), config, address, hub: to_hub.clone() };
+            let link = Link { replica, dialler: dialler.clone(), config, address, hub: to_hub.clone() };
             tasks.spawn(link.run());
         }
         let links = config.replicas.iter().map(|_| None).collect();
         let (pending, due) = (BTreeMap::new(), BTreeSet::new());
-        Ok(Hub { client, config, endpoint, links, from_links, tasks, pending, due, counts, first })
+        Ok(Hub { client, config, dialler, links, from_links, tasks, pending, due, counts, first })
     }
 
     /// Serves orders until nobody can make any more.
@@ -123,8 +138,7 @@ impl Hub {
                 () = &mut sleep => self.on_time(Instant::now()),
             }
         }
-        self.endpoint.close(close::STOPPING, b"the client is done");
-        self.endpoint.wait_idle().await;
+        self.dialler.close(b"the client is done").await;
         self.tasks.shutdown().await;
     }
 
@@ -178,9 +192,12 @@ impl Hub {
             Verdict::Executed(result) => {
                 let Some(pending) = self.pending.remove(&session) else { return };
                 self.due.remove(&(pending.due, session));
-                if pending.answer.send(result).is_err() {
-                    tracing::debug!("nobody waits for {session:?} any more");
-                }
+                pending.answer(Answer::Result(result));
+            }
+            Verdict::Old(last) => {
+                let Some(pending) = self.pending.remove(&session) else { return };
+                self.due.remove(&(pending.due, session));
+                pending.answer(Answer::Old(last));
             }
             Verdict::Busy => {
                 self.counts.busy.fetch_add(1, Ordering::Relaxed);

@@ -4,11 +4,11 @@ use byztop_certs::HostPort;
 use byztop_core::replica::Reply;
 use byztop_core::types::ReplicaId;
 use byztop_core::wire;
-use quinn::{ClientConfig, Connection, Endpoint};
+use quinn::{ClientConfig, Connection};
 use tokio::sync::mpsc;
 
 use crate::transport::close;
-use crate::transport::dial::{self, Backoff, DialError};
+use crate::transport::dial::{self, Backoff, DialError, Dialler};
 use crate::transport::frame::{self, FrameReader};
 use crate::transport::link::LinkEnd;
 use crate::transport::outbox::{self, Limits, Outbox};
@@ -35,7 +35,7 @@ pub(super) struct Link {
     /// To whom.
     pub(super) replica: ReplicaId,
     /// From where.
-    pub(super) endpoint: Endpoint,
+    pub(super) dialler: Dialler,
     /// As whom.
     pub(super) config: ClientConfig,
     /// Where it is.
@@ -49,7 +49,7 @@ impl Link {
     pub(super) async fn run(self) {
         let mut backoff = Backoff::new();
         loop {
-            match dial::dial(&self.endpoint, self.config.clone(), &self.address).await {
+            match dial::dial(&self.dialler, self.config.clone(), &self.address).await {
                 Ok(connection) => {
                     backoff.reset();
                     let end = match self.serve(&connection).await {

@@ -14,12 +14,12 @@ use anyhow::{Context as _, ensure};
 use byztop_certs::{ClusterDirectory, Role};
 use byztop_core::crypto::{Author, Signed, Signer};
 use byztop_core::replica::Submission;
-use byztop_core::types::{ClientId, Digest, Session, Timestamp, View};
+use byztop_core::types::{ClientId, Digest, Micros, Session, Timestamp, View};
 use byztop_core::wire::MAX_SUBMISSION_BYTES;
 use thiserror::Error;
 use tokio::sync::{mpsc, oneshot};
 
-use self::hub::{First, Hub, Order};
+use self::hub::{Answer, First, Hub, Order};
 use crate::clock;
 use crate::transport::frame;
 
@@ -46,6 +46,10 @@ pub struct ClientCounts {
     pub busy: u64,
     /// How often a submission was sent again for want of answers.
     pub retransmissions: u64,
+    /// How many submissions were signed anew, since their session had something executed with a newer clock.
+    pub signed_anew: u64,
+    /// How far this machine's clock was behind such a clock, at most.
+    pub clock_behind: Micros,
     /// Frames and bytes to and from replicas: submissions, once for each replica, and their answers.
     pub traffic: ClientTraffic,
 }
@@ -79,6 +83,8 @@ struct Counts {
     links: AtomicU64,
     busy: AtomicU64,
     retransmissions: AtomicU64,
+    signed_anew: AtomicU64,
+    behind_us: AtomicU64,
     messages_sent: AtomicU64,
     bytes_sent: AtomicU64,
     messages_received: AtomicU64,
@@ -89,6 +95,17 @@ impl Counts {
     fn sent(&self, bytes: usize) {
         self.messages_sent.fetch_add(1, Ordering::Relaxed);
         self.bytes_sent.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// A submission is signed anew, with a clock that is ahead of this machine's by so much. The first one is told.
+    fn sign_anew(&self, client: ClientId, behind: Micros) {
+        self.behind_us.fetch_max(behind.0, Ordering::Relaxed);
+        if self.signed_anew.fetch_add(1, Ordering::Relaxed) == 0 {
+            let ms = behind.0 / 1000;
+            tracing::warn!(
+                "{client} has submitted with newer clocks before, {ms} ms ahead of this machine's: it goes on from there"
+            );
+        }
     }
 
     fn received(&self, bytes: usize) {
@@ -182,6 +199,8 @@ impl Client {
             links: self.counts.links.load(Ordering::Relaxed),
             busy: self.counts.busy.load(Ordering::Relaxed),
             retransmissions: self.counts.retransmissions.load(Ordering::Relaxed),
+            signed_anew: self.counts.signed_anew.load(Ordering::Relaxed),
+            clock_behind: Micros(self.counts.behind_us.load(Ordering::Relaxed)),
             traffic: ClientTraffic {
                 messages_sent: self.counts.messages_sent.load(Ordering::Relaxed),
                 bytes_sent: self.counts.bytes_sent.load(Ordering::Relaxed),
@@ -201,6 +220,12 @@ pub struct ClientSession {
 }
 
 impl ClientSession {
+    /// Goes on after a clock that the session has submitted with before, for whoever remembers one. Without it the session asks the
+    /// replicas, should this machine's clock be behind.
+    pub fn resume_after(&mut self, last: Timestamp) {
+        self.last = self.last.max(last);
+    }
+
     /// Submits operations, encoded by the application, and waits for their results, however long that takes. Dropping
     /// the future gives up waiting; what was submitted may be executed all the same.
     ///
@@ -211,16 +236,26 @@ impl ClientSession {
         if operations.len() > MAX_SUBMISSION_BYTES {
             return Err(SubmitError::TooLong { bytes: operations.len() });
         }
-        // Unix time makes timestamps grow from one process of this client to the next.
-        self.last = Timestamp(clock::unix_micros().max(self.last.0 + 1));
-        let submission = Submission { session: self.session, timestamp: self.last, operations };
-        let digest = submission.digest();
-        self.last_digest = Some(digest);
-        let frame = frame::encode(&Signed::by(&self.client.signer, submission));
-        let (answer, answered) = oneshot::channel();
-        let order = Order { session: self.session, timestamp: self.last, digest, frame, answer };
-        self.client.orders.send(order).await.map_err(|_| SubmitError::GivenUp)?;
-        answered.await.map_err(|_| SubmitError::GivenUp)
+        loop {
+            // Unix time makes timestamps grow from one process of this client to the next; where it does not, because the clock
+            // went back, replicas say how far this session is.
+            let now = clock::unix_micros();
+            self.last = Timestamp(now.max(self.last.0.saturating_add(1)));
+            let submission = Submission { session: self.session, timestamp: self.last, operations: operations.clone() };
+            let digest = submission.digest();
+            self.last_digest = Some(digest);
+            let frame = frame::encode(&Signed::by(&self.client.signer, submission));
+            let (answer, answered) = oneshot::channel();
+            let order = Order { session: self.session, timestamp: self.last, digest, frame, answer };
+            self.client.orders.send(order).await.map_err(|_| SubmitError::GivenUp)?;
+            match answered.await.map_err(|_| SubmitError::GivenUp)? {
+                Answer::Result(result) => return Ok(result),
+                Answer::Old(last) => {
+                    self.client.counts.sign_anew(self.client.id, Micros(last.0.saturating_sub(now)));
+                    self.last = self.last.max(last);
+                }
+            }
+        }
     }
 
     /// The digest by which batches name what was submitted last.

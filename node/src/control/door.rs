@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use byztop_certs::{ClusterConfig, Role};
 use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest, MAX_CONTROL_BYTES};
@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::core_loop::input::ConsoleInput;
 use crate::transport::admission::{Handshake, Handshakes, NoPlace, Places};
 use crate::transport::frame::{self, FrameReader, Violation};
-use crate::transport::{LinkId, close, dial, endpoint};
+use crate::transport::{Chatter, LinkId, close, dial, endpoint};
 
 /// How long a console has to open its stream and to say which version of it it speaks.
 const STREAM_TIMEOUT: Duration = Duration::from_secs(5);
@@ -38,6 +38,8 @@ pub(crate) struct ControlDoor {
     pub(crate) core: mpsc::Sender<ConsoleInput>,
     /// What frames go by.
     pub(crate) clock: Clock,
+    /// Who may still be written about.
+    pub(crate) chatter: Chatter,
 }
 
 impl ControlDoor {
@@ -64,7 +66,7 @@ impl ControlDoor {
             Ok(role @ (Role::Operator | Role::Observer)) => role,
             Ok(role) => {
                 connection.close(close::WRONG_SIDE, format!("{role} has no business here").as_bytes());
-                return tracing::warn!("{}: {role} at {from} has no business at the control port", self.me);
+                return self.tell(role, || format!("{role} at {from} has no business at the control port"));
             }
             Err(error) => {
                 connection.close(close::WRONG_SIDE, error.to_string().as_bytes());
@@ -73,9 +75,10 @@ impl ControlDoor {
         };
         match places.take(role, &connection) {
             Ok(_place) => {
-                tracing::info!("{}: an {role} watches from {from}", self.me);
+                self.tell(role, || format!("an {role} watches from {from}"));
+                let _hang_up = endpoint::hang_up_on_expiry(&connection, role);
                 let reason = self.serve(&connection, role).await;
-                tracing::info!("{}: the {role} at {from} is gone: {reason}", self.me);
+                self.tell(role, || format!("the {role} at {from} is gone: {reason}"));
             }
             Err(NoPlace { why, is_news }) => {
                 connection.close(close::TOO_MANY, why.as_bytes());
@@ -84,6 +87,11 @@ impl ControlDoor {
                 }
             }
         }
+    }
+
+    /// A line about an identity that comes or goes.
+    fn tell(&self, role: Role, what: impl FnOnce() -> String) {
+        self.chatter.tell(Instant::now(), role, || format!("{}: {}", self.me, what()));
     }
 
     /// Serves one console and says why it ended.

@@ -1,12 +1,15 @@
 //! The consoles of a replica as the core task knows them: who may do what, and when each gets its next frame.
 
 use std::collections::BTreeMap;
+use std::time::Instant;
 
 use byztop_certs::Role;
 use byztop_core::protocol::{Event, Message, Protocol, Recipients, SlotVotes};
 use byztop_core::rejection::Rejection;
 use byztop_core::replica::PeerMessage;
-use byztop_core::telemetry::{ConsoleMessage, Counters, Course, Glimpse, Heading, LogEntry, Recorder, Welcome};
+use byztop_core::telemetry::{
+    ConsoleMessage, Counters, Course, Glimpse, Heading, LogEntry, MAX_TROUBLES, Recorder, Trouble, Welcome,
+};
 use byztop_core::types::{Digest, Micros, ReplicaId, ReplicaSet, SeqNum, Time};
 use tokio::sync::mpsc;
 
@@ -14,6 +17,7 @@ use super::progress::ProgressLog;
 use super::subscription::Subscription;
 use super::usage::{Usage, usage};
 use crate::clock::Clock;
+use crate::standing::Standing;
 use crate::transport::LinkId;
 
 /// Whether a console may set attacks.
@@ -35,6 +39,9 @@ pub(crate) struct Observer {
     recorder: Recorder,
     progress: ProgressLog,
     usage: (Time, Usage),
+    standing: Standing,
+    /// When it was last looked at what is wrong, and what that was.
+    troubles: (Time, Vec<Trouble>),
 }
 
 impl Observer {
@@ -42,9 +49,11 @@ impl Observer {
     const MAX_CONSOLES: usize = 16;
     /// How old the figures of the system may be.
     const USAGE_AGE: Micros = Micros::from_millis(200);
+    /// How old what was last told of troubles may be.
+    const TROUBLES_AGE: Micros = Micros::from_millis(500);
 
     /// Nobody watches yet.
-    pub(crate) fn new(clock: Clock, welcome: Welcome, attacks_allowed: bool) -> Observer {
+    pub(crate) fn new(clock: Clock, welcome: Welcome, attacks_allowed: bool, standing: Standing) -> Observer {
         Observer {
             clock,
             recorder: Recorder::new(welcome.phases.len()),
@@ -53,6 +62,8 @@ impl Observer {
             attacks_allowed,
             consoles: BTreeMap::new(),
             usage: (Time(0), usage()),
+            standing,
+            troubles: (Time(0), Vec::new()),
         }
     }
 
@@ -69,6 +80,9 @@ impl Observer {
         let mut console = Subscription::new(role, queue, self.recorder.notebook());
         let may_attack = self.may_attack(role) == Permission::Granted;
         console.answer(ConsoleMessage::Welcome(Welcome { may_attack, ..self.welcome.clone() }));
+        if !self.troubles.1.is_empty() {
+            console.answer(ConsoleMessage::Troubles(self.troubles.1.clone()));
+        }
         self.consoles.insert(id, console);
     }
 
@@ -127,9 +141,9 @@ impl Observer {
         from: ReplicaId,
         message: &PeerMessage<P::Message>,
     ) {
-        if !self.consoles.is_empty()
-            && let Some(heading) = message.heading()
-        {
+        let Some(heading) = message.heading() else { return };
+        self.progress.hear(arrived, self.welcome.replica, from, heading);
+        if !self.consoles.is_empty() {
             self.recorder.on_arrival::<P>(arrived, from, heading);
         }
     }
@@ -167,7 +181,7 @@ impl Observer {
 
     /// The replica notes something.
     pub(crate) fn note(&mut self, now: Time, event: Event) {
-        self.progress.note(self.welcome.replica, &event);
+        self.progress.note(now, self.welcome.replica, &event);
         let notebooks = self.consoles.values_mut().map(|console| &mut console.notebook);
         self.recorder.note(now, self.clock.unix(now), event, notebooks);
     }
@@ -209,6 +223,21 @@ impl Observer {
         self.recorder.executed_digest(now, executed, compute)
     }
 
+    /// Tells consoles what is wrong whenever that has changed.
+    fn look_for_troubles(&mut self, now: Time) {
+        if now.since(self.troubles.0) < Self::TROUBLES_AGE {
+            return;
+        }
+        let mut troubles = self.standing.troubles(Instant::now());
+        troubles.truncate(MAX_TROUBLES);
+        if troubles != self.troubles.1 {
+            for console in self.consoles.values_mut() {
+                console.answer(ConsoleMessage::Troubles(troubles.clone()));
+            }
+        }
+        self.troubles = (now, troubles);
+    }
+
     /// When the next frame is due; the end of time if nobody has subscribed.
     pub(crate) fn next_frame(&self) -> Time {
         self.consoles.values().map(Subscription::next_frame).min().unwrap_or(Time(u64::MAX))
@@ -222,6 +251,7 @@ impl Observer {
         votes: impl Fn(Option<SeqNum>) -> Option<SlotVotes>,
     ) {
         self.progress.look(glimpse.replica, &glimpse.status);
+        self.look_for_troubles(now);
         for console in self.consoles.values_mut() {
             console.send_frame(now, glimpse, &votes);
         }
@@ -231,6 +261,7 @@ impl Observer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use byztop_core::committee::Committee;
     use byztop_core::protocol::Status;
     use byztop_core::types::{ProtocolName, View};
 
@@ -246,7 +277,9 @@ mod tests {
             may_attack: false,
             pid: 1,
         };
-        Observer::new(Clock::start(), welcome, attacks_allowed)
+        let committee = Committee::new(4).expect("four are a committee");
+        let standing = Standing::new(ReplicaId(0), committee, Vec::new(), Instant::now());
+        Observer::new(Clock::start(), welcome, attacks_allowed, standing)
     }
 
     fn connect(observer: &mut Observer, role: Role) -> (LinkId, mpsc::Receiver<ConsoleMessage>) {

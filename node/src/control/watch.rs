@@ -4,17 +4,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use byztop_certs::{ClusterDirectory, Role};
+use byztop_core::committee::Committee;
 use byztop_core::telemetry::{ClockOffset, ClockOffsets, ConsoleMessage, ConsoleRequest, MAX_CONTROL_BYTES, Welcome};
 use byztop_core::types::{Micros, ReplicaId, SeqNum, Time};
 use byztop_core::wire;
-use quinn::{Connection, Endpoint};
+use quinn::Connection;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::VERSION;
 use crate::clock::unix_micros;
 use crate::transport::close;
-use crate::transport::dial::{self, Backoff, DialError};
+use crate::transport::dial::{self, Backoff, DialError, Dialler};
 use crate::transport::endpoint::{self, Streams};
 use crate::transport::frame::{self, FrameReader};
 
@@ -39,6 +40,11 @@ pub enum LinkEvent {
 /// A subscribed link without any frame for so long is stale; three times the interval if that is longer.
 const STALE: Duration = Duration::from_secs(1);
 
+/// What a console takes from one replica: so many messages and bytes in a second, and twice as much at once. More waits on
+/// the link, so that a replica which floods its console delays itself.
+const MESSAGES_PER_SECOND: u64 = 200;
+const BYTES_PER_SECOND: u64 = 8 << 20;
+
 /// How often a replica is asked for the time.
 const CLOCK: Duration = Duration::from_secs(1);
 
@@ -53,27 +59,28 @@ pub async fn watch(
     requests: mpsc::Receiver<ConsoleRequest>,
     events: mpsc::Sender<(ReplicaId, LinkEvent)>,
 ) {
-    let mut watcher = Watcher { replica, requests, events, subscription: None, watched: None };
-    let end = match Dialler::new(&directory, role, replica) {
-        Ok(dialler) => watcher.run(dialler).await,
+    let committee = directory.config().committee();
+    let mut watcher = Watcher { replica, committee, requests, events, subscription: None, watched: None };
+    let end = match Target::of(&directory, role, replica) {
+        Ok(target) => watcher.run(target).await,
         Err(error) => watcher.wait(LinkEvent::Down(format!("{error:#}")), None).await,
     };
     tracing::debug!("no longer watching {replica}: {end:?}");
 }
 
 /// What is needed for each attempt.
-struct Dialler {
-    endpoint: Endpoint,
+struct Target {
+    dialler: Dialler,
     config: quinn::ClientConfig,
     address: byztop_certs::HostPort,
 }
 
-impl Dialler {
-    fn new(directory: &ClusterDirectory, role: Role, replica: ReplicaId) -> anyhow::Result<Dialler> {
+impl Target {
+    fn of(directory: &ClusterDirectory, role: Role, replica: ReplicaId) -> anyhow::Result<Target> {
         let entry = directory.config().replica(replica);
         let address = entry.ok_or_else(|| anyhow::anyhow!("{replica} is not in the roster"))?.control.clone();
         let config = endpoint::client_config(&directory.identity(role)?, replica, Streams::Dialogue)?;
-        Ok(Dialler { endpoint: endpoint::dialler()?, config, address })
+        Ok(Target { dialler: Dialler::new()?, config, address })
     }
 }
 
@@ -83,6 +90,7 @@ struct Enough;
 
 struct Watcher {
     replica: ReplicaId,
+    committee: Committee,
     requests: mpsc::Receiver<ConsoleRequest>,
     events: mpsc::Sender<(ReplicaId, LinkEvent)>,
     /// What to repeat on a new connection.
@@ -91,10 +99,10 @@ struct Watcher {
 }
 
 impl Watcher {
-    async fn run(&mut self, dialler: Dialler) -> Enough {
+    async fn run(&mut self, target: Target) -> Enough {
         let mut backoff = Backoff::new();
         loop {
-            let attempt = dial::dial(&dialler.endpoint, dialler.config.clone(), &dialler.address);
+            let attempt = dial::dial(&target.dialler, target.config.clone(), &target.address);
             if self.tell(LinkEvent::Connecting).await.is_err() {
                 return Enough;
             }
@@ -105,7 +113,7 @@ impl Watcher {
                     match end {
                         Ok(reason) => reason,
                         Err(enough) => {
-                            dialler.endpoint.wait_idle().await;
+                            target.dialler.close(b"").await;
                             return enough;
                         }
                     }
@@ -187,6 +195,7 @@ impl Watcher {
             return Ok(ended(connection, &error));
         }
         let mut frames = FrameReader::new(receiver, MAX_CONTROL_BYTES);
+        let mut pace = Pace::new();
         let mut last_frame = Instant::now();
         let mut offsets = ClockOffsets::default();
         let mut clock_asked: Option<Instant> = None;
@@ -195,7 +204,10 @@ impl Watcher {
             tokio::select! {
                 next = frames.next() => {
                     let message = match next {
-                        Ok(Some(frame)) => wire::decode::<ConsoleMessage>(&frame, MAX_CONTROL_BYTES),
+                        Ok(Some(frame)) => {
+                            pace.take(frame.len()).await;
+                            self.read(&frame)
+                        }
                         Ok(None) => return Ok("it has ended the stream".to_string()),
                         Err(error) => return Ok(ended(connection, &error)),
                     };
@@ -222,7 +234,7 @@ impl Watcher {
                             }
                             self.tell(LinkEvent::Message(message)).await?;
                         }
-                        Err(why) => return Ok(format!("it says something that can not be read: {why}")),
+                        Err(why) => return Ok(why),
                     }
                     last_frame = Instant::now();
                 }
@@ -241,6 +253,13 @@ impl Watcher {
         }
     }
 
+    /// What it says, as far as it can be true.
+    fn read(&self, frame: &[u8]) -> Result<ConsoleMessage, String> {
+        let message = wire::decode::<ConsoleMessage>(frame, MAX_CONTROL_BYTES);
+        let message = message.map_err(|why| format!("it says something that can not be read: {why}"))?;
+        message.credible(self.committee).map_err(|why| format!("it says something that can not be true: {why}"))
+    }
+
     /// How long the next message may take. Without a subscription only the welcome is due, and later nothing.
     fn patience(&self) -> Duration {
         match self.subscription {
@@ -253,4 +272,54 @@ impl Watcher {
 /// Why a stream broke: what the connection says where it is closed, as that is the cause.
 fn ended(connection: &Connection, error: &dyn std::error::Error) -> String {
     connection.close_reason().map_or_else(|| error.to_string(), |reason| dial::explain(&reason))
+}
+
+/// How much a link may still bring at once.
+struct Pace {
+    messages: f64,
+    bytes: f64,
+    at: Instant,
+}
+
+impl Pace {
+    fn new() -> Pace {
+        Pace { messages: 2.0 * MESSAGES_PER_SECOND as f64, bytes: 2.0 * BYTES_PER_SECOND as f64, at: Instant::now() }
+    }
+
+    /// Takes a message of so many bytes, and waits while what was allowed is used up.
+    async fn take(&mut self, bytes: usize) {
+        let wait = self.owe(Instant::now(), bytes);
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    fn owe(&mut self, now: Instant, bytes: usize) -> Duration {
+        let passed = now.saturating_duration_since(self.at).as_secs_f64();
+        self.at = now;
+        let refilled = |left: f64, rate: u64| (left + passed * rate as f64).min(2.0 * rate as f64);
+        self.messages = refilled(self.messages, MESSAGES_PER_SECOND) - 1.0;
+        self.bytes = refilled(self.bytes, BYTES_PER_SECOND) - bytes as f64;
+        let missing = (-self.messages / MESSAGES_PER_SECOND as f64).max(-self.bytes / BYTES_PER_SECOND as f64);
+        Duration::from_secs_f64(missing.max(0.0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flood_waits_and_what_is_usual_does_not() {
+        let mut pace = Pace::new();
+        let began = pace.at;
+        let at = |ms: u64| began + Duration::from_millis(ms);
+        assert!((0..600).all(|i| pace.owe(at(i * 100), 200 << 10).is_zero()), "ten frames of 200 kB a second");
+        let burst = (0..2 * MESSAGES_PER_SECOND).filter(|_| pace.owe(at(60_000), 1000).is_zero()).count();
+        assert_eq!(burst as u64, 2 * MESSAGES_PER_SECOND);
+        assert!(pace.owe(at(60_000), 1000) >= Duration::from_millis(1));
+        let mut pace = Pace::new();
+        let waits = (0..32).map(|_| pace.owe(began, MAX_CONTROL_BYTES)).filter(|wait| !wait.is_zero()).count();
+        assert!(waits >= 15, "{waits} of 32 frames of a megabyte wait");
+    }
 }

@@ -89,9 +89,9 @@ impl Load {
 
     /// Everything since the start. Cheap enough for a few calls per second.
     pub fn report(&self) -> LoadReport {
-        let ClientCounts { busy, retransmissions, links, traffic } = self.client.counts();
+        let ClientCounts { busy, retransmissions, signed_anew, clock_behind, links, traffic } = self.client.counts();
         let counted = self.report.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        LoadReport { busy, retransmissions, links, traffic, ..counted }
+        LoadReport { busy, retransmissions, signed_anew, clock_behind, links, traffic, ..counted }
     }
 
     /// Offers no more, waits for what is outstanding, at most so long, and reports.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use byztop_core::app::smallbank::{Account, Operation, OperationResult};
+use byztop_core::types::Micros;
 use hdrhistogram::Histogram;
 
 use crate::client::ClientTraffic;
@@ -28,6 +29,10 @@ pub struct LoadReport {
     pub busy: u64,
     /// How often a submission was sent again for want of answers.
     pub retransmissions: u64,
+    /// How many submissions were signed anew, since their session had something executed with a newer clock.
+    pub signed_anew: u64,
+    /// How far this machine's clock was behind such a clock, at most.
+    pub clock_behind: Micros,
     /// Operations that were meant to leave so far.
     pub offered_ops: u64,
     /// Submissions that are due and wait for an idle session.
@@ -71,6 +76,8 @@ impl Default for LoadReport {
             in_flight: 0,
             busy: 0,
             retransmissions: 0,
+            signed_anew: 0,
+            clock_behind: Micros(0),
             offered_ops: 0,
             backlog: 0,
             dropped_ops: 0,

@@ -23,6 +23,23 @@ pub enum StoreError {
         /// What is expected.
         expected: String,
     },
+    /// It is of an earlier epoch of its cluster, and nobody has said that a new one is to begin without it.
+    #[error(
+        "{}: this store is of epoch {found}, and cluster.toml says epoch {wanted}, in which it counts no more. To begin epoch \
+         {wanted} without it start once with --new-epoch, which puts it aside as {}; to go on with it set epoch = {found} again",
+        path.display(),
+        aside.display()
+    )]
+    OldEpoch {
+        /// The store.
+        path: PathBuf,
+        /// Its epoch.
+        found: u64,
+        /// The cluster's.
+        wanted: u64,
+        /// Where it would be put.
+        aside: PathBuf,
+    },
     /// A later version of this program wrote it.
     #[error(
         "{}: this store has format {found}, this program knows formats up to {known}; run the program that wrote it",

@@ -16,6 +16,9 @@ const FORMAT: u32 = 1;
 /// The file that says whose a store is; it can be read whatever the rows are.
 const FILE: &str = "store.json";
 
+/// The longest that it is.
+const MAX_BYTES: u64 = 64 << 10;
+
 /// Whose a store is.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Label {
@@ -90,7 +93,7 @@ impl Label {
 /// The label of the store at `path`, if there is one.
 pub(super) fn read(path: &Path) -> Result<Option<Label>, StoreError> {
     let file = path.join(FILE);
-    match std::fs::read(&file) {
+    match byztop_certs::read_file(&file, MAX_BYTES) {
         Ok(bytes) => match serde_json::from_slice(&bytes) {
             Ok(label) => Ok(Some(label)),
             Err(why) => Err(StoreError::damaged(&file, why)),

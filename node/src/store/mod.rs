@@ -24,11 +24,14 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
 pub use self::error::StoreError;
 pub use self::label::Label;
 use self::label::Session;
+use crate::panics;
 
 /// Rows about the store itself stand before those of the tables.
 const ABOUT: u8 = 0;
 /// How many commits there were.
 const COMMITS: &[u8] = &[ABOUT, 0];
+/// The file that says the same.
+const WITNESS: &str = "commits";
 
 /// Rows are served from memory after a restart only: a small cache will do.
 const CACHE_BYTES: u64 = 1 << 20;
@@ -65,18 +68,55 @@ pub enum Found {
     Everything,
     /// What was written, but maybe not what was written last.
     AllButTheEnd,
+    /// What was written; whether all of it, nothing tells, since the file `commits` is gone.
+    Unwitnessed,
+}
+
+/// What to do with a store of an earlier epoch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum OldEpoch {
+    /// Leave it as it is, and do not run.
+    Refuse,
+    /// Put it aside, and begin without one.
+    PutAside,
+}
+
+/// Where a store of an earlier epoch is put: beside the new one, under a name that is free.
+fn aside(path: &Path, epoch: u64) -> PathBuf {
+    let name = |number: u32| match number {
+        0 => path.with_file_name(format!("store-of-epoch-{epoch}")),
+        again => path.with_file_name(format!("store-of-epoch-{epoch}-{again}")),
+    };
+    (0..).map(name).find(|free| !free.exists()).expect("some name is free")
 }
 
 impl Store {
-    /// Opens a replica's store, or makes it. One of an earlier epoch means nothing any more and is emptied.
+    /// Opens a replica's store, or makes it. One of an earlier epoch is put aside for a new one if that is wanted: what its
+    /// replica has said counts no more, and neither does what its application held.
     ///
     /// # Errors
     ///
-    /// [`StoreError`] if it is not this replica's, of a newer format, in use, damaged, or the disk fails.
-    pub fn open(path: &Path, label: &Label, level: Durability) -> Result<Store, StoreError> {
-        if path.exists() && label::read(path)?.is_some_and(|found| found.is_superseded_by(label)) {
-            std::fs::remove_dir_all(path).map_err(|why| StoreError::io(path, why))?;
+    /// [`StoreError`] if it is not this replica's, of an earlier epoch and to be kept, of a newer format, in use, damaged, or the
+    /// disk fails.
+    pub fn open(path: &Path, label: &Label, level: Durability, old: OldEpoch) -> Result<Store, StoreError> {
+        if path.exists()
+            && let Some(found) = label::read(path)?.filter(|found| found.is_superseded_by(label))
+        {
+            let aside = aside(path, found.epoch);
+            if old == OldEpoch::Refuse {
+                let (found, wanted) = (found.epoch, label.epoch);
+                return Err(StoreError::OldEpoch { path: path.into(), found, wanted, aside });
+            }
+            std::fs::rename(path, &aside).map_err(|why| StoreError::io(path, why))?;
+            tracing::warn!(
+                "{}'s store of epoch {} lies in {} now; epoch {} begins with none",
+                found.replica,
+                found.epoch,
+                aside.display(),
+                label.epoch
+            );
         }
+        let had_witness = path.join(WITNESS).exists();
         let replica = ReplicaId::parse(&label.replica).map_or(0, |replica| replica.index() as u64);
         let mut store = Store::open_any(path, MEMTABLE_BYTES + replica * MEMTABLE_STEP_BYTES)?;
         let found = label::read(path)?;
@@ -93,6 +133,7 @@ impl Store {
         let session = store.session()?;
         store.found = match session {
             None => Found::Nothing,
+            Some(_) if !had_witness => Found::Unwitnessed,
             Some(session) if store.lacks_commits()? || session.may_have_lost_the_end() => Found::AllButTheEnd,
             Some(_) => Found::Everything,
         };
@@ -108,12 +149,12 @@ impl Store {
             builder.max_journaling_size(JOURNAL_BYTES).open()
         };
         // The engine panics over some damaged bytes. Nothing of it is left then that could be in a half-way state.
-        let opened = std::panic::catch_unwind(open);
-        let opened = opened.map_err(|_| StoreError::damaged(path, "its journal does not read as what was written"))?;
+        let opened = panics::caught(open);
+        let opened = opened.map_err(|()| StoreError::damaged(path, "its journal does not read as what was written"))?;
         let database = opened.map_err(failed)?;
         let options = || KeyspaceCreateOptions::default().max_memtable_size(memtable_bytes);
         let rows = database.keyspace("rows", options).map_err(failed)?;
-        let witness = File::options().read(true).write(true).create(true).truncate(false).open(path.join("commits"));
+        let witness = File::options().read(true).write(true).create(true).truncate(false).open(path.join(WITNESS));
         let mut store = Store {
             path: path.to_path_buf(),
             database,
@@ -141,8 +182,13 @@ impl Store {
         let label = label::read(path)?.ok_or_else(|| StoreError::missing(path))?;
         let copy = scratch.join("store");
         copy_folder(path, &copy).map_err(|why| StoreError::io(path, why))?;
+        let had_witness = copy.join(WITNESS).exists();
         let mut store = Store::open_any(&copy, MEMTABLE_BYTES)?;
-        store.found = if store.lacks_commits()? { Found::AllButTheEnd } else { Found::Everything };
+        store.found = match (had_witness, store.lacks_commits()?) {
+            (false, _) => Found::Unwitnessed,
+            (true, true) => Found::AllButTheEnd,
+            (true, false) => Found::Everything,
+        };
         Ok((label, store))
     }
 
@@ -262,14 +308,19 @@ fn number(bytes: &[u8]) -> Option<u64> {
     bytes.try_into().ok().map(u64::from_le_bytes)
 }
 
+/// Copies folders and regular files; a store has nothing else.
 fn copy_folder(from: &Path, to: &Path) -> std::io::Result<()> {
     std::fs::create_dir_all(to)?;
     for entry in std::fs::read_dir(from)? {
         let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
+        let (target, kind) = (to.join(entry.file_name()), entry.file_type()?);
+        if kind.is_dir() {
             copy_folder(&entry.path(), &target)?;
         } else {
+            let about = format!("{} is neither a file nor a folder", entry.path().display());
+            if !kind.is_file() {
+                return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, about));
+            }
             std::fs::copy(entry.path(), target)?;
         }
     }

@@ -30,7 +30,7 @@ impl Ground {
     }
 
     fn open(&self, level: Durability) -> Result<Store, StoreError> {
-        Store::open(&self.path(), &self.label(), level)
+        Store::open(&self.path(), &self.label(), level, OldEpoch::Refuse)
     }
 
     /// A store with some commits in it, dropped as if its process had been killed.
@@ -173,7 +173,7 @@ fn a_store_is_one_replicas_of_one_cluster_in_one_epoch() {
         (Label { protocol, ..mine.clone() }, "of protocol pbft, not of linear"),
         (Label { accounts: (10, 1, 1), ..mine.clone() }, ", not of 10 accounts of 1 + 1"),
     ] {
-        let why = refusal(Store::open(&ground.path(), &other, Durability::Os));
+        let why = refusal(Store::open(&ground.path(), &other, Durability::Os, OldEpoch::Refuse));
         assert!(why.contains(expected) && why.contains("move this one away"), "{why}");
     }
     let store = ground.open(Durability::Os).unwrap();
@@ -181,14 +181,43 @@ fn a_store_is_one_replicas_of_one_cluster_in_one_epoch() {
 }
 
 #[test]
-fn the_store_of_an_earlier_epoch_is_emptied_and_one_of_a_later_epoch_is_refused() {
+fn the_store_of_an_earlier_epoch_is_kept_unless_a_new_one_is_asked_for_and_then_put_aside() {
     let ground = Ground::new();
     ground.written(1);
     let next = Label { epoch: 2, ..ground.label() };
-    let store = Store::open(&ground.path(), &next, Durability::Os).unwrap();
+    let why = refusal(Store::open(&ground.path(), &next, Durability::Os, OldEpoch::Refuse));
+    assert!(why.contains("of epoch 1, and cluster.toml says epoch 2") && why.contains("--new-epoch"), "{why}");
+    assert_eq!(ground.open(Durability::Os).unwrap().image().unwrap(), image_of([0]), "a refusal leaves it as it was");
+
+    let store = Store::open(&ground.path(), &next, Durability::Os, OldEpoch::PutAside).unwrap();
     assert_eq!((store.found(), store.image().unwrap().is_empty()), (Found::Nothing, true));
     drop(store);
     assert!(refusal(ground.open(Durability::Os)).contains("of epoch 2, not of 1"));
+
+    // The way back is open: the old store is whole.
+    let aside = ground.path().with_file_name("store-of-epoch-1");
+    fs::rename(ground.path(), ground.path().with_file_name("store-of-epoch-2")).unwrap();
+    fs::rename(aside, ground.path()).unwrap();
+    assert_eq!(ground.open(Durability::Os).unwrap().image().unwrap(), image_of([0]));
+}
+
+#[test]
+fn a_store_without_its_witness_is_not_taken_for_whole() {
+    let ground = Ground::new();
+    ground.written(3);
+    fs::remove_file(ground.path().join("commits")).unwrap();
+    assert_eq!(ground.open(Durability::Os).unwrap().found(), Found::Unwitnessed);
+}
+
+#[test]
+fn a_pipe_in_a_store_is_not_waited_for() {
+    let ground = Ground::new();
+    ground.written(1);
+    let pipe = ground.path().join("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let scratch = tempfile::tempdir().unwrap();
+    let why = Store::look_into(&ground.path(), scratch.path()).err().unwrap().to_string();
+    assert!(why.contains("neither a file nor a folder"), "{why}");
 }
 
 #[test]

@@ -8,7 +8,7 @@
 //! are, and for nobody else.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use byztop_core::crypto::{Author, Verified, Verifier};
 use byztop_core::protocol::Message;
@@ -71,11 +71,18 @@ impl<M> Checks<M> {
         let piece = Piece { from, arrived, decoded, is_long: longest > LONG_BYTES, handed_over };
         queue.send(piece).await.map_err(|_| Stopping)?;
         is_handed_over.await.map_err(|_| Stopping)?;
-        let pause = self.trust[from.index()].pause();
+        let pause = self.pause(from);
         if !pause.is_zero() {
             tokio::time::sleep(pause).await;
         }
         Ok(())
+    }
+}
+
+impl<M> Checks<M> {
+    /// How long a peer waits after each piece for what was refused of it.
+    pub(crate) fn pause(&self, of: ReplicaId) -> Duration {
+        self.trust[of.index()].pause()
     }
 }
 

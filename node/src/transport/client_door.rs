@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use bytes::Bytes;
+use byztop_certs::Role;
 use byztop_core::crypto::{Author, Signed, Verified, Verifier};
 use byztop_core::rejection::Rejection;
 use byztop_core::replica::Submission;
@@ -95,6 +96,11 @@ async fn read<M>(connection: &Connection, client: ClientId, shared: &Shared<M>) 
         }
         let Consequence { is_news, is_spent } = trust.judge(Instant::now(), good, bad);
         if is_news {
+            shared.standing.misbehaves(
+                Instant::now(),
+                Role::Client(client),
+                "sends what is refused: it waits behind the others",
+            );
             tracing::warn!("{client} sends what is refused: it is checked by itself, and waits");
         }
         if is_spent {

@@ -18,6 +18,7 @@ use quinn::{
     ServerConfig, TokioRuntime, TransportConfig, VarInt,
 };
 
+use super::{close, link};
 use crate::clock;
 
 /// After so long a silence a connection is dead.
@@ -36,6 +37,8 @@ const SOCKET_BUFFER_BYTES: usize = 4 << 20;
 /// How often and how far apart an address that is taken is tried.
 const BIND_ATTEMPTS: u32 = 20;
 const BIND_PAUSE: Duration = Duration::from_millis(25);
+/// The longest file with a TLS key.
+const MAX_KEY_BYTES: u64 = 64 << 10;
 /// How many handshakes may be under way.
 const MAX_INCOMING: usize = 256;
 
@@ -61,7 +64,7 @@ pub(crate) async fn listen(
 ) -> anyhow::Result<Endpoint> {
     let entry = directory.config().replica(me).context("this replica is in the roster")?;
     let (address, streams) = match door {
-        Door::Protocol => (&entry.address, Streams::OneWay(3)),
+        Door::Protocol => (&entry.address, Streams::OneWay(link::STREAMS)),
         Door::Control => (&entry.control, Streams::Dialogue),
     };
     let resolved = resolve(address.host(), address.port()).await?;
@@ -126,15 +129,53 @@ pub(crate) fn role_of(connection: &Connection, config: &ClusterConfig) -> anyhow
     Ok(peer_role(&chain.context("the peer showed no certificate")?, config)?)
 }
 
+/// Hangs up on a peer when its certificate expires, unless this is dropped before.
+pub(crate) fn hang_up_on_expiry(connection: &Connection, who: Role) -> HangUp {
+    let connection = connection.clone();
+    HangUp(tokio::spawn(async move {
+        let chain = connection.peer_identity().and_then(|chain| chain.downcast::<Vec<CertificateDer<'static>>>().ok());
+        let Some(expiry) = chain.and_then(|chain| byztop_certs::expiry(&chain)) else { return };
+        loop {
+            let left = Duration::from_secs(expiry + 1).saturating_sub(Duration::from_micros(clock::unix_micros()));
+            if left.is_zero() {
+                break;
+            }
+            // The clock may be set meanwhile.
+            tokio::time::sleep(left.min(Duration::from_secs(60))).await;
+        }
+        tracing::warn!("the certificate of {who} has expired: it is hung up on");
+        connection.close(close::WRONG_SIDE, b"the certificate has expired");
+    }))
+}
+
+/// Ends with what it watches.
+pub(crate) struct HangUp(tokio::task::JoinHandle<()>);
+
+impl Drop for HangUp {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 /// The first address of a host. A name may take the resolver a while.
 ///
 /// # Errors
 ///
 /// If it has none.
 pub(crate) async fn resolve(host: &str, port: u16) -> anyhow::Result<SocketAddr> {
-    let mut found =
-        tokio::net::lookup_host((host, port)).await.with_context(|| format!("can not find the host {host}"))?;
-    found.next().with_context(|| format!("the host {host} has no address"))
+    Ok(resolve_all(host, port).await?[0])
+}
+
+/// All addresses of a host, at least one.
+///
+/// # Errors
+///
+/// If it has none.
+pub(crate) async fn resolve_all(host: &str, port: u16) -> anyhow::Result<Vec<SocketAddr>> {
+    let found = tokio::net::lookup_host((host, port)).await.with_context(|| format!("can not find the host {host}"))?;
+    let found: Vec<SocketAddr> = found.collect();
+    anyhow::ensure!(!found.is_empty(), "the host {host} has no address");
+    Ok(found)
 }
 
 /// A socket at an address that a replica before us may just be leaving.
@@ -231,7 +272,8 @@ impl fmt::Debug for ResetKey {
 impl ResetKey {
     fn of(directory: &ClusterDirectory, role: Role, door: Door) -> anyhow::Result<ResetKey> {
         let path = directory.home(role).join("tls.key");
-        let key = std::fs::read(&path).with_context(|| format!("can not read {}", path.display()))?;
+        let key = byztop_certs::read_file(&path, MAX_KEY_BYTES)
+            .with_context(|| format!("can not read {}", path.display()))?;
         let door: &[u8] = match door {
             Door::Protocol => b"protocol",
             Door::Control => b"control",

@@ -2,9 +2,10 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use byztop_certs::{Part, Role};
 use byztop_core::crypto::Verifier;
 use byztop_core::protocol::Message;
 use byztop_core::rejection::Rejection;
@@ -18,10 +19,11 @@ use super::checks::{Checks, Stopping};
 use super::frame::{FrameReader, Violation};
 use super::outbox::{self, Limits, Outbox, Outlet};
 use super::trust::Trust;
-use super::{LinkId, close, dial};
+use super::{LinkId, close, dial, frame};
 use crate::clock::Clock;
 use crate::core_loop::input::{CoreHandle, PeerInput};
 use crate::core_loop::outbound::PeerLink;
+use crate::standing::Standing;
 
 /// The longest frame on a stream of votes.
 pub(crate) const MAX_VOTE_BYTES: usize = 64 << 10;
@@ -41,6 +43,14 @@ const LANES: [Lane; 3] = [
     Lane { first_byte: b'b', limit: MAX_MESSAGE_BYTES, queue: Limits { frames: 8192, bytes: 48 << 20 }, priority: 0 },
 ];
 
+/// The first byte of the stream on which a peer says once what its configuration is; none is owed.
+const HELLO: u8 = b'h';
+/// The longest that this is.
+const MAX_HELLO_BYTES: usize = 16 << 10;
+
+/// How many streams a peer may open: its lanes, and the one that says hello.
+pub(crate) const STREAMS: u32 = LANES.len() as u32 + 1;
+
 /// How long a peer has to open its streams and to say which is which.
 const STREAM_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -56,6 +66,8 @@ pub(crate) struct Shared<M> {
     pub(crate) clients: Arc<[Trust]>,
     /// When something arrived.
     pub(crate) clock: Clock,
+    /// Who is linked, and who has another configuration.
+    pub(crate) standing: Standing,
 }
 
 impl<M> Clone for Shared<M> {
@@ -66,6 +78,7 @@ impl<M> Clone for Shared<M> {
             core: self.core.clone(),
             clients: self.clients.clone(),
             clock: self.clock,
+            standing: self.standing.clone(),
         }
     }
 }
@@ -111,6 +124,7 @@ impl LinkEnd {
 /// Runs a link until it ends, and says how it did.
 pub(crate) async fn run<M: Message>(connection: Connection, peer: ReplicaId, shared: Shared<M>) -> LinkEnd {
     let id = LinkId::fresh();
+    let _linked = shared.standing.linked(peer);
     let end = match serve(&connection, id, peer, &shared).await {
         Ok(never) => match never {},
         Err(end) => end,
@@ -136,15 +150,16 @@ async fn serve<M: Message>(
     shared: &Shared<M>,
 ) -> Result<std::convert::Infallible, LinkEnd> {
     // Dropping the set ends every task of the link.
-    let mut tasks: JoinSet<Result<(), LinkEnd>> = JoinSet::new();
+    let mut tasks: JoinSet<Result<Lasting, LinkEnd>> = JoinSet::new();
     let mut outboxes: Vec<Outbox> = Vec::with_capacity(LANES.len());
     for lane in &LANES {
         let (outbox, outlet) = outbox::outbox(lane.queue);
         let stream = in_time(open(connection, lane)).await?;
-        tasks.spawn(async move { Ok(Outlet::pump(outlet, stream).await?) });
+        tasks.spawn(async move { Outlet::pump(outlet, stream).await.map(|()| Lasting::Lane).map_err(LinkEnd::from) });
         outboxes.push(outbox);
     }
     let outboxes = <[Outbox; 3]>::try_from(outboxes).expect("one per lane");
+    tasks.spawn(say_hello(connection.clone(), shared.standing.clone()));
     let link = PeerLink { id, connection: connection.clone(), outboxes };
     shared.core.peers.send(PeerInput::Up(peer, link)).await.map_err(|_| LinkEnd::Stopping)?;
 
@@ -156,15 +171,21 @@ async fn serve<M: Message>(
             () = &mut all_open, if is_open.contains(&false) => return Err(Violation::TooSlow.into()),
             incoming = connection.accept_uni() => {
                 let mut stream = incoming?;
-                let lane = in_time(lane_of(&mut stream)).await?;
+                let Some(lane) = in_time(lane_of(&mut stream)).await? else {
+                    tasks.spawn(hear_hello(FrameReader::new(stream, MAX_HELLO_BYTES), peer, shared.standing.clone()));
+                    continue;
+                };
                 if std::mem::replace(&mut is_open[lane], true) {
                     return Err(Violation::UnknownStream.into());
                 }
                 tasks.spawn(read(FrameReader::new(stream, LANES[lane].limit), peer, shared.clone()));
             }
             Some(ended) = tasks.join_next() => {
-                let ended = ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()));
-                return Err(ended.err().unwrap_or(LinkEnd::Finished));
+                match ended.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())) {
+                    Ok(Lasting::Hello) => {}
+                    Ok(Lasting::Lane) => return Err(LinkEnd::Finished),
+                    Err(end) => return Err(end),
+                }
             }
         }
     }
@@ -186,25 +207,63 @@ async fn open(connection: &Connection, lane: &Lane) -> Result<SendStream, LinkEn
     Ok(stream)
 }
 
-async fn lane_of(stream: &mut RecvStream) -> Result<usize, Violation> {
+/// Which lane a stream is; `None` if it says hello.
+async fn lane_of(stream: &mut RecvStream) -> Result<Option<usize>, Violation> {
     let mut first = [0];
     match stream.read(&mut first).await? {
-        Some(1) => LANES.iter().position(|lane| lane.first_byte == first[0]).ok_or(Violation::UnknownStream),
+        Some(1) if first[0] == HELLO => Ok(None),
+        Some(1) => {
+            let lane = LANES.iter().position(|lane| lane.first_byte == first[0]);
+            lane.map(Some).ok_or(Violation::UnknownStream)
+        }
         _ => Err(Violation::Truncated),
     }
 }
 
+/// What a link's task was about that has ended well.
+enum Lasting {
+    /// A lane, which should last as long as the link.
+    Lane,
+    /// Hello was said or heard.
+    Hello,
+}
+
+/// Says what this replica's configuration is. A peer that lets no stream be opened for it is not told.
+async fn say_hello(connection: Connection, standing: Standing) -> Result<Lasting, LinkEnd> {
+    let mut stream = connection.open_uni().await?;
+    stream.write_all(&[HELLO]).await?;
+    stream.write_chunk(frame::encode(&standing.parts())).await?;
+    // Whoever does not read it to its end misses nothing else.
+    stream.finish().ok();
+    Ok(Lasting::Hello)
+}
+
+/// Hears what a peer's configuration is.
+async fn hear_hello(mut frames: FrameReader, peer: ReplicaId, standing: Standing) -> Result<Lasting, LinkEnd> {
+    if let Some(hello) = frames.next().await? {
+        match wire::decode::<Vec<Part>>(&hello, MAX_HELLO_BYTES) {
+            Ok(parts) => standing.compare(peer, &parts),
+            Err(why) => tracing::warn!("what {peer} says of its configuration can not be read: {why}"),
+        }
+    }
+    Ok(Lasting::Hello)
+}
+
 /// Decodes what comes on one stream and has it checked, in order.
-async fn read<M: Message>(mut frames: FrameReader, peer: ReplicaId, shared: Shared<M>) -> Result<(), LinkEnd> {
+async fn read<M: Message>(mut frames: FrameReader, peer: ReplicaId, shared: Shared<M>) -> Result<Lasting, LinkEnd> {
     loop {
         let frames = frames.next_some().await?;
         if frames.is_empty() {
-            return Ok(());
+            return Ok(Lasting::Lane);
         }
         let arrived = shared.clock.now();
         let longest = frames.iter().map(Bytes::len).max().unwrap_or(0);
         let decoded = frames.iter().map(|frame| wire::decode(frame, MAX_MESSAGE_BYTES)).collect();
         drop(frames);
         shared.checks.bring(peer, arrived, decoded, longest).await.map_err(|Stopping| LinkEnd::Stopping)?;
+        if !shared.checks.pause(peer).is_zero() {
+            let what = "sends what is refused: it is checked apart, and waits";
+            shared.standing.misbehaves(Instant::now(), Role::Replica(peer), what);
+        }
     }
 }

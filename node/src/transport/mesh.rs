@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use byztop_certs::{ClusterConfig, Identity, Role};
 use byztop_core::protocol::Message;
@@ -10,10 +11,13 @@ use quinn::{Connection, Endpoint};
 use tokio::task::JoinSet;
 
 use super::admission::{Handshake, Handshakes, NoPlace, Places};
-use super::dial::{self, Backoff, DialError};
+use super::dial::{self, Backoff, DialError, Dialler};
 use super::endpoint::{self, Streams};
 use super::link::{self, Shared};
-use super::{client_door, close};
+use super::{Chatter, client_door, close};
+
+/// What is told of an identity that two processes have.
+const TWICE: &str = "links up twice: two processes seem to have its keys, and one of them must end";
 
 /// The mesh of one replica.
 pub(crate) struct Mesh<M> {
@@ -25,8 +29,12 @@ pub(crate) struct Mesh<M> {
     pub(crate) identity: Arc<Identity>,
     /// Its protocol door.
     pub(crate) endpoint: Endpoint,
+    /// From where it dials.
+    pub(crate) dialler: Dialler,
     /// What its links share.
     pub(crate) shared: Shared<M>,
+    /// Who may still be written about.
+    pub(crate) chatter: Chatter,
 }
 
 impl<M> Clone for Mesh<M> {
@@ -36,7 +44,9 @@ impl<M> Clone for Mesh<M> {
             config: self.config.clone(),
             identity: self.identity.clone(),
             endpoint: self.endpoint.clone(),
+            dialler: self.dialler.clone(),
             shared: self.shared.clone(),
+            chatter: self.chatter.clone(),
         }
     }
 }
@@ -69,19 +79,24 @@ impl<M: Message> Mesh<M> {
         let mut backoff = Backoff::new();
         let entry = self.config.replica(peer).expect("the peer is in the roster");
         loop {
-            let config = match endpoint::client_config(&self.identity, peer, Streams::OneWay(3)) {
+            let config = match endpoint::client_config(&self.identity, peer, Streams::OneWay(link::STREAMS)) {
                 Ok(config) => config,
                 Err(error) => return tracing::error!("{} can not dial {peer}: {error:#}", self.me),
             };
-            match dial::dial(&self.endpoint, config, &entry.address).await {
+            match dial::dial(&self.dialler, config, &entry.address).await {
                 Ok(connection) => {
                     backoff.reset();
-                    tracing::info!("{} is linked to {peer}", self.me);
+                    self.tell(Role::Replica(peer), || format!("is linked to {peer}"));
+                    let _hang_up = endpoint::hang_up_on_expiry(&connection, Role::Replica(peer));
                     let end = link::run(connection, peer, self.shared.clone()).await;
-                    tracing::info!("{} lost {peer}: {end}", self.me);
+                    self.tell(Role::Replica(peer), || format!("lost {peer}: {end}"));
+                    self.shared.standing.explain(peer, &format!("it was lost: {end}"));
                 }
                 Err(DialError::Stopping) => return,
-                Err(DialError::Failed(reason)) => tracing::debug!("{} can not reach {peer}: {reason}", self.me),
+                Err(DialError::Failed(reason)) => {
+                    tracing::debug!("{} can not reach {peer}: {reason}", self.me);
+                    self.shared.standing.explain(peer, &reason);
+                }
             }
             tokio::time::sleep(backoff.next()).await;
         }
@@ -115,27 +130,39 @@ impl<M: Message> Mesh<M> {
         };
         if !has_business {
             connection.close(close::WRONG_SIDE, format!("{} does not let in {role}", self.me).as_bytes());
-            return tracing::warn!("{} does not let in {role}", self.me);
+            return self.tell(role, || format!("does not let in {role}"));
         }
         let _place = match places.take(role, &connection) {
             Ok(place) => place,
             Err(NoPlace { why, is_news }) => {
                 connection.close(close::TOO_MANY, why.as_bytes());
+                if let Role::Replica(_) = role {
+                    self.shared.standing.misbehaves(Instant::now(), role, TWICE);
+                }
                 if is_news {
                     tracing::warn!("{} does not let in {role} from {}: {why}", self.me, connection.remote_address());
                 }
                 return;
             }
         };
+        let _hang_up = endpoint::hang_up_on_expiry(&connection, role);
         let end = match role {
             Role::Replica(peer) => {
-                tracing::info!("{} is linked to {peer}", self.me);
+                self.tell(role, || format!("is linked to {peer}"));
                 endpoint::trust_with_windows(&connection);
-                link::run(connection, peer, self.shared).await
+                link::run(connection, peer, self.shared.clone()).await
             }
-            Role::Client(client) => client_door::run(connection, client, self.shared).await,
+            Role::Client(client) => client_door::run(connection, client, self.shared.clone()).await,
             Role::Operator | Role::Observer => return,
         };
-        tracing::info!("{} lost {role}: {end}", self.me);
+        self.tell(role, || format!("lost {role}: {end}"));
+        if let Role::Replica(peer) = role {
+            self.shared.standing.explain(peer, &format!("it dials, and was lost: {end}"));
+        }
+    }
+
+    /// A line about an identity that comes or goes.
+    fn tell(&self, role: Role, what: impl FnOnce() -> String) {
+        self.chatter.tell(Instant::now(), role, || format!("{} {}", self.me, what()));
     }
 }

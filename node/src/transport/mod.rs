@@ -19,9 +19,12 @@ pub(crate) mod mesh;
 pub(crate) mod outbox;
 pub(crate) mod trust;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use byztop_certs::Role;
 use quinn::VarInt;
 
 /// Why a connection is closed, as the code in its last packet.
@@ -54,6 +57,38 @@ impl LinkId {
     }
 }
 
+/// Who may write lines into the log about coming and going: each identity a few within ten seconds, so that none fills the disk by
+/// it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Chatter(Arc<Mutex<BTreeMap<Role, (Instant, u32)>>>);
+
+impl Chatter {
+    /// So many lines, the last of which should say that there are more.
+    const LINES: u32 = 8;
+    const WITHIN: Duration = Duration::from_secs(10);
+
+    /// Writes a line about an identity if it has one left.
+    pub(crate) fn tell(&self, now: Instant, role: Role, line: impl FnOnce() -> String) {
+        match self.take(now, role) {
+            left @ 2.. if left <= Self::LINES => tracing::info!("{}", line()),
+            1 => tracing::info!("{}; what {role} does is left out for some seconds", line()),
+            _ => {}
+        }
+    }
+
+    /// How many lines it had left before this one.
+    fn take(&self, now: Instant, role: Role) -> u32 {
+        let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (since, lines) = told.entry(role).or_insert((now, Self::LINES));
+        if now.duration_since(*since) >= Self::WITHIN {
+            (*since, *lines) = (now, Self::LINES);
+        }
+        let left = *lines;
+        *lines = lines.saturating_sub(1);
+        left
+    }
+}
+
 /// Says how rarely what happens again and again is worth a line in the log.
 #[derive(Debug, Default)]
 struct Rarely {
@@ -70,5 +105,22 @@ impl Rarely {
             self.told_at = Some(now);
         }
         is_due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use byztop_core::types::ReplicaId;
+
+    use super::*;
+
+    #[test]
+    fn who_comes_and_goes_all_the_time_writes_a_few_lines_and_then_none_for_a_while() {
+        let (chatter, now) = (Chatter::default(), Instant::now());
+        let [n1, n2] = [0, 1].map(|id| Role::Replica(ReplicaId(id)));
+        let left: Vec<u32> = (0..10).map(|_| chatter.take(now, n1)).collect();
+        assert_eq!(left, [8, 7, 6, 5, 4, 3, 2, 1, 0, 0]);
+        assert_eq!(chatter.take(now, n2), 8, "others have lines of their own");
+        assert_eq!(chatter.take(now + Chatter::WITHIN, n1), 8);
     }
 }

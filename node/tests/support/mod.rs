@@ -2,6 +2,7 @@
 #![allow(dead_code, reason = "each test file uses its own part")]
 
 use std::net::UdpSocket;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest};
 use byztop_core::types::ReplicaId;
 use byztop_node::control::{LinkEvent, watch};
 use byztop_node::run_replica;
+use byztop_node::store::OldEpoch;
 use tempfile::TempDir;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
@@ -32,12 +34,17 @@ type Running = (oneshot::Sender<()>, JoinHandle<anyhow::Result<()>>);
 impl Cluster {
     /// Makes a cluster; nothing runs yet.
     pub(crate) fn make(replicas: usize, attacks_allowed: bool) -> Cluster {
+        Cluster::tuned(replicas, attacks_allowed, Settings { accounts: 1000, ..Settings::default() })
+    }
+
+    /// The same with settings.
+    pub(crate) fn tuned(replicas: usize, attacks_allowed: bool, settings: Settings) -> Cluster {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let options = InitOptions {
             replicas,
             ports: Ports::Explicit(free_ports(replicas)),
             attacks_allowed,
-            settings: Settings { accounts: 1000, ..Settings::default() },
+            settings,
             ..InitOptions::default()
         };
         let directory = ClusterDirectory::create(folder.path(), &options).expect("a cluster");
@@ -52,12 +59,22 @@ impl Cluster {
         cluster
     }
 
+    /// Reads cluster.toml again, which has changed.
+    pub(crate) fn reopen(&mut self) {
+        let path = self.directory.path().to_path_buf();
+        self.directory = Arc::new(ClusterDirectory::open(&path).expect("a cluster"));
+    }
+
     /// Starts a replica.
     pub(crate) fn run(&mut self, replica: ReplicaId) {
-        let home = self.directory.home(Role::Replica(replica));
+        self.run_at(replica, self.directory.home(Role::Replica(replica)));
+    }
+
+    /// Starts a replica whose folder is elsewhere.
+    pub(crate) fn run_at(&mut self, replica: ReplicaId, home: PathBuf) {
         let (stop, stopped) = oneshot::channel::<()>();
         let task = tokio::spawn(async move {
-            let ended = run_replica(&home, async { stopped.await.unwrap_or(()) }).await;
+            let ended = run_replica(&home, OldEpoch::Refuse, async { stopped.await.unwrap_or(()) }).await;
             ended.inspect_err(|error| eprintln!("{replica} has ended: {error:#}"))
         });
         self.running[replica.index()] = Some((stop, task));

@@ -15,6 +15,7 @@ use byztop_core::types::{ClientId, Digest, ReplicaId, SeqNum, Session, Timestamp
 use byztop_core::views::message::{Commit, Message};
 use tokio::task::JoinSet;
 
+use crate::liar;
 use crate::made_up::{self, Peer};
 use crate::member::{self, Door, Manners};
 
@@ -41,11 +42,13 @@ pub enum Kind {
     Submissions,
     /// Consoles of one observer, as many as are let in.
     Consoles,
+    /// What a replica tells the consoles that watch it: lies, as many as they take.
+    Lies,
 }
 
 impl Kind {
     /// All of them, in the order of the names in the help.
-    pub const ALL: [(Kind, &'static str); 10] = [
+    pub const ALL: [(Kind, &'static str); 11] = [
         (Kind::NewView, "new-view"),
         (Kind::Proof, "proof"),
         (Kind::Bodies, "bodies"),
@@ -56,6 +59,7 @@ impl Kind {
         (Kind::ClientMemory, "client-memory"),
         (Kind::Submissions, "submissions"),
         (Kind::Consoles, "consoles"),
+        (Kind::Lies, "lies"),
     ];
 
     /// Whose keys it is made with: those of n1, of the last client or of the observer.
@@ -97,7 +101,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    fn sent(&self, bytes: usize) {
+    pub(crate) fn sent(&self, bytes: usize) {
         self.sent.fetch_add(1, Ordering::Relaxed);
         self.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
@@ -112,6 +116,9 @@ pub async fn run(directory: Arc<ClusterDirectory>, kind: Kind, tally: Arc<Tally>
     let (members, role) = (directory.config().committee().members(), kind.role(&directory));
     let targets: Vec<ReplicaId> = members.filter(|target| Role::Replica(*target) != role).collect();
     directory.identity(role).context("the attacker's identity")?;
+    if kind == Kind::Lies {
+        return liar::serve(directory, tally).await;
+    }
     let submission = match kind {
         Kind::Fetch => Some(plant(&directory, &targets).await?),
         _ => None,
@@ -164,7 +171,7 @@ fn frames(kind: Kind, directory: &ClusterDirectory, known: Option<&Signed<Submis
             let Role::Client(client) = kind.role(directory) else { unreachable!("a client submits") };
             (None, (0..64).flat_map(|i| member::frame(&made_up::submission(client, i))).collect())
         }
-        Kind::ReplicaMemory | Kind::ClientMemory | Kind::Consoles => (None, Vec::new()),
+        Kind::ReplicaMemory | Kind::ClientMemory | Kind::Consoles | Kind::Lies => (None, Vec::new()),
     }
 }
 

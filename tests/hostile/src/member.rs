@@ -59,7 +59,7 @@ pub(crate) async fn connect(
     }
 }
 
-fn address(directory: &ClusterDirectory, target: ReplicaId, door: Door) -> anyhow::Result<SocketAddr> {
+pub(crate) fn address(directory: &ClusterDirectory, target: ReplicaId, door: Door) -> anyhow::Result<SocketAddr> {
     let entry = directory.config().replica(target).with_context(|| format!("{target} is not in the roster"))?;
     let address = match door {
         Door::Protocol => &entry.address,

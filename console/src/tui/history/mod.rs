@@ -1,8 +1,8 @@
 //! What happened until now, so that the screen can go back to it.
 //!
-//! Everything that is heard is kept, packed into chunks, with the model as it was at the beginning of each: going to a
-//! moment is to take the model before it and to fold what came in between. Old chunks are forgotten, so that hours of
-//! running do not grow. A recording is the same chunks in a file.
+//! Everything that is heard is kept, packed into chunks, with the model as it was at the beginning of some of them: going to
+//! a moment is to take the model before it and to fold what came in between. Old chunks are forgotten, so that hours of
+//! running do not grow. A recording is the same chunks in a file; of a long one, fewer models are kept.
 
 pub(super) mod histogram;
 mod recording;
@@ -15,9 +15,8 @@ use std::path::Path;
 
 use byztop_core::types::{ReplicaId, SeqNum, Time};
 
-pub(crate) use self::recording::Recording;
-use self::recording::RecordingError;
-pub(super) use self::recording::Writer;
+pub(crate) use self::recording::{Recording, Writer};
+use self::recording::{RecordingError, credible};
 use self::tape::{Chunk, Heard, Packer, is_remembered};
 pub(super) use self::travel::{Bar, Frozen, Travel, travel};
 use super::model::Model;
@@ -39,16 +38,19 @@ pub(super) struct History {
     started: BTreeMap<ReplicaId, FeedEvent>,
 }
 
-/// Packed entries, and the model before the first of them.
+/// Packed entries, and the model before the first of them, if it is kept. The first block has one.
 struct Block {
     chunk: Chunk,
-    start: Box<Model>,
+    start: Option<Box<Model>>,
 }
 
 impl History {
     /// So many blocks are kept while a cluster is watched: half an hour of seven replicas, and a model of
     /// about a megabyte each.
     const MAX_BLOCKS: usize = 32;
+
+    /// So many models are kept of a recording, of about a megabyte each. What lies between two is folded when it is looked at.
+    const MAX_MODELS: usize = 64;
 
     /// Packed they have so many bytes at most, however much replicas say.
     const MAX_PACKED_BYTES: usize = 48 << 20;
@@ -85,10 +87,13 @@ impl History {
         for (done, chunk) in chunks.enumerate() {
             progress(done, count);
             let model = model.get_or_insert_with(|| Model::new(recording.roster(), chunk.from));
+            let committee = model.committee;
             for Heard { at, event } in chunk.entries().map_err(|_| recording.damaged(done))? {
+                let event = credible(event, committee).map_err(|_| recording.damaged(done))?;
                 history.note(at, &event, model);
                 model.apply(at, event);
             }
+            history.thin_out();
         }
         Ok(history)
     }
@@ -125,7 +130,7 @@ impl History {
     /// Packs what is open.
     fn close(&mut self) {
         if let (Some(chunk), Some(start)) = (self.open.pack(), self.open_start.take()) {
-            self.blocks.push_back(Block { chunk, start });
+            self.blocks.push_back(Block { chunk, start: Some(start) });
         }
         let is_too_much = |blocks: &VecDeque<Block>| {
             let bytes: usize = blocks.iter().map(|block| block.chunk.packed.len()).sum();
@@ -133,6 +138,15 @@ impl History {
         };
         while is_too_much(&self.blocks) {
             self.forgotten += self.blocks.pop_front().map_or(0, |block| u64::from(block.chunk.count));
+        }
+    }
+
+    /// Forgets every second model when there are too many.
+    fn thin_out(&mut self) {
+        let kept = self.blocks.iter_mut().filter(|block| block.start.is_some());
+        if kept.count() > Self::MAX_MODELS {
+            let kept = self.blocks.iter_mut().filter(|block| block.start.is_some());
+            kept.skip(1).step_by(2).for_each(|block| block.start = None);
         }
     }
 
@@ -170,28 +184,50 @@ impl History {
         Some((spans().next()?.0, spans().last()?.1))
     }
 
-    /// The block in which a position lies: the position before it, the model there, and its entries. A position between
-    /// two belongs to the earlier one.
-    fn block_of(&self, position: u64) -> Option<(u64, &Model, Vec<Heard>)> {
+    /// The block in which a position lies: the position before it, and its entries. A position between two belongs to the
+    /// earlier one.
+    fn block_of(&self, position: u64) -> Option<(u64, Vec<Heard>)> {
         let mut before = self.forgotten;
         for block in &self.blocks {
             let after = before + u64::from(block.chunk.count);
             if position <= after {
-                return Some((before, &block.start, block.chunk.entries().ok()?));
+                return Some((before, block.chunk.entries().ok()?));
             }
             before = after;
         }
-        Some((before, self.open_start.as_deref()?, self.open.entries()))
+        Some((before, self.open.entries()))
+    }
+
+    /// The last model that is kept from before a position, and its position.
+    fn model_before(&self, position: u64) -> Option<(u64, &Model)> {
+        let mut before = self.forgotten;
+        let mut found = None;
+        for block in &self.blocks {
+            if before > position {
+                return found;
+            }
+            found = block.start.as_deref().map(|start| (before, start)).or(found);
+            before += u64::from(block.chunk.count);
+        }
+        let open = self.open_start.as_deref().filter(|_| before <= position);
+        open.map(|start| (before, start)).or(found)
     }
 
     /// What was known at a position: after so many entries.
     pub(super) fn at(&self, position: u64) -> Option<Model> {
         let (first, last) = self.ends();
         let position = position.clamp(first, last);
-        let (before, start, entries) = self.block_of(position)?;
+        let (mut reached, start) = self.model_before(position)?;
         let mut model = start.clone();
-        let wanted = usize::try_from(position - before).unwrap_or(usize::MAX);
-        entries.into_iter().take(wanted).for_each(|Heard { at, event }| model.apply(at, event));
+        while reached < position {
+            let (before, entries) = self.block_of(reached + 1)?;
+            let skipped = usize::try_from(reached - before).unwrap_or(usize::MAX);
+            let wanted = usize::try_from(position - reached).unwrap_or(usize::MAX);
+            for Heard { at, event } in entries.into_iter().skip(skipped).take(wanted) {
+                model.apply(at, event);
+                reached += 1;
+            }
+        }
         Some(model)
     }
 
@@ -217,7 +253,7 @@ impl History {
         let mark = Mark::of(&model, stride);
         let mut position = from;
         while position < last {
-            let Some((before, _, entries)) = self.block_of(position + 1) else { break };
+            let Some((before, entries)) = self.block_of(position + 1) else { break };
             let skipped = usize::try_from(position - before).unwrap_or(usize::MAX);
             for Heard { at, event } in entries.into_iter().skip(skipped) {
                 model.apply(at, event);
@@ -236,8 +272,9 @@ impl History {
         let (first, _) = self.ends();
         let mut until = from;
         while until > first {
-            let Some((before, start, entries)) = self.block_of(until) else { return first };
-            let (mut model, mut found) = (start.clone(), None);
+            let Some((before, entries)) = self.block_of(until) else { return first };
+            let Some(mut model) = self.at(before) else { return first };
+            let mut found = None;
             let count = usize::try_from(until - before).unwrap_or(usize::MAX);
             for (place, Heard { at, event }) in entries.into_iter().take(count).enumerate() {
                 let mark = Mark::of(&model, stride);
@@ -260,7 +297,7 @@ impl History {
         let (_, last) = self.ends();
         let mut position = from;
         while position < last {
-            let Some((before, _, entries)) = self.block_of(position + 1) else { break };
+            let Some((before, entries)) = self.block_of(position + 1) else { break };
             let skipped = usize::try_from(position - before).unwrap_or(usize::MAX);
             for Heard { at, event } in entries.into_iter().skip(skipped) {
                 if at > until {
@@ -287,5 +324,34 @@ impl Mark {
             Stride::Slot => Mark::Slot(model.newest_executed()),
             Stride::Event => Mark::Event(model.log.revision()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use byztop_core::types::Micros;
+
+    use super::*;
+
+    #[test]
+    fn of_a_long_recording_few_models_are_kept_and_every_moment_is_the_same() {
+        let roster = Roster { protocol: "pbft".into(), replicas: 4, durability: "os".into(), simulation: None };
+        let (mut history, mut model) = (History::keeping(usize::MAX), Model::new(&roster, Time(0)));
+        let last = u64::from(Packer::MAX_ENTRIES) * (History::MAX_MODELS as u64 + 2) + 7;
+        for us in 1..=last {
+            let event = FeedEvent::Link(ReplicaId(2), LinkEvent::Rtt(Micros(us)));
+            history.note(Time(us), &event, &model);
+            model.apply(Time(us), event);
+            if us % 1000 == 0 {
+                history.thin_out();
+            }
+        }
+        let kept = history.blocks.iter().filter(|block| block.start.is_some()).count();
+        assert!(kept <= History::MAX_MODELS && history.blocks[0].start.is_some(), "{kept} models");
+        for position in [1, 4096, 4097, 5 * 4096, 5 * 4096 + 1, last - 4096, last] {
+            let then = history.at(position).expect("it is remembered");
+            assert_eq!(then.replicas[2].rtt, Some(Micros(position)));
+        }
+        assert_eq!(history.at(0).expect("the beginning").replicas[2].rtt, None);
     }
 }

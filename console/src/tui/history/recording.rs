@@ -12,12 +12,14 @@ use std::fs::File;
 use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
 
+use byztop_core::committee::Committee;
+use byztop_core::telemetry::{ConsoleMessage, Stranger};
 use byztop_core::types::Time;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::tape::{Chunk, Packer, is_remembered};
-use crate::tui::{FeedEvent, Roster};
+use crate::tui::{FeedEvent, LinkEvent, LoadReport, Roster};
 
 const MAGIC: &[u8; 16] = b"byztop recording";
 const VERSION: u32 = 2;
@@ -38,6 +40,32 @@ struct Header {
     protocol: String,
     replicas: u32,
     durability: String,
+}
+
+/// What a recording says, as far as it can be true: whoever made the file may have written anything.
+///
+/// # Errors
+///
+/// [`Stranger`], as for [`ConsoleMessage::credible`].
+pub(super) fn credible(event: FeedEvent, committee: Committee) -> Result<FeedEvent, Stranger> {
+    const MOST: u64 = 1 << 48;
+    match event {
+        FeedEvent::Link(id, LinkEvent::Message(message)) => {
+            Ok(FeedEvent::Link(id, LinkEvent::Message(message.credible(committee)?)))
+        }
+        FeedEvent::Link(id, LinkEvent::Up(welcome)) => match ConsoleMessage::Welcome(*welcome).credible(committee)? {
+            ConsoleMessage::Welcome(welcome) => Ok(FeedEvent::Link(id, LinkEvent::Up(Box::new(welcome)))),
+            other => Ok(FeedEvent::Link(id, LinkEvent::Message(other))),
+        },
+        FeedEvent::Load(mut report) => {
+            let LoadReport { committed_ops, success, failed, offered_ops, in_flight, busy, busiest, .. } = &mut *report;
+            let asked = busiest.iter_mut().map(|(_, count)| count);
+            let counts = [committed_ops, success, failed, offered_ops, in_flight, busy].into_iter().chain(asked);
+            counts.for_each(|count| *count = (*count).min(MOST));
+            Ok(FeedEvent::Load(report))
+        }
+        other => Ok(other),
+    }
 }
 
 /// Why a file can not be read as a recording.
@@ -91,14 +119,16 @@ impl Recording {
     /// [`RecordingError`].
     pub(crate) fn read(path: &Path) -> Result<Recording, RecordingError> {
         let io_error = |source| RecordingError::Io { path: path.to_path_buf(), source };
-        let mut file = File::open(path).map_err(io_error)?;
-        let length = file.metadata().map_err(io_error)?.len();
-        if length > MAX_BYTES + u64::from(MAX_CHUNK_BYTES) {
-            return Err(RecordingError::Foreign(path.to_path_buf()));
-        }
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes).map_err(io_error)?;
         let foreign = || RecordingError::Foreign(path.to_path_buf());
+        let longest = MAX_BYTES + u64::from(MAX_CHUNK_BYTES);
+        let mut file = byztop_certs::open_file(path, longest).map_err(io_error)?;
+        // The rest is not read unless it begins as a recording does.
+        let mut bytes = vec![0; MAGIC.len()];
+        file.read_exact(&mut bytes).map_err(|_| foreign())?;
+        if bytes != MAGIC {
+            return Err(foreign());
+        }
+        file.take(longest).read_to_end(&mut bytes).map_err(io_error)?;
         let mut rest = bytes.strip_prefix(MAGIC).ok_or_else(foreign)?;
         let version = take_u32(&mut rest).ok_or_else(foreign)?;
         if version != VERSION {
@@ -172,7 +202,7 @@ fn take_chunk(rest: &mut &[u8]) -> Option<Chunk> {
 }
 
 /// A recording that is being written.
-pub(in crate::tui) struct Writer {
+pub(crate) struct Writer {
     path: PathBuf,
     file: File,
     packer: Packer,
@@ -200,13 +230,22 @@ impl Writer {
         Ok(writer)
     }
 
+    /// Begins a file that is not there yet, of a cluster of which nothing is known yet.
+    ///
+    /// # Errors
+    ///
+    /// If there is a file of that name, or none can be written.
+    pub(crate) fn of_new(path: &Path, roster: &Roster) -> io::Result<Writer> {
+        Writer::begin(path, roster, Vec::new())
+    }
+
     /// Where it is.
-    pub(in crate::tui) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// How long it is so far, in bytes.
-    pub(in crate::tui) fn written_bytes(&self) -> u64 {
+    pub(crate) fn written_bytes(&self) -> u64 {
         self.written_bytes
     }
 
@@ -215,7 +254,7 @@ impl Writer {
     /// # Errors
     ///
     /// If it can not be written, or the recording is as long as it may be.
-    pub(in crate::tui) fn note(&mut self, at: Time, event: &FeedEvent) -> io::Result<()> {
+    pub(crate) fn note(&mut self, at: Time, event: &FeedEvent) -> io::Result<()> {
         if is_remembered(event) {
             self.packer.push(at, event);
         }
@@ -227,7 +266,7 @@ impl Writer {
     /// # Errors
     ///
     /// If it can not be written.
-    pub(in crate::tui) fn flush(&mut self) -> io::Result<()> {
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
         let chunk = self.packer.pack();
         chunk.iter().try_for_each(|chunk| self.write_chunk(chunk))
     }

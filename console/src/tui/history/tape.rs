@@ -143,7 +143,7 @@ impl Chunk {
     /// If these bytes are no such chunk.
     pub(super) fn entries(&self) -> Result<Vec<Heard>, Damaged> {
         let length = self.packed.first_chunk::<4>().map_or(0, |bytes| u32::from_le_bytes(*bytes) as usize);
-        if length > Self::MAX_UNPACKED {
+        if length > Self::MAX_UNPACKED || self.count > Packer::MAX_ENTRIES {
             return Err(Damaged);
         }
         let bytes = lz4_flex::decompress_size_prepended(&self.packed).map_err(|_| Damaged)?;
@@ -240,6 +240,10 @@ mod tests {
         let shorter = Chunk { packed: chunk.packed[..chunk.packed.len() - 1].to_vec(), ..chunk.clone() };
         let fewer = Chunk { count: 49, ..chunk.clone() };
         let more = Chunk { count: 51, ..chunk.clone() };
+        let mut packer = Packer::default();
+        (0..=u64::from(Packer::MAX_ENTRIES)).for_each(|us| packer.push(Time(us), &rtt(us)));
+        let crowded = packer.pack().expect("there are entries");
+        assert_eq!(crowded.entries().err(), Some(Damaged), "no packer makes a chunk of so many");
         let bomb = Chunk { packed: [&u32::MAX.to_le_bytes()[..], &chunk.packed[4..]].concat(), ..chunk };
         for (name, damaged) in [("shorter", shorter), ("fewer", fewer), ("more", more), ("bomb", bomb)] {
             assert_eq!(damaged.entries().err(), Some(Damaged), "{name}");

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use byztop_core::types::{Micros, Time};
 
 use super::latency::Recent;
+use super::replica::per_second;
 use crate::tui::LoadReport;
 
 /// Rates are means over about so long.
@@ -50,7 +51,7 @@ impl Load {
     /// Operations committed per second, once two reports are known.
     pub(in crate::tui) fn ops_per_second(&self, now: Time) -> Option<u64> {
         let ((first, before), (last, after)) = (self.history.front()?, self.history.back()?);
-        let span = last.since(*first).0;
-        (span > 0 && now.since(*last) < STALE_AFTER).then(|| (after - before) * 1_000_000 / span)
+        let span = last.since(*first);
+        (span.0 > 0 && now.since(*last) < STALE_AFTER).then(|| per_second(after.saturating_sub(*before), span))
     }
 }

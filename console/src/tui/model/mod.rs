@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 
 use byztop_core::committee::Committee;
 use byztop_core::protocol::SlotVotes;
-use byztop_core::telemetry::{ConsoleMessage, Course, Frame};
-use byztop_core::types::{Micros, ReplicaId, SeqNum, Time, View};
+use byztop_core::telemetry::{ConsoleMessage, Course, Frame, Trouble};
+use byztop_core::types::{Micros, ReplicaId, ReplicaSet, SeqNum, Time, View};
 pub(super) use cases::{Case, Cases, Progress as CaseProgress};
 pub(super) use latency::{HEAT_HIGH, HEAT_LOW, HEAT_S, Recent, Summary};
 pub(super) use load::Load;
@@ -32,6 +32,12 @@ const SILENT_AFTER: Micros = Micros::from_millis(600);
 
 /// Within so long of a frame that showed progress, it is not known when exactly that was.
 const COARSE: Micros = Micros::from_millis(400);
+
+/// So many slots beyond what f+1 replicas say one is believed, if they speak of one moment: about what a pipeline is deep.
+const AT_ONE_MOMENT: u64 = 32;
+
+/// The same if each speaks of the moment of its last frame.
+const BETWEEN_FRAMES: u64 = 1024;
 
 /// What is known.
 #[derive(Clone, Debug)]
@@ -60,6 +66,8 @@ pub(super) struct Model {
     pub evidence: Evidence,
     pub deeds: Deeds,
     pub courses: Courses,
+    /// What is wrong, as each replica sees it.
+    troubles: BTreeMap<ReplicaId, Vec<Trouble>>,
     /// The test cases, if some are run here.
     pub cases: Option<Cases>,
     /// Where the simulation stands, if it is one.
@@ -88,12 +96,30 @@ struct Progress {
     reigns_since: Time,
 }
 
-/// The view that the cluster is in, and who wants to leave it.
+/// A figure that can be put in order.
+#[derive(Clone, Copy, PartialEq, Debug)]
+struct Rate(f64);
+
+impl Eq for Rate {}
+
+impl PartialOrd for Rate {
+    fn partial_cmp(&self, other: &Rate) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Rate {
+    fn cmp(&self, other: &Rate) -> std::cmp::Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+/// The view that the cluster is in, whom most of those in it call its leader, and who wants to leave it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Reign {
     pub view: View,
     pub leader: ReplicaId,
-    /// The newest view that is asked for, and by how many.
+    /// The view that most ask for, the newest of these, and by how many.
     pub asked: Option<(View, usize)>,
 }
 
@@ -113,11 +139,12 @@ impl Model {
             load: None,
             latencies: Vec::new(),
             log: Log::default(),
-            ledgers: Ledgers::default(),
-            views: Views::default(),
+            ledgers: Ledgers::new(committee),
+            views: Views::new(committee),
             evidence: Evidence::new(committee),
             deeds: Deeds::new(committee),
             courses: Courses::default(),
+            troubles: BTreeMap::new(),
             cases: None,
             simulation: roster.simulation.clone(),
             now,
@@ -215,6 +242,7 @@ impl Model {
             LinkEvent::Message(ConsoleMessage::Ledger(_) | ConsoleMessage::Trace(_) | ConsoleMessage::Clock { .. }) => {
             }
             LinkEvent::Message(ConsoleMessage::Frame(frame)) => self.on_frame(id, frame),
+            LinkEvent::Message(ConsoleMessage::Troubles(troubles)) => self.on_troubles(id, troubles),
             LinkEvent::Message(ConsoleMessage::Done(attack)) => {
                 self.replicas[id.index()].on_done(self.now, clean(&attack));
             }
@@ -230,6 +258,7 @@ impl Model {
     fn on_down(&mut self, id: ReplicaId, why: &str) {
         let was_up = self.replicas[id.index()].is_up();
         self.replicas[id.index()].on_down(self.now, why);
+        self.troubles.remove(&id);
         if was_up {
             self.log.push(self.now, Kind::Link, format!("{id} lost: {why}"));
         }
@@ -257,6 +286,36 @@ impl Model {
         self.replicas[id.index()].watches_until = until;
         self.replicas[id.index()].on_frame(self.now, frame);
         self.follow_progress(Some(at));
+    }
+
+    /// A replica says what is wrong. What nobody said before becomes a line of the log.
+    fn on_troubles(&mut self, id: ReplicaId, troubles: Vec<Trouble>) {
+        let known: Vec<Trouble> = self.troubles.values().flatten().cloned().collect();
+        for trouble in troubles.iter().filter(|trouble| !known.contains(trouble)) {
+            let is_known_here = match trouble {
+                // Who is dead or not reached from here either needs no second line.
+                Trouble::Unlinked { peer, .. } => !self.replicas.get(peer.index()).is_some_and(Replica::is_up),
+                _ => false,
+            };
+            if !is_known_here {
+                let kind = if trouble.is_vital() { Kind::Error } else { Kind::Link };
+                self.log.push(self.now, kind, format!("{id}: {}", clean(&trouble.to_string())));
+            }
+        }
+        self.troubles.insert(id, troubles);
+    }
+
+    /// What is wrong as replicas see it: each once, what nothing can be done under first, and who says so.
+    pub(super) fn troubles(&self) -> Vec<(&Trouble, ReplicaSet)> {
+        let mut all: BTreeMap<&Trouble, ReplicaSet> = BTreeMap::new();
+        for (teller, trouble) in
+            self.troubles.iter().flat_map(|(id, troubles)| troubles.iter().map(move |it| (*id, it)))
+        {
+            all.entry(trouble).or_default().insert(teller);
+        }
+        let mut all: Vec<(&Trouble, ReplicaSet)> = all.into_iter().collect();
+        all.sort_by_key(|(trouble, _)| !trouble.is_vital());
+        all
     }
 
     fn follow_progress(&mut self, at: Option<Time>) {
@@ -288,9 +347,15 @@ impl Model {
         self.known().count()
     }
 
-    /// The last executed slot of whoever is furthest.
+    /// The newest slot that a replica says it has executed, as far as f+1 are near it.
     pub(super) fn newest_executed(&self) -> Option<SeqNum> {
-        self.known().map(|(_, frame)| frame.status.executed).max()
+        self.newest_of(self.known().map(|(_, frame)| frame.status.executed).collect(), BETWEEN_FRAMES)
+    }
+
+    /// The newest of what replicas say of themselves: at most a few slots beyond what f+1 say, since f may say anything.
+    fn newest_of(&self, said: Vec<SeqNum>, near: u64) -> Option<SeqNum> {
+        let last = self.committee.credible(said.iter().copied())?.plus(near);
+        said.into_iter().filter(|slot| *slot <= last).max()
     }
 
     /// The newest slot that a quorum has executed, or whoever is known if those are fewer.
@@ -308,10 +373,10 @@ impl Model {
         waited_for.or_else(|| self.executed_by_quorum()).filter(|slot| *slot > SeqNum(0)).map(Course::Slot)
     }
 
-    /// The way into the newest view that anyone is in or asks for, if it was not the first.
+    /// The way into the newest view that f+1 replicas are in or ask for, if it was not the first.
     pub(super) fn newest_view_change(&self) -> Option<Course> {
         let views = self.known().map(|(_, frame)| frame.status.asking_for.unwrap_or_default().max(frame.status.view));
-        views.max().filter(|view| *view > View(0)).map(Course::View)
+        self.committee.credible(views).filter(|view| *view > View(0)).map(Course::View)
     }
 
     /// A replica's time by the console's clock.
@@ -319,9 +384,14 @@ impl Model {
         self.replicas.get(id.index()).map_or(time, |replica| replica.clock.correct(time))
     }
 
-    /// The newest slot that anyone has begun.
+    /// The newest slot that a replica has begun, as far as f+1 are near it.
     pub(super) fn newest_slot(&self) -> Option<SeqNum> {
-        self.known().filter_map(|(replica, _)| replica.newest_slot()).max()
+        self.newest_of(self.known().filter_map(|(replica, _)| replica.newest_slot()).collect(), BETWEEN_FRAMES)
+    }
+
+    /// The newest slot that a replica had begun at one moment, as far as f+1 were near it.
+    pub(super) fn newest_slot_of(&self, moment: &[Option<&SlotsThen>]) -> Option<SeqNum> {
+        self.newest_of(moment.iter().flatten().map(|slots| slots.newest()).collect(), AT_ONE_MOMENT)
     }
 
     /// Whether any replica's process was started here.
@@ -331,13 +401,13 @@ impl Model {
 
     /// The newest view that f+1 replicas are in (or all that are known, if those are fewer): one of them is honest.
     pub(super) fn reign(&self) -> Option<Reign> {
-        let mut views: Vec<(View, ReplicaId)> =
-            self.known().map(|(_, frame)| (frame.status.view, frame.status.leader)).collect();
-        views.sort_by_key(|(view, _)| std::cmp::Reverse(*view));
-        let enough = self.committee.weak_quorum().min(views.len());
-        let (view, leader) = *views.get(enough.checked_sub(1)?)?;
+        let view = self.committee.credible(self.known().map(|(_, frame)| frame.status.view))?;
         let asking = || self.known().filter_map(|(_, frame)| frame.status.asking_for).filter(|asked| *asked > view);
-        let asked = asking().max().map(|newest| (newest, asking().filter(|asked| *asked == newest).count()));
+        let count = |wanted: View| (wanted, asking().filter(|asked| *asked == wanted).count());
+        let asked = asking().map(count).max_by_key(|(wanted, by)| (*by, *wanted));
+        let leaders = || self.known().map(|(_, frame)| &frame.status).filter(|status| status.view == view);
+        let naming = |leader: ReplicaId| leaders().filter(|status| status.leader == leader).count();
+        let leader = leaders().map(|status| status.leader).max_by_key(|leader| naming(*leader))?;
         Some(Reign { view, leader, asked })
     }
 
@@ -358,18 +428,19 @@ impl Model {
         self.known().fold(self.feed_dropped, |sum, (_, frame)| sum.saturating_add(frame.dropped))
     }
 
-    /// Operations per second: what the client saw, or what the busiest replica executed if there is no load here.
+    /// Operations per second: what the client saw, or what f+1 replicas executed if there is no load here.
     pub(super) fn ops_per_second(&self) -> Option<u64> {
         match &self.load {
             Some(load) => load.ops_per_second(self.now),
-            None => self.known().filter_map(|(replica, _)| replica.ops_per_second()).max(),
+            None => self.committee.credible(self.known().filter_map(|(replica, _)| replica.ops_per_second())),
         }
     }
 
     /// How many messages replicas send each other for one slot, by name, most first: all of them over the last seconds,
-    /// divided by the slots of whoever executes most. `None` while nothing is executed.
+    /// divided by the slots that f+1 replicas have executed. `None` while nothing is executed.
     pub(super) fn messages_per_slot(&self) -> Option<Vec<(String, f64)>> {
-        let slots = self.known().filter_map(|(replica, _)| replica.slots_per_second()).fold(0.0, f64::max);
+        let slots =
+            self.committee.credible(self.known().filter_map(|(replica, _)| replica.slots_per_second()).map(Rate))?.0;
         let mut sent: BTreeMap<&str, f64> = BTreeMap::new();
         for (name, rate) in self.known().filter_map(|(replica, _)| replica.sent_per_second()).flatten() {
             *sent.entry(name).or_default() += rate;
@@ -379,7 +450,7 @@ impl Model {
         (slots > 0.0).then_some(per_slot)
     }
 
-    /// How many slots a replica is behind whoever was furthest when it spoke.
+    /// How many slots a replica is behind what f+1 others had executed when it spoke.
     ///
     /// Frames of different replicas are made at different moments, so the others' progress is interpolated to the
     /// moment of this one's; an eighth of what happens between two frames is taken for the error of that.
@@ -387,9 +458,8 @@ impl Model {
         replica.known(self.now)?;
         let (at, executed) = replica.last_sample()?;
         let others = self.replicas.iter().filter(|other| other.id != replica.id && other.known(self.now).is_some());
-        let (furthest, step) = others
-            .filter_map(|other| other.executed_at(at))
-            .fold((0.0, 0.0), |best, (seq, step)| if seq > best.0 { (seq, step) } else { best });
+        let executed_at = others.filter_map(|other| other.executed_at(at)).map(|(seq, step)| (Rate(seq), Rate(step)));
+        let (Rate(furthest), Rate(step)) = self.committee.credible(executed_at).unwrap_or((Rate(0.0), Rate(0.0)));
         let lag = furthest - executed.0 as f64;
         Some(if lag > step / 8.0 { lag.round() as u64 } else { 0 })
     }

@@ -455,13 +455,13 @@ impl Replica {
     /// Operations executed per second.
     pub(super) fn ops_per_second(&self) -> Option<u64> {
         let (first, last) = self.rate_samples()?;
-        Some((last.operations - first.operations) * 1_000_000 / last.at.since(first.at).0)
+        Some(per_second(last.operations.saturating_sub(first.operations), last.at.since(first.at)))
     }
 
     /// Processor use in percent of one core.
     pub(in crate::tui) fn cpu_percent(&self) -> Option<u64> {
         let (first, last) = self.rate_samples()?;
-        Some(last.cpu.0.saturating_sub(first.cpu.0) * 100 / last.at.since(first.at).0)
+        Some(last.cpu.0.saturating_sub(first.cpu.0).saturating_mul(100) / last.at.since(first.at).0)
     }
 
     fn rate_samples(&self) -> Option<(&Sample, &Sample)> {
@@ -469,6 +469,12 @@ impl Replica {
         let first = self.samples.iter().rev().find(|s| last.at.since(s.at) >= RATE_WINDOW).or(self.samples.front())?;
         (last.at > first.at).then_some((first, last))
     }
+}
+
+/// A rate of so many in such a span, which is not none.
+pub(super) fn per_second(count: u64, span: Micros) -> u64 {
+    let rate = u128::from(count) * 1_000_000 / u128::from(span.0.max(1));
+    u64::try_from(rate).unwrap_or(u64::MAX)
 }
 
 fn or_heal(attack: &str) -> &str {

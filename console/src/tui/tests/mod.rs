@@ -3,6 +3,7 @@
 mod actions;
 mod ascii;
 mod filter;
+mod liar;
 mod panes;
 mod recorded;
 mod screens;

@@ -48,7 +48,7 @@ impl Axis {
         let columns = (width.saturating_sub(1).saturating_sub(breaks.len() * BREAK) as u64) * 1000;
         let (mut pieces, mut from, mut x) = (Vec::new(), first, 0);
         for (until, next) in breaks.into_iter().chain([(last, last)]) {
-            let width = columns * until.since(from).0 / to_scale;
+            let width = scaled(columns, until.since(from).0, to_scale);
             pieces.push(Piece { from, until, x, width });
             (from, x) = (next, x + width + BREAK as u64 * 1000);
         }
@@ -73,7 +73,7 @@ impl Axis {
             }
             if moment <= piece.until {
                 let whole = piece.until.since(piece.from).0.max(1);
-                return piece.x + piece.width * moment.since(piece.from).0 / whole;
+                return piece.x + scaled(piece.width, moment.since(piece.from).0, whole);
             }
             x = piece.x + piece.width + 1000;
         }
@@ -91,7 +91,7 @@ impl Axis {
         let piece = self.pieces.iter().rev().find(|piece| piece.x <= x).or(self.pieces.first());
         piece.map_or(Time(0), |piece| {
             let into = (x.saturating_sub(piece.x)).min(piece.width);
-            Time(piece.from.0 + piece.until.since(piece.from).0 * into / piece.width.max(1))
+            Time(piece.from.0 + scaled(piece.until.since(piece.from).0, into, piece.width.max(1)))
         })
     }
 
@@ -102,6 +102,12 @@ impl Axis {
             (usize::try_from(column).unwrap_or(usize::MAX), pair[1].from.since(pair[0].until))
         })
     }
+}
+
+/// So much of it as the part is of the whole. Times that somebody else told may be far apart.
+pub(super) fn scaled(of: u64, part: u64, whole: u64) -> u64 {
+    let scaled = u128::from(of) * u128::from(part) / u128::from(whole.max(1));
+    u64::try_from(scaled).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

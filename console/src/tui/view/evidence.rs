@@ -23,8 +23,7 @@ pub(super) fn draw(model: &Model, ui: &Ui, canvas: Canvas) -> usize {
 fn page(model: &Model, ui: &Ui, width: usize) -> Page {
     let theme = &ui.theme;
     let mut page = Page::default();
-    let everybody = model.committee.members().collect();
-    let all = model.evidence.held_by(everybody);
+    let all = model.evidence.told();
     for (certainty, style, title, meaning) in [
         (Certainty::Proof, theme.bad, "proofs", "two signed statements that exclude each other convince anybody"),
         (Certainty::Attested, theme.warn, "attested", "so many saw it that one of them is honest"),

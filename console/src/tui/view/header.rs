@@ -85,6 +85,12 @@ fn pieces(model: &Model, ui: &Ui) -> Vec<Piece> {
     add(9, &[("faults ", theme.dim), (&format!("{faults}/{f}"), faults_style)]);
     let (live, live_style) = live(model, ui, n);
     add(9, &[(&live, live_style)]);
+    let troubles = model.troubles();
+    if let Some((first, _)) = troubles.first() {
+        // The log says which.
+        let style = if first.is_vital() { theme.bad } else { theme.warn };
+        add(8, &[(&format!("! {} wrong", troubles.len()), style)]);
+    }
     if ui.is_recording {
         add(8, &[("● REC", theme.bad)]);
     }

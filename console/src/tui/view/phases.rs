@@ -47,7 +47,7 @@ pub(super) fn draw_zoomed(
     let legend = if canvas.width() >= WIDTH_WITH_LEGEND { LEGEND } else { 0 };
     let width = canvas.width().saturating_sub(LABEL + legend + 1);
     let moment = model.slots_at_one_moment();
-    let newest = moment.iter().flatten().map(|slots| slots.newest()).max().unwrap_or_default();
+    let newest = model.newest_slot_of(&moment).unwrap_or_default();
     // Columns keep their slots while new ones come: they begin at multiples.
     let columns_shown = (width as u64).saturating_mul(per_column);
     let first = match per_column {

@@ -8,6 +8,7 @@ use super::super::model::Model;
 use super::super::panes::Pane;
 use super::super::text::{grouped, millis};
 use super::super::ui::Ui;
+use super::axis::scaled;
 use super::canvas::Canvas;
 use super::page::Page;
 use super::{messages, phases, votes};
@@ -95,7 +96,7 @@ fn times(model: &Model, ui: &Ui, sheet: &Sheet, rows: std::ops::Range<usize>, mu
         };
         let steps = [entry.pre_prepared, entry.prepared, entry.committed, entry.executed];
         for x in 0..width {
-            let at = Time(began.0 + total.0 * x as u64 / width.max(1) as u64);
+            let at = Time(began.0.saturating_add(scaled(total.0, x as u64, width.max(1) as u64)));
             // The newest phase that had ended by then.
             let phase = steps.iter().rposition(|step| step.is_some_and(|step| step <= at));
             let (glyph, style) = match phase {

@@ -1,0 +1,67 @@
+//! An operator attaches to a cluster of which one replica lies to its consoles.
+
+use std::io::Write;
+use std::net::UdpSocket;
+use std::process::{Child, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use byztop_certs::{ClusterDirectory, InitOptions, Ports, Role};
+use byztop_hostile::flood::{self, Kind, Tally};
+
+use crate::on_screen::{open_with, show, shows};
+use crate::process::{byztop, until};
+
+/// Replicas, until they are dropped.
+struct Running(Vec<Child>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        for child in &mut self.0 {
+            child.kill().ok();
+            child.wait().ok();
+        }
+    }
+}
+
+/// Ports that are free when they are taken.
+fn free_ports(replicas: usize) -> Ports {
+    let sockets: Vec<UdpSocket> = (0..2 * replicas).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
+    let port = |socket: &UdpSocket| socket.local_addr().unwrap().port();
+    Ports::Explicit(sockets.chunks(2).map(|pair| (port(&pair[0]), port(&pair[1]))).collect())
+}
+
+#[test]
+fn a_replica_that_lies_as_fast_as_it_can_freezes_no_console() {
+    let scratch = tempfile::tempdir().unwrap();
+    let home = scratch.path().join("c");
+    let options = InitOptions { replicas: 4, ports: free_ports(4), ..InitOptions::default() };
+    let directory = Arc::new(ClusterDirectory::create(&home, &options).unwrap());
+    let liar = Kind::Lies.role(&directory);
+    let honest = directory.config().committee().members().filter(|id| Role::Replica(*id) != liar);
+    let start = |id| {
+        let home = directory.home(Role::Replica(id));
+        let mut node = byztop(scratch.path(), &["node", home.to_str().unwrap()]);
+        node.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    };
+    let _running = Running(honest.map(start).collect());
+    let tally = Arc::new(Tally::default());
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    runtime.spawn(flood::run(directory.clone(), Kind::Lies, tally.clone()));
+
+    let mut console = open_with(scratch.path(), &["attach", home.to_str().unwrap()]);
+    let screen = show(&console);
+    let mut keys = console.master.take_writer().unwrap();
+    until("the others are seen", || shows(&screen, "4/4"));
+    until("it is lied to", || tally.sent.load(Ordering::Relaxed) > 200);
+    for (key, title) in
+        [("2", "slots"), ("3", "ledger"), ("4", "latency"), ("6", "proofs"), ("5", "attacks"), ("1", "votes")]
+    {
+        keys.write_all(key.as_bytes()).unwrap();
+        until(title, || shows(&screen, title));
+    }
+    keys.write_all(b"q").unwrap();
+    let status = console.child.wait().unwrap();
+    assert!(status.success(), "{status:?}");
+    runtime.shutdown_background();
+}
