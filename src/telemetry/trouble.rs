@@ -74,12 +74,12 @@ impl fmt::Display for Trouble {
             Trouble::NoQuorum { linked, needed } => {
                 write!(
                     f,
-                    "nothing can be decided: {linked} replicas are linked, this one counted, and {needed} are needed"
+                    "nothing can be decided: {linked} replicas are linked, this one included; {needed} are needed"
                 )
             }
             Trouble::Alone { alike, needed } => write!(
                 f,
-                "nothing can be decided: {alike} replicas have this one's configuration, it counted, and {needed} are needed"
+                "nothing can be decided: {alike} replicas have this one's configuration, it included; {needed} are needed"
             ),
             Trouble::Differs { peer, what, mine, theirs, is_vital } => {
                 let end = if *is_vital { ", and the two decide nothing together" } else { "" };

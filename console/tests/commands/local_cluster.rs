@@ -237,9 +237,11 @@ fn what_a_run_without_a_screen_heard_can_be_recorded_and_read() {
 #[test]
 fn status_says_what_is_wrong_by_its_exit_status_too() {
     let scratch = tempfile::tempdir().unwrap();
-    let load = ["up", "--headless", "--replicas", "4", "--rate", "400", "--duration", "5m", "--dir", "c"];
+    let home = scratch.path().join("c");
+    let home = home.to_str().unwrap();
+    let load = ["up", "--headless", "--replicas", "4", "--rate", "400", "--duration", "5m", "--dir", home];
     let child = start(scratch.path(), &load);
-    let status = |arguments: &[&str]| run(scratch.path(), &[&["status", "c"], arguments].concat());
+    let status = |arguments: &[&str]| run(scratch.path(), &[&["status", home], arguments].concat());
     until("it is healthy", || scratch.path().join("c/n4/log").exists() && status(&["--timeout", "3s"]).0 == 0);
     let (_, out, _) = status(&["--json"]);
     let told: Value = serde_json::from_str(&out).unwrap();

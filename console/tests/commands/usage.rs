@@ -136,7 +136,8 @@ fn what_is_no_regular_file_is_not_read() {
 #[test]
 fn what_steers_a_terminal_is_escaped_wherever_it_comes_from() {
     refused(&["bench", "--attack", "n1 cr\u{1b}[31mash"], &["\\u{1b}"]);
-    refused(&["up", "--rate", "\u{1b}]0;taken\u{7}"], &["\\u{1b}]0;taken\\u{7}"]);
+    // What clap says of it is without it.
+    refused(&["up", "--rate", "\u{1b}]0;taken\u{7}"], &["--rate"]);
     let scratch = tempfile::tempdir().unwrap();
     let cases = scratch.path().join("cases.csv");
     std::fs::write(&cases, "Se\u{1b}[31mt Number,Transactions\n").unwrap();
