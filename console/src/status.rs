@@ -322,11 +322,14 @@ fn judge(
         wrong.push((health, format!("{} {}: {trouble}", ranges(by), if by.len() == 1 { "says" } else { "say" })));
     }
     if !watching.is_empty() {
-        wrong.push((Health::Impaired, format!("{} lost what they had said, and watch", ranges(watching))));
+        let does =
+            if watching.len() == 1 { "has lost its log, and watches" } else { "have lost their logs, and watch" };
+        wrong.push((Health::Impaired, format!("{} {does}", ranges(watching))));
     }
     let asking = who(&|one| is(one, &|frame| frame.status.asking_for.is_some()));
     if !asking.is_empty() {
-        wrong.push((Health::Impaired, format!("{} ask for another view", ranges(asking))));
+        let asks = if asking.len() == 1 { "asks" } else { "ask" };
+        wrong.push((Health::Impaired, format!("{} {asks} for another view", ranges(asking))));
     }
     for (id, one) in seen {
         if let Some(frame) = one.frame.as_deref().filter(|frame| !frame.attack.is_empty()) {

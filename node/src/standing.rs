@@ -123,8 +123,9 @@ impl Standing {
         let small = |count: usize| u8::try_from(count).unwrap_or(u8::MAX);
         let needed = small(quorum);
         let mut troubles = Vec::new();
-        let (linked, alike) = (size - count(&is_missing), size - count(&is_other));
-        if linked < quorum {
+        let alike = size - count(&is_other);
+        let linked = size - count(&|peer| is_missing(peer) || is_other(peer));
+        if linked < quorum && alike >= quorum {
             troubles.push(Trouble::NoQuorum { linked: small(linked), needed });
         }
         if alike < quorum {
@@ -228,7 +229,10 @@ mod tests {
         assert_eq!(words(&standing, began + PATIENCE), ["n4 is not linked: no answer from [::1]:7003\\nforged"]);
         drop(_links);
         let later = Instant::now() + PATIENCE;
-        assert!(words(&standing, later)[0].starts_with("nothing can be decided: 1 replicas are linked"));
+        assert!(
+            words(&standing, later)[0]
+                .starts_with("nothing can be decided: 1 replicas are linked and of one configuration")
+        );
     }
 
     #[test]

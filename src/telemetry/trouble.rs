@@ -13,7 +13,7 @@ pub const MAX_TROUBLES: usize = 256;
 /// Something that is wrong.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 pub enum Trouble {
-    /// So few replicas are linked, this one counted, that nothing can be decided.
+    /// So few replicas are linked and have the configuration of this one, this one counted, that nothing can be decided.
     NoQuorum {
         /// How many.
         linked: u8,
@@ -74,7 +74,7 @@ impl fmt::Display for Trouble {
             Trouble::NoQuorum { linked, needed } => {
                 write!(
                     f,
-                    "nothing can be decided: {linked} replicas are linked, this one included; {needed} are needed"
+                    "nothing can be decided: {linked} replicas are linked and of one configuration, this one included; {needed} are needed"
                 )
             }
             Trouble::Alone { alike, needed } => write!(
