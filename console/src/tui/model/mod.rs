@@ -425,7 +425,9 @@ impl Model {
 
     /// Events and frames that were lost on their way here.
     pub(super) fn dropped(&self) -> u64 {
-        self.known().fold(self.feed_dropped, |sum, (_, frame)| sum.saturating_add(frame.dropped))
+        // What one says of itself takes no more room than this.
+        const MOST_OF_ONE: u64 = 999_999;
+        self.known().fold(self.feed_dropped, |sum, (_, frame)| sum.saturating_add(frame.dropped.min(MOST_OF_ONE)))
     }
 
     /// Operations per second: what the client saw, or what f+1 replicas executed if there is no load here.

@@ -19,6 +19,9 @@ impl Piece {
     }
 }
 
+/// From here on a view is told by being far off.
+const FAR_VIEW: u64 = 1_000_000;
+
 pub(super) fn draw(model: &Model, ui: &Ui, mut canvas: Canvas) {
     let mut pieces = pieces(model, ui);
     let fits = |pieces: &[Piece]| pieces.iter().map(|piece| piece.width() + 2).sum::<usize>() <= canvas.width() + 1;
@@ -54,7 +57,11 @@ fn pieces(model: &Model, ui: &Ui) -> Vec<Piece> {
             let (view, leader) = (reign.view.to_string(), format!(" ★{}", reign.leader));
             let leader_style = if model.silence().is_some() { theme.bad } else { theme.leader };
             let mut spans = vec![("view ", theme.dim), (view.as_str(), theme.text), (leader.as_str(), leader_style)];
-            let asked = reign.asked.map(|(asked, by)| format!(" → {asked} by {by}"));
+            let asked = reign.asked.map(|(asked, by)| match asked.0 {
+                // Nobody honest gets there; all the digits would leave no room for the rest.
+                FAR_VIEW.. => format!(" → far off by {by}"),
+                _ => format!(" → {asked} by {by}"),
+            });
             if let Some(asked) = &asked {
                 spans.push((asked, theme.warn));
             }
