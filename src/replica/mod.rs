@@ -396,14 +396,16 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         Micros(self.settings.request_timeout().0 / 2)
     }
 
-    /// Rule 24: at half of a request's time the primary is given its body, once per view.
+    /// Rule 24: at half of a request's time the primary is given its body, and again whenever it still waits as long as the whole
+    /// time after that: the network may have lost it.
     fn forward(&mut self, now: Time, outputs: &mut Outputs<P>) {
         let Status { view, leader, .. } = self.protocol.status();
         let since = Time(now.0.saturating_sub(self.forward_after().0));
+        let lost = Time(now.0.saturating_sub(self.settings.request_timeout().0));
         if leader != self.me {
             // A full pool has been given by the time that the first of it is overdue.
             let limit = self.settings.pool_submissions.div_ceil(Self::FORWARDS_IN_HALF as usize);
-            for submission in self.pool.take_unforwarded(since, view, limit) {
+            for submission in self.pool.take_unforwarded(now, (since, lost), view, limit) {
                 outputs.push(Output::Send(Recipients::One(leader), PeerMessage::Forward(submission)));
             }
         }

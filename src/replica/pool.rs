@@ -49,8 +49,8 @@ struct Waiting {
     source: Option<ReplicaId>,
     /// Whether this view's primary, being us, has proposed it.
     is_proposed: bool,
-    /// The last view whose primary was given the body (rule 24).
-    forwarded_in: Option<View>,
+    /// The last view whose primary was given the body, and when that was (rule 24).
+    forwarded: Option<(View, Time)>,
 }
 
 struct Body {
@@ -141,7 +141,7 @@ impl RequestPool {
         let arrival = (now, self.arrivals);
         self.by_source.entry(source).or_default().insert(session.client, arrival, digest);
         let is_proposed = self.named.contains(&digest);
-        let waiting = Waiting { session, timestamp, arrival, source, is_proposed, forwarded_in: None };
+        let waiting = Waiting { session, timestamp, arrival, source, is_proposed, forwarded: None };
         self.waiting.insert(digest, waiting);
         self.by_session.insert(session, digest);
         self.by_arrival.insert(arrival, digest);
@@ -270,17 +270,24 @@ impl RequestPool {
         self.wanted.retain(|_, wanted| wanted.until > stable);
     }
 
-    /// Bodies that have waited since before `since` and that the view's primary was not given yet; marks them as given.
-    pub(super) fn take_unforwarded(&mut self, since: Time, view: View, limit: usize) -> Vec<Signed<Submission>> {
+    /// Bodies that have waited since before `since` and that the view's primary was not given yet, or not since `lost`: what it was
+    /// given then may never have come. Marks them as given now.
+    pub(super) fn take_unforwarded(
+        &mut self,
+        now: Time,
+        (since, lost): (Time, Time),
+        view: View,
+        limit: usize,
+    ) -> Vec<Signed<Submission>> {
         let overdue: Vec<Digest> = self
             .by_arrival
             .range(..=(since, u64::MAX))
             .map(|(_, digest)| *digest)
-            .filter(|digest| self.waiting[digest].forwarded_in < Some(view))
+            .filter(|digest| self.waiting[digest].forwarded.is_none_or(|(in_view, at)| in_view < view || at <= lost))
             .take(limit)
             .collect();
         for digest in &overdue {
-            self.waiting.get_mut(digest).expect("indexed by arrival").forwarded_in = Some(view);
+            self.waiting.get_mut(digest).expect("indexed by arrival").forwarded = Some((view, now));
         }
         overdue.iter().filter_map(|digest| self.body(digest).cloned()).collect()
     }
