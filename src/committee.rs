@@ -57,10 +57,12 @@ impl Committee {
     /// The highest value that one honest replica must have reached, of what replicas say of themselves: the f+1-th highest, or
     /// the lowest if those are fewer. `None` if nobody says anything.
     pub fn credible<T: Ord>(self, said: impl IntoIterator<Item = T>) -> Option<T> {
-        let mut said: Vec<T> = said.into_iter().collect();
-        said.sort_unstable_by(|a, b| b.cmp(a));
-        let enough = self.weak_quorum().min(said.len());
-        said.into_iter().nth(enough.checked_sub(1)?)
+        reached_by(self.weak_quorum(), said)
+    }
+
+    /// The highest value that a quorum has reached, of what replicas say of themselves, or the lowest if fewer say anything.
+    pub fn reached_by_quorum<T: Ord>(self, said: impl IntoIterator<Item = T>) -> Option<T> {
+        reached_by(self.quorum(), said)
     }
 
     /// The primary of a view, v mod n. View 0 is led by n1.
@@ -84,6 +86,14 @@ impl Committee {
     }
 }
 
+/// The highest value that so many have reached, or the lowest if there are fewer.
+fn reached_by<T: Ord>(enough: usize, said: impl IntoIterator<Item = T>) -> Option<T> {
+    let mut said: Vec<T> = said.into_iter().collect();
+    said.sort_unstable_by(|a, b| b.cmp(a));
+    let enough = enough.min(said.len());
+    said.into_iter().nth(enough.checked_sub(1)?)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,6 +104,7 @@ mod tests {
         assert_eq!(seven.credible([9, u64::MAX, 7, 8, u64::MAX, 1, 2]), Some(9));
         assert_eq!(seven.credible([5, 4]), Some(4), "who is there must do");
         assert_eq!(seven.credible([0; 0]), None);
+        assert_eq!(seven.reached_by_quorum([9, 9, 7, 8, 6, 1, 2]), Some(6));
     }
 
     #[test]

@@ -67,6 +67,14 @@ struct Seen {
     failures: u32,
 }
 
+impl Seen {
+    /// Whether it has executed something since it was first seen.
+    fn has_moved(&self) -> bool {
+        let executed = self.frame.as_ref().map(|frame| frame.status.executed);
+        self.first.zip(executed).is_some_and(|((first, _), now)| now > first)
+    }
+}
+
 /// Watches until all replicas are seen or given up, and long enough to see whether anything is executed.
 async fn look(mut links: Links, committee: Committee, patience: Duration) -> BTreeMap<ReplicaId, Seen> {
     let mut seen: BTreeMap<ReplicaId, Seen> = committee.members().map(|id| (id, Seen::default())).collect();
@@ -76,11 +84,7 @@ async fn look(mut links: Links, committee: Committee, patience: Duration) -> BTr
         let all_told = seen.values().all(|one| one.frame.is_some() || one.failures >= 2);
         let waits = |one: &Seen| one.frame.as_ref().is_some_and(|frame| frame.counters.pending > 0);
         let is_idle = !seen.values().any(waits);
-        let has_moved = |one: &Seen| {
-            let executed = one.frame.as_ref().map(|frame| frame.status.executed);
-            one.first.zip(executed).is_some_and(|((first, _), now)| now > first)
-        };
-        let is_known = is_idle || seen.values().any(has_moved) || began.elapsed() > STANDS_STILL;
+        let is_known = is_idle || seen.values().any(Seen::has_moved) || began.elapsed() > STANDS_STILL;
         // Troubles come with the second frame or so.
         if all_told && is_known && began.elapsed() >= Duration::from_millis(3 * u64::from(FRAME_MS)) {
             return seen;
@@ -295,11 +299,7 @@ fn judge(
         wrong.push((Health::Stands, text));
     }
     let stood = |one: &Seen| one.executed_at.is_some_and(|at| at.elapsed() >= STANDS_STILL);
-    let has_moved = |one: &Seen| {
-        let executed = one.frame.as_ref().map(|frame| frame.status.executed);
-        one.first.zip(executed).is_some_and(|((first, _), now)| now > first)
-    };
-    let moved = who(&has_moved);
+    let moved = who(&Seen::has_moved);
     if waiting.len() >= weak && moved.len() < weak && who(&stood).len() >= weak {
         let text =
             format!("requests wait at {}, and nothing was executed for {} s", ranges(waiting), STANDS_STILL.as_secs());

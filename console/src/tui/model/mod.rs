@@ -360,10 +360,7 @@ impl Model {
 
     /// The newest slot that a quorum has executed, or whoever is known if those are fewer.
     pub(super) fn executed_by_quorum(&self) -> Option<SeqNum> {
-        let mut executed: Vec<SeqNum> = self.known().map(|(_, frame)| frame.status.executed).collect();
-        executed.sort_unstable_by(|a, b| b.cmp(a));
-        let enough = self.committee.quorum().min(executed.len());
-        executed.get(enough.checked_sub(1)?).copied()
+        self.committee.reached_by_quorum(self.known().map(|(_, frame)| frame.status.executed))
     }
 
     /// What is worth to be followed message by message: the slot that was decided last, or the one that everybody waits
