@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
-use crossterm::event::{self, Event, KeyEvent};
+use crossterm::event::{self, Event, KeyCode, KeyEvent, KeyModifiers};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
@@ -95,12 +95,36 @@ fn read(tty: &Tty, send: &SyncSender<Input>, unwanted: &PipeReader) {
 /// Passes on what can be read, until nothing more comes.
 fn pass_on(send: &SyncSender<Input>) -> Result<(), ()> {
     while event::poll(READ).map_err(drop)? {
-        let input = match event::read().map_err(drop)? {
-            Event::Key(key) => Input::Key(key),
-            Event::Paste(text) => Input::Paste(text),
+        let inputs = match event::read().map_err(drop)? {
+            Event::Key(key) => Vec::from_iter(apart(key).map(Input::Key)),
+            Event::Paste(text) => vec![Input::Paste(text)],
             Event::Resize(..) | Event::FocusGained | Event::FocusLost | Event::Mouse(_) => continue,
         };
-        send.send(input).map_err(drop)?;
+        for input in inputs {
+            send.send(input).map_err(drop)?;
+        }
     }
     Ok(())
+}
+
+/// The keys that were pressed. A terminal sends Alt with a key as Esc and the key, so that who presses Esc and a key
+/// quickly, or over a slow line, seems to hold Alt. Nothing here is bound to Alt: it is Esc and the key.
+fn apart(key: KeyEvent) -> impl Iterator<Item = KeyEvent> {
+    let escape = KeyEvent { code: KeyCode::Esc, modifiers: KeyModifiers::NONE, ..key };
+    let plain = KeyEvent { modifiers: key.modifiers.difference(KeyModifiers::ALT), ..key };
+    key.modifiers.contains(KeyModifiers::ALT).then_some(escape).into_iter().chain([plain])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escape_and_a_key_that_come_together_are_two_keys() {
+        let keys = |modifiers| Vec::from_iter(apart(KeyEvent::new(KeyCode::Char('1'), modifiers)));
+        let [escape, one] = [KeyCode::Esc, KeyCode::Char('1')].map(|code| KeyEvent::new(code, KeyModifiers::NONE));
+        assert_eq!(keys(KeyModifiers::NONE), [one]);
+        assert_eq!(keys(KeyModifiers::ALT), [escape, one]);
+        assert_eq!(keys(KeyModifiers::CONTROL), [KeyEvent::new(KeyCode::Char('1'), KeyModifiers::CONTROL)]);
+    }
 }

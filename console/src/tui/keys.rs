@@ -180,7 +180,7 @@ pub(super) fn action(context: Context, event: KeyEvent) -> Option<Action> {
         return None;
     }
     let ctrl = event.modifiers.contains(KeyModifiers::CONTROL);
-    let is_text = context.takes_text() && !ctrl && !event.modifiers.contains(KeyModifiers::ALT);
+    let is_text = context.takes_text() && !ctrl;
     match event.code {
         KeyCode::Char('c') if ctrl => return Some(Action::Quit),
         KeyCode::Char('z') if ctrl => return Some(Action::Suspend),

@@ -54,15 +54,17 @@ fn a_replica_that_lies_as_fast_as_it_can_freezes_no_console() {
     let mut keys = console.master.take_writer().unwrap();
     until("the others are seen", || shows(&screen, "4/4"));
     until("it is lied to", || tally.sent.load(Ordering::Relaxed) > 200);
-    // The tabs are there on every pane but the first.
-    for (key, text) in [("6", "two signed statements"), ("4", "1 overview"), ("?", "quit"), ("\u{1b}", "1 overview")] {
+    // What each pane, and the help above it, shows and no other.
+    for (key, text) in [("6", "two signed statements"), ("?", "search: "), ("\u{1b}4", "1 overview")] {
         keys.write_all(key.as_bytes()).unwrap();
         until(text, || shows(&screen, text));
     }
+    until("the help is closed", || !shows(&screen, "search: "));
+    // The tabs are there on every pane but the first.
     keys.write_all(b"1").unwrap();
     until("the first pane", || !shows(&screen, "1 overview"));
     keys.write_all(b"q").unwrap();
-    let status = console.child.wait().unwrap();
+    let status = console.ended();
     assert!(status.success(), "{status:?}");
     runtime.shutdown_background();
 }

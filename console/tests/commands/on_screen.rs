@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
 use nix::sys::signal::Signal;
-use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use portable_pty::{Child, CommandBuilder, ExitStatus, MasterPty, PtySize, native_pty_system};
 
 use crate::process::{BYZTOP, four_replicas, nothing_is_left, replicas, signal, until};
 
@@ -15,6 +15,23 @@ use crate::process::{BYZTOP, four_replicas, nothing_is_left, replicas, signal, u
 pub(crate) struct Console {
     pub(crate) master: Box<dyn MasterPty + Send>,
     pub(crate) child: Box<dyn Child + Send + Sync>,
+}
+
+impl Console {
+    /// How it ends, which it is about to do.
+    pub(crate) fn ended(&mut self) -> ExitStatus {
+        ended(&mut *self.child)
+    }
+}
+
+/// How a process ends, which it is about to do.
+fn ended(child: &mut dyn Child) -> ExitStatus {
+    let mut status = None;
+    until("the console ends", || {
+        status = child.try_wait().unwrap();
+        status.is_some()
+    });
+    status.expect("it has ended")
 }
 
 fn open(scratch: &Path) -> Console {
@@ -54,7 +71,7 @@ fn a_signal_ends_the_screen_and_everything_else() {
         let reader = read_all(&console);
         four_replicas(scratch.path());
         signal(console.child.process_id().unwrap(), which);
-        console.child.wait().unwrap();
+        console.ended();
         nothing_is_left(scratch.path());
         drop(console.master);
         reader.join().unwrap();
@@ -68,7 +85,7 @@ fn a_terminal_that_goes_away_takes_everything_with_it() {
     four_replicas(scratch.path());
     // Nobody else holds the terminal: the kernel hangs up.
     drop(master);
-    child.wait().unwrap();
+    ended(&mut *child);
     nothing_is_left(scratch.path());
 }
 
@@ -80,7 +97,7 @@ fn a_replica_that_does_not_listen_is_killed() {
     let (deaf, _) = four_replicas(scratch.path())[1];
     signal(deaf, Signal::SIGSTOP);
     signal(console.child.process_id().unwrap(), Signal::SIGTERM);
-    console.child.wait().unwrap();
+    console.ended();
     nothing_is_left(scratch.path());
     drop(console.master);
     reader.join().unwrap();
@@ -127,7 +144,7 @@ fn a_simulation_is_paused_stepped_through_turned_back_and_left() {
     press("+");
     until("it would run faster", || line().contains("‖ paused 3×"));
     press("q");
-    let status = console.child.wait().unwrap();
+    let status = console.ended();
     assert!(status.success(), "{status:?}");
     until("the terminal is as it was", || !screen.lock().unwrap().screen().alternate_screen());
     assert!(!screen.lock().unwrap().screen().hide_cursor());
@@ -178,7 +195,7 @@ fn a_primary_is_killed_by_a_key_replaced_and_brought_back_by_another() {
     assert_eq!(pid(&before, "n2"), pid(&after, "n2"), "nobody else was touched");
 
     press("q");
-    console.child.wait().unwrap();
+    console.ended();
     nothing_is_left(scratch.path());
 }
 
@@ -200,7 +217,7 @@ fn a_replica_that_is_stopped_is_not_known_until_it_goes_on() {
     signal(n3, Signal::SIGCONT);
     until("it is known again", || ends(&screen).0.contains("LIVE 4/4") && slot_and_lag(&screen, "n3").is_some());
     console.master.take_writer().unwrap().write_all(b"q").unwrap();
-    console.child.wait().unwrap();
+    console.ended();
     nothing_is_left(scratch.path());
 }
 
@@ -218,7 +235,7 @@ fn a_restarted_replica_ends_with_a_console_that_is_killed() {
         now.len() == 4 && now.iter().any(|known| !before.contains(known))
     });
     signal(console.child.process_id().unwrap(), Signal::SIGKILL);
-    console.child.wait().unwrap();
+    console.ended();
     until("no replica runs", || replicas(scratch.path()).is_empty());
 }
 
@@ -242,7 +259,7 @@ fn test_cases_are_chosen_on_the_screen_run_and_judged() {
     press("\u{1b}[A\r");
     until("the first has passed, too", || shows("2 passed") && shows("set 1: pass"));
     press("q");
-    let status = console.child.wait().unwrap();
+    let status = console.ended();
     assert!(status.success(), "{status:?}");
     until("the terminal is as it was, with the sum", || {
         !screen.lock().unwrap().screen().alternate_screen() && shows("2 sets: 2 passed, 0 failed")
@@ -292,7 +309,7 @@ fn an_attack_is_seen_held_stepped_through_recorded_and_replayed() {
     press("r");
     until("it has recorded", || shows(&screen, "recorded ") && shows(&screen, "byztop replay byztop-"));
     press("q");
-    console.child.wait().unwrap();
+    console.ended();
     let named = |entry: std::io::Result<std::fs::DirEntry>| entry.unwrap().path();
     let recording = std::fs::read_dir(scratch.path()).unwrap().map(named).find(|path| path.extension().is_some());
     let recording = recording.expect("there is a recording");
@@ -309,7 +326,7 @@ fn an_attack_is_seen_held_stepped_through_recorded_and_replayed() {
         header.contains("★n2") && header.contains("faults 1/1") && footer.contains("−0 µs of")
     });
     press("q");
-    let status = player.child.wait().unwrap();
+    let status = player.ended();
     assert!(status.success(), "{status:?}");
     std::fs::remove_file(recording).unwrap();
     nothing_is_left(scratch.path());
@@ -342,15 +359,15 @@ fn consoles_come_and_go_while_a_cluster_runs() {
     let Console { master, mut child } = open_with(scratch.path(), &["attach", home]);
     four_replicas(scratch.path());
     drop(master);
-    child.wait().unwrap();
+    ended(&mut *child);
     signal(observer.child.process_id().unwrap(), Signal::SIGKILL);
-    observer.child.wait().unwrap();
+    observer.ended();
     keys.write_all(b"q").unwrap();
-    operator.child.wait().unwrap();
+    operator.ended();
     assert_eq!(four_replicas(scratch.path()), before, "the cluster goes on without them");
     assert!(ends(&owner).0.contains("LIVE 4/4"));
     cluster.master.take_writer().unwrap().write_all(b"q").unwrap();
-    cluster.child.wait().unwrap();
+    cluster.ended();
     until("no replica runs", || replicas(scratch.path()).is_empty());
 }
 
@@ -383,7 +400,7 @@ fn record_two_attacks() {
     press("1");
     until("a checkpoint is stable", || shows("stable on"));
     press("q");
-    assert!(console.child.wait().unwrap().success());
+    assert!(console.ended().success());
     let recording = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/recordings/two_attacks.rec");
     std::fs::copy(scratch.path().join("two_attacks.rec"), recording).unwrap();
 }

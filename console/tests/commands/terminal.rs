@@ -55,7 +55,7 @@ fn the_terminal_is_as_it_was_however_the_console_ends() {
             End::Key(key) => console.master.take_writer().unwrap().write_all(key.as_bytes()).unwrap(),
             End::Signal(which) => signal(console.child.process_id().unwrap(), which),
         }
-        let status = console.child.wait().unwrap();
+        let status = console.ended();
         assert!(status.success(), "{end:?}: {status:?}");
         until("what it drew is gone", || is_taken(&screen) == Some(false) && !shows(&screen, "seed 7"));
         assert_eq!(modes(&*console.master), untouched(), "{end:?}");
@@ -91,7 +91,7 @@ fn a_console_that_is_stopped_leaves_the_terminal_and_takes_it_again() {
         assert_ne!(modes(&*console.master), untouched());
     }
     keys.write_all(b"q").unwrap();
-    console.child.wait().unwrap();
+    console.ended();
     nothing_is_left(scratch.path());
 }
 
@@ -100,7 +100,7 @@ fn a_cluster_that_can_not_be_made_is_told_once_the_screen_has_gone() {
     let scratch = tempfile::tempdir().unwrap();
     let mut console = open_with(scratch.path(), &["up", "--dir", "/proc/nowhere"]);
     let screen = show(&console);
-    let status = console.child.wait().unwrap();
+    let status = console.ended();
     assert!(!status.success(), "{status:?}");
     until("it is told", || is_taken(&screen) == Some(false) && shows(&screen, "/proc/nowhere"));
 }
@@ -114,7 +114,7 @@ fn everybody_is_named_before_anybody_answers() {
     let screen = show(&console);
     until("all are named", || ["n1", "n2", "n3", "n4", "LIVE 0/4"].iter().all(|text| shows(&screen, text)));
     console.master.take_writer().unwrap().write_all(b"q").unwrap();
-    console.child.wait().unwrap();
+    console.ended();
 }
 
 #[test]
@@ -151,10 +151,5 @@ fn keys_are_heard_and_all_is_drawn_while_the_size_changes() {
         }
     }
     press("q");
-    let mut status = None;
-    until("it ends", || {
-        status = console.child.try_wait().unwrap();
-        status.is_some()
-    });
-    assert!(status.is_some_and(|status| status.success()));
+    assert!(console.ended().success());
 }
