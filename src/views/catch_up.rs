@@ -331,8 +331,8 @@ impl<F: Form> Views<F> {
         self.propose_for_observers(cx);
     }
 
-    /// As primary of an idle cluster: null requests bring the checkpoint about that an observer waits for, each as soon as
-    /// the one before is executed, and in one status interval at most an eighth of a window.
+    /// As primary of an idle cluster: null requests bring the checkpoint about that an observer waits for, in one status
+    /// interval at most an eighth of a window.
     pub(super) fn propose_for_observers(&mut self, cx: &mut Cx<'_, F>) {
         while self.nulls_left > 0 && self.is_checkpoint_awaited() && !cx.pool.has_unproposed() && self.propose_null(cx)
         {

@@ -25,21 +25,24 @@ impl<F: Form> Views<F> {
     }
 
     /// Proposes a null request so that a replica that lost its log sees a checkpoint it can trust (rule 29), if this primary
-    /// may propose now; says whether it did.
+    /// may propose now; says whether it did. Null requests do not wait for each other: they become no larger by it, and on
+    /// slow links an observer would wait for minutes.
     pub(super) fn propose_null(&mut self, cx: &mut Cx<'_, F>) -> bool {
-        let may_propose = self.may_propose();
-        if may_propose {
+        let may_lead = self.may_lead();
+        if may_lead {
             self.propose_batch(cx, Batch::default());
         }
-        may_propose
+        may_lead
     }
 
     fn may_propose(&self) -> bool {
         let in_flight = self.next_seq.0.saturating_sub(self.executed.next().0);
-        self.may_vote()
-            && self.is_primary()
-            && in_flight < self.settings.depth_slots
-            && self.watermarks.contain(self.next_seq)
+        in_flight < self.settings.depth_slots && self.may_lead()
+    }
+
+    /// Whether the next slot is this replica's to propose, now.
+    fn may_lead(&self) -> bool {
+        self.may_vote() && self.is_primary() && self.watermarks.contain(self.next_seq)
     }
 
     fn propose_batch(&mut self, cx: &mut Cx<'_, F>, batch: Batch) {
