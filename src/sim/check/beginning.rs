@@ -77,7 +77,7 @@ where
         let begins = |message: &P::Message| message.asks_for().is_none() && message.slot() == Some((view, SeqNum(0)));
         let own = scene.said.iter().map(|parcel| parcel.message());
         let mut heard =
-            scene.heard.iter().map(|parcel| parcel.message()).chain(own).filter_map(|message| match message {
+            scene.heard().into_iter().map(|parcel| parcel.message()).chain(own).filter_map(|message| match message {
                 PeerMessage::Protocol(message) => {
                     Some(message.view_changes()).filter(|all| begins(message) && !all.is_empty())
                 }

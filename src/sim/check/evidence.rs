@@ -85,7 +85,7 @@ where
         let has_moved = |output: &Output<P::Message>| {
             matches!(output, Output::Note(Event::CheckpointStable { .. } | Event::TransferDone { .. }))
         };
-        let Some(parcel) = scene.heard.filter(|_| !scene.outputs.iter().any(has_moved)) else { return Ok(()) };
+        let Some(parcel) = scene.heard().filter(|_| !scene.outputs.iter().any(has_moved)) else { return Ok(()) };
         // A proof is judged by itself: who was told what is not known of what stands in it.
         if matches!(parcel.message(), PeerMessage::Proof(_)) {
             return Ok(());

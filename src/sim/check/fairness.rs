@@ -1,7 +1,7 @@
 //! Rule 17: a client is answered busy only where no other client has more submissions waiting than it would have with one
 //! more, apart from what is proposed already.
 
-use super::{Checker, Scene};
+use super::{Cause, Checker, Scene};
 use crate::attack::Forge;
 use crate::protocol::Protocol;
 use crate::replica::{Output, ReplyOutcome, Share};
@@ -24,8 +24,8 @@ where
     }
 
     fn after(&mut self, scene: &Scene<'_, P>) -> Result<(), String> {
-        // What a peer passes on has room of its own.
-        if !scene.is_honest || scene.heard.is_some() {
+        // What a peer passes on has room of its own, and what was refused before something else came is not held against it.
+        if !scene.is_honest || !matches!(scene.cause, Cause::Other) {
             return Ok(());
         }
         let is_busy = |output: &&Output<P::Message>| matches!(output, Output::Reply(_, reply) if reply.outcome == ReplyOutcome::Busy);

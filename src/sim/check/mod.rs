@@ -55,8 +55,8 @@ where
     pub(super) replica: ReplicaId,
     /// Whether what honest replicas owe is owed by this one.
     pub(super) is_honest: bool,
-    /// The message that reached it, its signatures being good.
-    pub(super) heard: Option<&'a Parcel<P::Message>>,
+    /// What it did this upon.
+    pub(super) cause: Cause<'a, P::Message>,
     /// What it sent, with the statements in it.
     pub(super) said: &'a [std::sync::Arc<Parcel<P::Message>>],
     /// Everything that it did.
@@ -65,6 +65,30 @@ where
     pub(super) node: &'a Byzantine<P, SmallBank>,
     /// What honest replicas have executed, this event included.
     pub(super) history: &'a History,
+}
+
+/// Upon what a replica does something.
+#[derive(Clone, Copy)]
+pub(super) enum Cause<'a, M> {
+    /// A message reached it, its signatures being good.
+    Heard(&'a Parcel<M>),
+    /// A timer ran out, a client submitted something, or it started.
+    Other,
+    /// Several events, whose effects waited for one joint write: what it has been since is not what it was then.
+    Held,
+}
+
+impl<'a, P: Protocol> Scene<'a, P>
+where
+    P::Message: Forge,
+{
+    /// The message that reached it, if this is upon one.
+    pub(super) fn heard(&self) -> Option<&'a Parcel<P::Message>> {
+        match self.cause {
+            Cause::Heard(parcel) => Some(parcel),
+            Cause::Other | Cause::Held => None,
+        }
+    }
 }
 
 /// An invariant.
@@ -242,7 +266,7 @@ where
         seat: usize,
         replica: ReplicaId,
         is_honest: bool,
-        heard: Option<&Parcel<P::Message>>,
+        cause: Cause<'_, P::Message>,
         said: &[std::sync::Arc<Parcel<P::Message>>],
         outputs: &[Output<P::Message>],
         node: &Byzantine<P, SmallBank>,
@@ -254,7 +278,7 @@ where
                 }
             }
         }
-        let scene = Scene { now, seat, replica, is_honest, heard, said, outputs, node, history: &self.history };
+        let scene = Scene { now, seat, replica, is_honest, cause, said, outputs, node, history: &self.history };
         self.checkers.iter_mut().try_for_each(|checker| checker.after(&scene).map_err(|what| (checker.name(), what)))
     }
 }

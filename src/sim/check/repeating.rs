@@ -109,7 +109,7 @@ fn report<P: Protocol>(scene: &Scene<'_, P>) -> Option<(ReplicaId, (View, SeqNum
 where
     P::Message: Forge,
 {
-    let parcel = scene.heard?;
+    let parcel = scene.heard()?;
     let PeerMessage::Protocol(message) = parcel.message() else { return None };
     Some((parcel.from, message.reports()?))
 }

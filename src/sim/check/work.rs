@@ -54,7 +54,7 @@ where
     fn after(&mut self, scene: &Scene<'_, P>) -> Result<(), String> {
         let account = self.seats.entry(scene.seat).or_default();
         let before = std::mem::replace(&mut account.done, scene.node.replica().work());
-        let Some(parcel) = scene.heard.filter(|_| scene.is_honest) else { return Ok(()) };
+        let Some(parcel) = scene.heard().filter(|_| scene.is_honest) else { return Ok(()) };
         let units = account.done.units().saturating_sub(before.units());
         // Nearly always: how long the message is need not be known.
         if units <= self.per_message {

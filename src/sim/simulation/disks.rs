@@ -9,7 +9,7 @@ use crate::crypto::Author;
 use crate::durable::{Damaged, Image};
 use crate::protocol::Protocol;
 use crate::replica::{Input, Output, Replica};
-use crate::sim::check::{RESTORED_IF_WHOLE, Restart};
+use crate::sim::check::{Cause, RESTORED_IF_WHOLE, Restart};
 use crate::sim::coverage::Coverage;
 use crate::sim::key_ring::KeyRing;
 use crate::sim::network::Dice;
@@ -55,7 +55,7 @@ where
         if dying.events_left == 0 {
             return self.end(seat);
         }
-        self.carry_out(seat, None, timers);
+        self.carry_out(seat, Cause::Other, timers);
     }
 
     /// The process ends if it was about to: so much of what it held still happens, and nothing after that.
@@ -75,7 +75,7 @@ where
             outputs.truncate(cut);
             self.coverage.add(Coverage::GROUP_LOST, u64::from(group > 1));
         }
-        self.carry_out(seat, None, outputs);
+        self.carry_out(seat, Cause::Held, outputs);
         self.log(|line| line.write_str(" and dies"));
         self.seats[seat].crash();
         match loss {

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 
-use super::check::{Broken, Checks, Deadline};
+use super::check::{Broken, Cause, Checks, Deadline};
 use super::clients::Clients;
 use super::coverage::Coverage;
 use super::disk::Disk;
@@ -213,14 +213,14 @@ where
             return self.hold(seat, outputs);
         }
         let is_stopped = self.stop_at_write(seat, &mut outputs);
-        self.carry_out(seat, heard, outputs);
+        self.carry_out(seat, heard.map_or(Cause::Other, |parcel| Cause::Heard(parcel)), outputs);
         if is_stopped {
             self.log(|line| line.write_str(" and stops: its disk is full"));
             self.seats[seat].crash();
         }
     }
 
-    fn carry_out(&mut self, seat: usize, heard: Option<&Arc<Parcel<P::Message>>>, outputs: Vec<Output<P::Message>>) {
+    fn carry_out(&mut self, seat: usize, cause: Cause<'_, P::Message>, outputs: Vec<Output<P::Message>>) {
         let id = self.seats[seat].id;
         let as_bytes = self.schedule.keys == Keys::Ed25519;
         let mut said = VecDeque::new();
@@ -233,9 +233,8 @@ where
         let parcels: Vec<Arc<Parcel<P::Message>>> = said.iter().map(|(_, parcel)| parcel.clone()).collect();
         if let Some(node) = &self.seats[seat].node {
             let is_honest = !self.byzantine.contains(id);
-            let heard = heard.map(|parcel| &**parcel);
             let now = self.local_time(seat);
-            let checked = self.checks.after(now, seat, id, is_honest, heard, &parcels, &outputs, node);
+            let checked = self.checks.after(now, seat, id, is_honest, cause, &parcels, &outputs, node);
             self.judge(checked);
         }
         for output in outputs {
