@@ -138,6 +138,15 @@ impl<M: Message> PeerMessage<M> {
         }
     }
 
+    /// Whether its answer may be much longer than it is.
+    pub fn asks_for_much(&self) -> bool {
+        match self {
+            PeerMessage::Protocol(message) => message.asks_for_much(),
+            PeerMessage::FetchBodies(_) | PeerMessage::StateRequest(_) => true,
+            _ => false,
+        }
+    }
+
     /// The signed statements of replicas in it that could contradict others, but for those of a proof, which is judged by
     /// itself.
     pub fn claims(&self, committee: Committee) -> Vec<Claim> {

@@ -72,15 +72,6 @@ impl<M: Message> Parcel<M> {
         wire::encode(self.message()).len() as u64
     }
 
-    /// Whether its answer may be much longer than it is.
-    pub(super) fn asks_for_much(&self) -> bool {
-        match self.message() {
-            PeerMessage::FetchBodies(_) | PeerMessage::StateRequest(_) => true,
-            PeerMessage::Protocol(message) => message.asks_for_much(),
-            _ => false,
-        }
-    }
-
     /// What a recipient's door makes of it.
     pub(super) fn open(&self) -> Result<Verified<PeerMessage<M>>, Rejection> {
         match &self.content {

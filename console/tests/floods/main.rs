@@ -229,13 +229,19 @@ fn rate_beside(kind: Kind, is_attacked: bool) -> Rate {
     }
 }
 
-/// The figures of docs/security.md. `BYZTOP_OTHER=PROGRAM` measures the replicas of another program.
+/// Names the floods to measure, with commas between them.
+const ONLY: &str = "BYZTOP_FLOODS";
+
+/// The figures of docs/security.md. `BYZTOP_OTHER=PROGRAM` measures the replicas of another program, `BYZTOP_FLOODS=fetch,state`
+/// these floods alone.
 #[test]
 #[ignore = "measures: half a minute for each kind"]
 fn rates() {
     println!("| flood | op/s alone | beside it | p50 ms | p99 ms | memory MB |");
     println!("|---|---|---|---|---|---|");
-    for (kind, name) in Kind::ALL.into_iter().filter(|(kind, _)| *kind != Kind::Lies) {
+    let only = std::env::var(ONLY).unwrap_or_default();
+    let is_wanted = |name: &str| only.is_empty() || only.split(',').any(|wanted| wanted == name);
+    for (kind, name) in Kind::ALL.into_iter().filter(|(kind, name)| *kind != Kind::Lies && is_wanted(name)) {
         let (alone, beside) = (rate_beside(kind, false), rate_beside(kind, true));
         println!(
             "| {name} | {:.0} | {:.0} | {:.1} → {:.1} | {:.1} → {:.1} | {} → {} |",

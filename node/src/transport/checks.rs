@@ -19,6 +19,7 @@ use byztop_core::types::{ReplicaId, Time};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::JoinSet;
 
+use super::appetite::Appetite;
 use super::trust::Trust;
 use crate::core_loop::input::PeerInput;
 
@@ -39,6 +40,28 @@ struct Piece<M> {
     handed_over: oneshot::Sender<()>,
 }
 
+/// What a peer is to be reproached for, and waits for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Reproach {
+    /// Something of what it sent is refused.
+    Refused,
+    /// It asks for more than anybody honest.
+    Greedy,
+}
+
+impl Reproach {
+    /// It in words.
+    pub(crate) const fn text(self) -> &'static str {
+        match self {
+            Reproach::Refused => "sends what is refused: it is checked apart, and waits",
+            Reproach::Greedy => "asks for more than it can need: it waits",
+        }
+    }
+}
+
+/// Whoever waits as long as this for what it asks is greedy.
+const GREEDY: Duration = Duration::from_millis(100);
+
 /// Nothing is checked any more: the replica stops.
 #[derive(Debug)]
 pub(crate) struct Stopping;
@@ -47,42 +70,45 @@ pub(crate) struct Stopping;
 pub(crate) struct Checks<M> {
     queues: Arc<[mpsc::Sender<Piece<M>>]>,
     trust: Arc<[Trust]>,
+    appetites: Arc<[Appetite]>,
 }
 
 impl<M> Clone for Checks<M> {
     fn clone(&self) -> Self {
-        Checks { queues: self.queues.clone(), trust: self.trust.clone() }
+        let Checks { queues, trust, appetites } = self;
+        Checks { queues: queues.clone(), trust: trust.clone(), appetites: appetites.clone() }
     }
 }
 
-impl<M> Checks<M> {
+impl<M: Message> Checks<M> {
     /// Has checked what one stream brought, the longest message of which has so many bytes, and returns when the core has
-    /// the verdicts: the stream's order is kept, and what a peer sends too fast stays where it is. What a peer sends that is
-    /// refused makes it wait.
+    /// the verdicts: the stream's order is kept, and what a peer sends too fast stays where it is. Who sends what is refused,
+    /// or asks for too much, waits, and is reproached for it.
     pub(crate) async fn bring(
         &self,
         from: ReplicaId,
         arrived: Time,
         decoded: Vec<Result<PeerMessage<M>, Rejection>>,
         longest: usize,
-    ) -> Result<(), Stopping> {
+    ) -> Result<Option<Reproach>, Stopping> {
+        let requests = decoded.iter().flatten().filter(|message| message.asks_for_much()).count();
         let (handed_over, is_handed_over) = oneshot::channel();
         let queue = &self.queues[from.index() % self.queues.len()];
         let piece = Piece { from, arrived, decoded, is_long: longest > LONG_BYTES, handed_over };
         queue.send(piece).await.map_err(|_| Stopping)?;
         is_handed_over.await.map_err(|_| Stopping)?;
-        let pause = self.pause(from);
+        let for_refused = self.trust[from.index()].pause();
+        let for_requests = self.appetites[from.index()].ask(Instant::now(), requests);
+        let pause = for_refused.max(for_requests);
         if !pause.is_zero() {
             tokio::time::sleep(pause).await;
         }
-        Ok(())
-    }
-}
-
-impl<M> Checks<M> {
-    /// How long a peer waits after each piece for what was refused of it.
-    pub(crate) fn pause(&self, of: ReplicaId) -> Duration {
-        self.trust[of.index()].pause()
+        let reproach = match pause {
+            Duration::ZERO => None,
+            _ if !for_refused.is_zero() => Some(Reproach::Refused),
+            _ => (pause >= GREEDY).then_some(Reproach::Greedy),
+        };
+        Ok(reproach)
     }
 }
 
@@ -132,7 +158,8 @@ pub(crate) fn checks<M>(
     let queues = (0..count.max(1)).map(|_| mpsc::channel(QUEUE));
     let (senders, checkers): (Vec<_>, Vec<_>) =
         queues.map(|(sender, queue)| (sender, Checker { queue, desk: desk.clone() })).unzip();
-    (Checks { queues: senders.into(), trust }, checkers)
+    let appetites = verifier.committee().members().map(|_| Appetite::default()).collect();
+    (Checks { queues: senders.into(), trust, appetites }, checkers)
 }
 
 impl<M: Message> Checker<M> {
@@ -363,6 +390,21 @@ mod tests {
         }
         assert!(matches!(inputs.try_recv(), Ok(PeerInput::Message { from, .. }) if from == three));
         assert!(inputs.try_recv().is_err());
+    }
+
+    #[tokio::test]
+    async fn who_asks_for_more_than_anybody_honest_is_reproached_for_it() {
+        let (core, mut inputs) = mpsc::channel(1024);
+        let verifier = Verifier::tags(realm(), Committee::new(4).unwrap(), 0, Digest::ZERO);
+        let (checks, mut checkers) = checks::<Votes>(1, &Arc::new(verifier), &core);
+        tokio::spawn(checkers.remove(0).run());
+        let requests = |count| vec![Ok(PeerMessage::FetchBodies(vec![Digest::ZERO])); count];
+        let (greedy, modest) = (ReplicaId(1), ReplicaId(2));
+        assert_eq!(checks.bring(greedy, Time(1), requests(16), 100).await.unwrap(), None);
+        assert_eq!(checks.bring(greedy, Time(1), requests(128), 100).await.unwrap(), Some(Reproach::Greedy));
+        assert_eq!(checks.bring(modest, Time(1), requests(16), 100).await.unwrap(), None);
+        let heard = std::iter::from_fn(|| inputs.try_recv().ok()).count();
+        assert_eq!(heard, 16 + 128 + 16, "who waits is heard all the same");
     }
 
     #[tokio::test]

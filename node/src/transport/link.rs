@@ -260,10 +260,9 @@ async fn read<M: Message>(mut frames: FrameReader, peer: ReplicaId, shared: Shar
         let longest = frames.iter().map(Bytes::len).max().unwrap_or(0);
         let decoded = frames.iter().map(|frame| wire::decode(frame, MAX_MESSAGE_BYTES)).collect();
         drop(frames);
-        shared.checks.bring(peer, arrived, decoded, longest).await.map_err(|Stopping| LinkEnd::Stopping)?;
-        if !shared.checks.pause(peer).is_zero() {
-            let what = "sends what is refused: it is checked apart, and waits";
-            shared.standing.misbehaves(Instant::now(), Role::Replica(peer), what);
+        let brought = shared.checks.bring(peer, arrived, decoded, longest).await;
+        if let Some(reproach) = brought.map_err(|Stopping| LinkEnd::Stopping)? {
+            shared.standing.misbehaves(Instant::now(), Role::Replica(peer), reproach.text());
         }
     }
 }

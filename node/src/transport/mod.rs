@@ -9,6 +9,7 @@
 //! stays: an attacker must not be able to make two honest replicas hang up on each other.
 
 pub(crate) mod admission;
+mod appetite;
 pub(crate) mod checks;
 pub(crate) mod client_door;
 pub(crate) mod dial;

@@ -67,7 +67,7 @@ where
             (*since, *drawn) = (scene.now, 0);
         }
         *drawn += units.saturating_sub(paid);
-        let may_draw = if parcel.asks_for_much() { ANSWERS } else { 0 };
+        let may_draw = if parcel.message().asks_for_much() { ANSWERS } else { 0 };
         if units > paid && *drawn > may_draw {
             let (me, from, name, bytes) = (scene.replica, parcel.from, parcel.message().name(), parcel.bytes());
             return Err(format!("a {name} of {bytes} bytes from {from} costs {me} {units} units"));
