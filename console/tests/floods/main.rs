@@ -148,6 +148,11 @@ fn new_views_full_of_junk_stop_nobody() {
 }
 
 #[test]
+fn view_changes_full_of_junk_that_are_made_up_for_each_time_stop_nobody() {
+    withstands(Kind::ViewChange, sent(20));
+}
+
+#[test]
 fn proofs_full_of_junk_stop_nobody() {
     withstands(Kind::Proof, sent(6));
 }

@@ -27,8 +27,8 @@ use crate::core_loop::input::PeerInput;
 const QUEUE: usize = 64;
 /// How many messages are checked together; more would cost as much each.
 const TOGETHER: usize = 64;
-/// A message of more bytes can have so many signatures that checking them holds up others.
-const LONG_BYTES: usize = 128 << 10;
+/// A message of more bytes can have so many parts and signatures that decoding and checking it holds up others.
+pub(crate) const LONG_BYTES: usize = 128 << 10;
 
 /// What one stream brought in one go.
 struct Piece<M> {
@@ -210,16 +210,17 @@ struct Source {
     from: ReplicaId,
     arrived: Time,
     headings: Vec<Option<Heading>>,
+    is_long: bool,
     handed_over: oneshot::Sender<()>,
 }
 
 fn unpack<M: Message>(pieces: Vec<Piece<M>>) -> (Values<M>, Vec<Source>) {
     let mut values = Vec::new();
     let mut sources = Vec::with_capacity(pieces.len());
-    for Piece { from, arrived, decoded, handed_over, .. } in pieces {
+    for Piece { from, arrived, decoded, is_long, handed_over } in pieces {
         let heading = |value: &Result<PeerMessage<M>, Rejection>| value.as_ref().ok()?.heading();
         let headings = decoded.iter().map(heading).collect();
-        sources.push(Source { from, arrived, headings, handed_over });
+        sources.push(Source { from, arrived, headings, is_long, handed_over });
         values.extend(decoded.into_iter().map(|value| (Author::Replica(from), value)));
     }
     (values, sources)
@@ -247,7 +248,7 @@ impl<M: Message> Desk<M> {
     /// Tells the core what was found.
     async fn hand_over(&self, verdicts: Verdicts<M>, sources: Vec<Source>) -> Result<(), Stopping> {
         let mut verdicts = verdicts.into_iter();
-        for Source { from, arrived, headings, handed_over } in sources {
+        for Source { from, arrived, headings, is_long, handed_over } in sources {
             let (mut good, mut bad) = (0, None);
             let count = headings.len();
             for (heading, checked) in headings.into_iter().zip(verdicts.by_ref()) {
@@ -263,8 +264,12 @@ impl<M: Message> Desk<M> {
                 };
                 self.core.send(input).await.map_err(|_| Stopping)?;
             }
-            let is_news = self.trust[from.index()].judge(Instant::now(), good, count - good).is_news;
-            if let Some(why) = bad.filter(|_| is_news) {
+            let (trust, now) = (&self.trust[from.index()], Instant::now());
+            let consequence = match bad {
+                Some(_) if is_long => trust.judge_long(now, good),
+                _ => trust.judge(now, good, count - good),
+            };
+            if let Some(why) = bad.filter(|_| consequence.is_news) {
                 tracing::warn!("{from} sends what is refused ({why}): it is checked apart, and waits");
             }
             // The link may be gone, and with it whoever waits for this.

@@ -15,7 +15,7 @@ use quinn::{Connection, ConnectionError, RecvStream, SendStream};
 use thiserror::Error;
 use tokio::task::JoinSet;
 
-use super::checks::{Checks, Stopping};
+use super::checks::{Checks, LONG_BYTES, Stopping};
 use super::frame::{FrameReader, Violation};
 use super::outbox::{self, Limits, Outbox, Outlet};
 use super::trust::Trust;
@@ -258,8 +258,13 @@ async fn read<M: Message>(mut frames: FrameReader, peer: ReplicaId, shared: Shar
         }
         let arrived = shared.clock.now();
         let longest = frames.iter().map(Bytes::len).max().unwrap_or(0);
-        let decoded = frames.iter().map(|frame| wire::decode(frame, MAX_MESSAGE_BYTES)).collect();
-        drop(frames);
+        let decode = move || frames.iter().map(|frame| wire::decode(frame, MAX_MESSAGE_BYTES)).collect();
+        let decoded = match longest > LONG_BYTES {
+            true => tokio::task::spawn_blocking(decode)
+                .await
+                .unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic())),
+            false => decode(),
+        };
         let brought = shared.checks.bring(peer, arrived, decoded, longest).await;
         if let Some(reproach) = brought.map_err(|Stopping| LinkEnd::Stopping)? {
             shared.standing.misbehaves(Instant::now(), Role::Replica(peer), reproach.text());

@@ -51,6 +51,11 @@ impl Trust {
         PAUSE_PER_OWED * self.record().owed
     }
 
+    /// A long message was refused: who makes others check thousands of signatures in vain owes all that can be owed.
+    pub(crate) fn judge_long(&self, now: Instant, good: usize) -> Consequence {
+        self.judge(now, good, usize::MAX)
+    }
+
     /// So many messages were good and so many refused.
     pub(crate) fn judge(&self, now: Instant, good: usize, bad: usize) -> Consequence {
         let mut record = self.record();
@@ -111,6 +116,13 @@ mod tests {
         assert_eq!(lines, 6);
         trust.judge(began, usize::MAX, usize::MAX);
         assert_eq!(trust.pause(), Duration::from_secs(1), "bounded");
+    }
+
+    #[test]
+    fn a_long_message_that_is_refused_costs_all_credit_at_once() {
+        let (trust, began) = (Trust::default(), Instant::now());
+        assert!(trust.judge_long(began, 64).is_spent);
+        assert_eq!(trust.pause(), Duration::from_secs(1));
     }
 
     #[test]

@@ -24,6 +24,8 @@ use crate::member::{self, Door, Manners};
 pub enum Kind {
     /// NEW-VIEWs with junk signatures by the thousand, from a replica.
     NewView,
+    /// Its own VIEW-CHANGE, truly signed, around votes that nobody has cast; between two of them what makes up for a refused message.
+    ViewChange,
     /// Proofs around such a NEW-VIEW.
     Proof,
     /// Bodies with junk signatures.
@@ -48,8 +50,9 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, in the order of the names in the help.
-    pub const ALL: [(Kind, &'static str); 11] = [
+    pub const ALL: [(Kind, &'static str); 12] = [
         (Kind::NewView, "new-view"),
+        (Kind::ViewChange, "view-change"),
         (Kind::Proof, "proof"),
         (Kind::Bodies, "bodies"),
         (Kind::Votes, "votes"),
@@ -134,7 +137,7 @@ pub async fn run(directory: Arc<ClusterDirectory>, kind: Kind, tally: Arc<Tally>
                 tasks.spawn(watch(directory, target, tally));
             }
             _ => {
-                let (lane, frames) = frames(kind, &directory, submission.as_ref());
+                let (lane, frames) = frames(kind, &directory, submission.as_ref())?;
                 tasks.spawn(pour(directory, role, target, lane, frames, tally));
             }
         }
@@ -143,13 +146,25 @@ pub async fn run(directory: Arc<ClusterDirectory>, kind: Kind, tally: Arc<Tally>
     Ok(())
 }
 
+/// How many good messages make up for a refused one that is short.
+const GOOD_FOR_ONE_BAD: usize = 16;
+
 /// What a member repeats, and on which of a replica's streams.
-fn frames(kind: Kind, directory: &ClusterDirectory, known: Option<&Signed<Submission>>) -> (Option<usize>, Vec<u8>) {
+fn frames(
+    kind: Kind,
+    directory: &ClusterDirectory,
+    known: Option<&Signed<Submission>>,
+) -> anyhow::Result<(Option<usize>, Vec<u8>)> {
     let replicas = u8::try_from(directory.config().replicas.len()).expect("at most 100 replicas");
     let slots = directory.config().settings.window_slots;
     let protocol = |message| member::frame(&Peer::Protocol(message));
-    match kind {
+    Ok(match kind {
         Kind::NewView => (Some(1), protocol(made_up::new_view(replicas, 4096))),
+        Kind::ViewChange => {
+            let n1 = directory.signer(Author::Replica(ReplicaId(0)))?;
+            let good = protocol(made_up::vote(&n1)).repeat(GOOD_FOR_ONE_BAD);
+            (Some(1), [good, protocol(made_up::view_change(&n1, replicas, slots))].concat())
+        }
         Kind::Proof => (Some(2), member::frame(&made_up::proof(replicas, slots))),
         Kind::Bodies => (Some(2), (0..16).flat_map(|salt| member::frame(&made_up::bodies(1024, salt))).collect()),
         Kind::Votes => {
@@ -172,7 +187,7 @@ fn frames(kind: Kind, directory: &ClusterDirectory, known: Option<&Signed<Submis
             (None, (0..64).flat_map(|i| member::frame(&made_up::submission(client, i))).collect())
         }
         Kind::ReplicaMemory | Kind::ClientMemory | Kind::Consoles | Kind::Lies => (None, Vec::new()),
-    }
+    })
 }
 
 /// Has all replicas hold a submission that is as long as one can be, in the name of the last client: there is a body to draw.

@@ -12,7 +12,7 @@ use clap::Parser;
 /// Attack a running cluster over the wire, with the keys of one of its members.
 #[derive(Parser)]
 struct Arguments {
-    /// What to send: new-view, proof, bodies, votes, fetch, state, replica-memory, or lies to consoles (as n1, which must not
+    /// What to send: new-view, view-change, proof, bodies, votes, fetch, state, replica-memory, or lies to consoles (as n1, which must not
     /// run), client-memory, submissions (as c1) or consoles (as the observer)
     kind: Kind,
     /// The cluster's folder
