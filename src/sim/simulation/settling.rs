@@ -1,7 +1,8 @@
 //! The end of a run: once the network has healed, everything settles within a bound.
 
 use super::Simulation;
-use crate::attack::Forge;
+use crate::app::smallbank::SmallBank;
+use crate::attack::{Byzantine, Forge};
 use crate::protocol::{Protocol, Settings, Status};
 use crate::sim::check::Deadline;
 use crate::sim::network::Dice;
@@ -54,17 +55,19 @@ where
         self.submit(client, 2, draw, self.schedule.committee.members().collect());
     }
 
-    /// Whether messages take a fraction of a request's timeout, nobody is Byzantine or loses its log, and all are in one view
-    /// and ask for no other.
+    /// Whether messages take a fraction of a request's timeout, nobody is Byzantine or loses its log, and all are in one view,
+    /// ask for no other and have nothing waiting: what came before the network healed may have been lost on its way to the primary.
     fn is_harmonious(&self) -> bool {
         let mut statuses = self.seats.iter().map(|seat| seat.node.as_ref().map(|node| node.replica().status()));
         let Some(Some(first)) = statuses.next() else { return false };
+        let is_idle = |node: &Byzantine<P, SmallBank>| node.replica().shares().is_empty();
         let is_like_first = |status: Status| status.view == first.view && status.asking_for.is_none();
         let is_fast = 16 * self.schedule.slowest_after_calm().0 <= self.schedule.settings.request_timeout().0;
         is_fast
             && self.byzantine.is_empty()
             && self.schedule.amnesiac().is_empty()
             && first.asking_for.is_none()
+            && self.seats.iter().all(|seat| seat.node.as_ref().is_some_and(is_idle))
             && statuses.all(|status| status.is_some_and(is_like_first))
     }
 
