@@ -6,7 +6,7 @@ use rand_chacha::ChaCha8Rng;
 use super::chance::Subject;
 use super::language::{Attack, Directive, Trigger};
 use super::voice::Voice;
-use super::{flood, forgery, nested, replay};
+use super::{flood, forgery, junk, nested, replay};
 use crate::protocol::Status;
 use crate::types::{Micros, Time};
 
@@ -80,6 +80,7 @@ impl Active {
 fn pace(attack: &Attack) -> Option<Micros> {
     match attack {
         Attack::Flood { .. } => Some(flood::PACE),
+        Attack::Junk(_) => Some(junk::PACE),
         Attack::ForgeViewChange => Some(forgery::PACE),
         Attack::ForgeNested => Some(nested::PACE),
         Attack::Replay => Some(replay::PACE),

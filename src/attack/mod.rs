@@ -22,6 +22,7 @@ mod equivocation;
 mod flood;
 mod forge;
 mod forgery;
+pub mod junk;
 mod language;
 mod lies;
 mod mutation;
@@ -382,6 +383,11 @@ where
                     let mut dice = self.voice.dice("flood", &subject);
                     let due = flood::due(*messages_per_s, number);
                     wanted.extend((0..due).map(|_| self.voice.make_up(&status, &mut dice)));
+                }
+                Attack::Junk(kind) => {
+                    let replica = &self.replica;
+                    let known = (replica.settings().window_slots, replica.some_body());
+                    wanted.extend(self.voice.junk(*kind, known, number));
                 }
                 Attack::Replay => {
                     let mut dice = self.voice.dice("replay", &subject);

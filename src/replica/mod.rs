@@ -542,6 +542,16 @@ impl<P: Protocol, A: Application> Replica<P, A> {
         }
     }
 
+    /// What it was configured with.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// A submission whose body it holds, if it holds one.
+    pub(crate) fn some_body(&self) -> Option<Digest> {
+        self.pool.some_body()
+    }
+
     /// The application as of the last executed slot.
     pub fn application(&self) -> &A {
         &self.state.app

@@ -222,6 +222,11 @@ impl RequestPool {
         self.bodies.get(digest).map(|body| &body.submission)
     }
 
+    /// A submission whose body is here, if there is one.
+    pub(super) fn some_body(&self) -> Option<Digest> {
+        self.bodies.keys().next().copied()
+    }
+
     /// When a submission was admitted that waits to be executed.
     pub(super) fn waiting_since(&self, digest: &Digest) -> Option<Time> {
         self.waiting.get(digest).map(|waiting| waiting.arrival.0)

@@ -1,6 +1,7 @@
 //! Every attack by up to f replicas, leading or not: requests go on being answered, honest replicas end equal, and
 //! nobody honest is accused. What an attack gives away convicts its attacker.
 
+use byztop_core::attack::junk::Junk;
 use byztop_core::attack::{Forge, parse};
 use byztop_core::linear::LinearPbft;
 use byztop_core::pbft::Pbft;
@@ -94,6 +95,7 @@ fn each_attack_is_survived() {
         "forge-certificate",
         "replay",
         "flood(100/s)",
+        "junk(view-change)",
         "mutate(0.05)",
         "mutate(0.9)",
         "forge-view-change",
@@ -130,6 +132,24 @@ fn rule_3_forged_parts_are_refused_by_everyone_and_depose_nobody() {
     }
     check::<Pbft>();
     check::<LinearPbft>();
+}
+
+#[test]
+fn junk_of_each_kind_is_refused_by_everyone_or_answered_with_little() {
+    for kind in Junk::ALL {
+        let (mut cluster, asked) = under::<Pbft>(&[5], &format!("junk({})", kind.name()), 74);
+        assert_unharmed(&mut cluster, &[5], &asked, kind.name());
+        let sent = cluster.bytes_sent[&id(5)];
+        for replica in honest(&cluster, &[5]) {
+            let is_refusal = |event: &Event| matches!(event, Event::Rejected { from, .. } if *from == id(5));
+            let refusals = cluster.notes.iter().filter(|(_, by, event)| *by == replica && is_refusal(event)).count();
+            match kind {
+                Junk::Fetch | Junk::State => assert!(cluster.bytes_sent[&replica] < 4 * sent, "{kind:?}: {replica}"),
+                _ => assert!(refusals > 0, "{kind:?}: {replica} takes it for good"),
+            }
+        }
+        assert_eq!(cluster.view(id(2)), View(0), "{kind:?}: it stops nobody");
+    }
 }
 
 /// Whether an honest replica complains of anything.

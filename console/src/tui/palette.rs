@@ -1,5 +1,6 @@
 //! The command line: what can be typed, what it means, how it completes.
 
+use byztop_core::attack::junk::Junk;
 use byztop_core::attack::{self, Attack, Directive, Usage, message_names};
 use byztop_core::committee::Committee;
 use byztop_core::types::{ReplicaId, SeqNum};
@@ -140,11 +141,13 @@ impl Line {
         let attacks = || Attack::names().iter().map(|usage| Completion::told(usage.name, usage.description));
         let presets = || PRESETS.iter().map(|preset| Completion::told(preset.name, preset.help));
         let messages = || message_names().into_iter().map(|name| Completion::bare(name.to_string()));
+        let kinds = || Junk::ALL.into_iter().map(|kind| Completion::bare(kind.name().to_string()));
         let options: Vec<Completion> = match before.split_whitespace().next() {
             None => words().collect(),
             Some("attack") if before == "attack" || before.ends_with(';') => replicas().chain(attacks()).collect(),
             Some("attack") if names(before) && !has_open_victims(before) => attacks().collect(),
-            Some("attack") if is_withholding(before) => messages().collect(),
+            Some("attack") if opens(before, "withhold") => messages().collect(),
+            Some("attack") if opens(before, "junk") => kinds().collect(),
             Some("attack") => replicas().collect(),
             Some("preset") if before == "preset" => presets().collect(),
             Some("heal") if before == "heal" => replicas().collect(),
@@ -186,9 +189,9 @@ fn has_open_victims(text: &str) -> bool {
     text.rfind('(') > text.rfind(')')
 }
 
-/// Whether a kind of message comes next.
-fn is_withholding(before: &str) -> bool {
-    before.strip_suffix('(').is_some_and(|before| before.ends_with("withhold"))
+/// Whether what stands in the parentheses of this attack comes next.
+fn opens(before: &str, attack: &str) -> bool {
+    before.strip_suffix('(').is_some_and(|before| before.ends_with(attack))
 }
 
 fn words() -> impl Iterator<Item = Completion> {

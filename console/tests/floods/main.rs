@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use byztop_certs::{ClusterDirectory, Durability, InitOptions, Ports, Role};
+use byztop_core::attack::junk::Junk;
 use byztop_core::telemetry::{ConsoleMessage, ConsoleRequest};
 use byztop_core::types::ReplicaId;
 use byztop_hostile::flood::{self, Kind, Tally};
@@ -144,22 +145,22 @@ fn sent(count: u64) -> impl Fn(&Tally) -> bool {
 
 #[test]
 fn new_views_full_of_junk_stop_nobody() {
-    withstands(Kind::NewView, sent(6));
+    withstands(Kind::Junk(Junk::NewView), sent(6));
 }
 
 #[test]
 fn view_changes_full_of_junk_that_are_made_up_for_each_time_stop_nobody() {
-    withstands(Kind::ViewChange, sent(20));
+    withstands(Kind::Junk(Junk::ViewChange), sent(20));
 }
 
 #[test]
 fn proofs_full_of_junk_stop_nobody() {
-    withstands(Kind::Proof, sent(6));
+    withstands(Kind::Junk(Junk::Proof), sent(6));
 }
 
 #[test]
 fn bodies_that_nobody_signed_stop_nobody() {
-    withstands(Kind::Bodies, sent(6));
+    withstands(Kind::Junk(Junk::Bodies), sent(6));
 }
 
 #[test]
@@ -169,8 +170,8 @@ fn submissions_that_nobody_signed_stop_nobody() {
 
 #[test]
 fn requests_for_much_stop_nobody() {
-    withstands(Kind::Fetch, sent(50));
-    withstands(Kind::State, sent(50));
+    withstands(Kind::Junk(Junk::Fetch), sent(50));
+    withstands(Kind::Junk(Junk::State), sent(50));
 }
 
 /// Every connection was tried: it was let in, or turned away.
@@ -246,10 +247,10 @@ fn rates() {
     println!("|---|---|---|---|---|---|");
     let only = std::env::var(ONLY).unwrap_or_default();
     let is_wanted = |name: &str| only.is_empty() || only.split(',').any(|wanted| wanted == name);
-    for (kind, name) in Kind::ALL.into_iter().filter(|(kind, name)| *kind != Kind::Lies && is_wanted(name)) {
+    for kind in Kind::all().filter(|kind| *kind != Kind::Lies && is_wanted(kind.name())) {
         let (alone, beside) = (rate_beside(kind, false), rate_beside(kind, true));
         println!(
-            "| {name} | {:.0} | {:.0} | {:.1} → {:.1} | {:.1} → {:.1} | {} → {} |",
+            "| {kind} | {:.0} | {:.0} | {:.1} → {:.1} | {:.1} → {:.1} | {} → {} |",
             alone.per_second,
             beside.per_second,
             alone.p50_ms,

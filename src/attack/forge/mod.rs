@@ -1,6 +1,7 @@
 //! What an attacker can make of a protocol's messages with its own key: one file per family of protocols, and
 //! the only places where the attack layer knows one.
 
+mod junk;
 mod linear;
 mod nested;
 mod pbft;
@@ -9,6 +10,7 @@ mod views;
 use std::collections::BTreeSet;
 
 use super::chance::Dice;
+use super::junk::{Junk, Source};
 use super::language::EquivocationForm;
 use crate::committee::Committee;
 use crate::crypto::Signer;
@@ -55,6 +57,10 @@ pub trait Forge: Message {
 
     /// A message that nobody asked for, around something forged.
     fn make_up_nested(me: ReplicaId, committee: Committee, status: &Status, dice: &mut Dice, signer: &Signer) -> Self;
+
+    /// What of a turn of junk are the protocol's own messages, complete with their signatures: those of a proof are what it is
+    /// about. Nothing of a kind that every protocol has.
+    fn junk(kind: Junk, from: &Source<'_>, turn: u64) -> Vec<Self>;
 
     /// Something that looks like a message and helps nobody.
     fn make_up(me: ReplicaId, committee: Committee, status: &Status, dice: &mut Dice) -> Self;

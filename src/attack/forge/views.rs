@@ -5,6 +5,7 @@ use rand::RngExt as _;
 use super::nested::Forger;
 use super::{Forge, Shift};
 use crate::attack::chance::Dice;
+use crate::attack::junk::{Junk, Source};
 use crate::attack::language::EquivocationForm;
 use crate::committee::Committee;
 use crate::crypto::{Author, Signature, Signed, Signer};
@@ -171,6 +172,10 @@ impl<F: ForgeForm> Forge for Message<F> {
 
     fn make_up_nested(me: ReplicaId, committee: Committee, status: &Status, dice: &mut Dice, signer: &Signer) -> Self {
         Forger { committee, status, dice, signer }.make_up(me)
+    }
+
+    fn junk(kind: Junk, from: &Source<'_>, turn: u64) -> Vec<Self> {
+        super::junk::junk(kind, from, turn)
     }
 
     fn make_up(me: ReplicaId, committee: Committee, status: &Status, dice: &mut Dice) -> Self {

@@ -7,6 +7,7 @@ use super::suggestion::unknown;
 use super::units::parse_per_mille;
 use super::{Attack, EquivocationForm};
 use crate::attack::forge::message_names;
+use crate::attack::junk::Junk;
 use crate::types::{ClientId, Micros, ReplicaSet};
 
 impl<'a> Parser<'a> {
@@ -47,6 +48,7 @@ impl<'a> Parser<'a> {
                 };
                 Ok(Attack::Flood { messages_per_s })
             }
+            "junk" => self.junk(name, arguments).map(Attack::Junk),
             "mutate" => {
                 let per_mille = match self.only(arguments, "a probability", "mutate(0.1)")? {
                     Some(word) => parse_per_mille(word.text).map_err(|message| self.error_at(word.at, message))?,
@@ -141,6 +143,16 @@ impl<'a> Parser<'a> {
         let names = message_names();
         let found = names.iter().find(|name| **name == wanted).copied();
         found.ok_or_else(|| self.error_at(word.at, unknown("message", &wanted, &names)))
+    }
+
+    fn junk(&self, name: Word<'a>, arguments: &[Argument<'a>]) -> Result<Junk, ParseError> {
+        let kinds = Junk::ALL.map(Junk::name);
+        let Some(word) = self.only(arguments, "one kind", "junk(new-view)")? else {
+            return Err(self.missing(name, format!("`junk` needs a kind (there are {})", kinds.join(", "))));
+        };
+        let wanted = word.text.to_ascii_lowercase();
+        let found = Junk::ALL.into_iter().find(|kind| kind.name() == wanted);
+        found.ok_or_else(|| self.error_at(word.at, unknown("kind", &wanted, &kinds)))
     }
 
     fn equivocation_form(&self, arguments: &[Argument<'a>]) -> Result<EquivocationForm, ParseError> {

@@ -4,7 +4,7 @@
 //! ```text
 //! list      = [ "[" ] directive { ";" directive } [ "]" ]
 //! directive = [ attacker ] name [ "(" argument { "," argument } ")" ] [ "@" trigger ]
-//! argument  = victim | client | message | duration | rate | probability | key "=" value
+//! argument  = victim | client | message | kind | duration | rate | probability | key "=" value
 //! trigger   = from ".." until | "slot" first ".." last | "view" view | "leader" | "p" "=" probability
 //! ```
 //!
@@ -22,6 +22,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use self::units::{Duration, PerMille};
+use super::junk::Junk;
 use crate::types::{ClientId, Micros, ReplicaId, ReplicaSet, SeqNum, View};
 
 /// What a Byzantine replica does.
@@ -58,6 +59,8 @@ pub enum Attack {
         /// How many to each replica.
         messages_per_s: u32,
     },
+    /// It sends everyone messages of one kind that cost much to refuse or to answer.
+    Junk(Junk),
     /// It changes view, slot or digest of some of its messages to some of the others.
     Mutate {
         /// How likely, in thousandths, for each message and recipient; 1 to 1000.
@@ -119,6 +122,7 @@ impl Attack {
             Attack::Withhold { .. } => "withhold",
             Attack::Replay => "replay",
             Attack::Flood { .. } => "flood",
+            Attack::Junk(_) => "junk",
             Attack::Mutate { .. } => "mutate",
             Attack::ForgeViewChange => "forge-view-change",
             Attack::ForgeNewView => "forge-new-view",
@@ -130,11 +134,12 @@ impl Attack {
         }
     }
 
-    /// Whether another attack takes its place when that is set: one of the same name, and of `withhold` one that keeps back
-    /// messages of the same name.
+    /// Whether another attack takes its place when that is set: one of the same name, of `withhold` one that keeps back
+    /// messages of the same name, and of `junk` one of the same kind.
     pub fn is_replaced_by(&self, other: &Attack) -> bool {
         match (self, other) {
             (Attack::Withhold { message, .. }, Attack::Withhold { message: other, .. }) => message == other,
+            (Attack::Junk(kind), Attack::Junk(other)) => kind == other,
             _ => self.name() == other.name(),
         }
     }
@@ -232,7 +237,7 @@ pub struct Usage {
     pub description: &'static str,
 }
 
-const ATTACKS: [Usage; 17] = [
+const ATTACKS: [Usage; 18] = [
     Usage { name: "sign", form: "sign", description: "everything it sends bears an invalid signature" },
     Usage { name: "crash", form: "crash", description: "sends nothing to anyone, but listens" },
     Usage { name: "time", form: "time(500ms)", description: "delays everything it sends" },
@@ -250,6 +255,11 @@ const ATTACKS: [Usage; 17] = [
     },
     Usage { name: "replay", form: "replay", description: "sends old messages again, among the current ones" },
     Usage { name: "flood", form: "flood(1000/s)", description: "sends everyone so many made-up messages" },
+    Usage {
+        name: "junk",
+        form: "junk(new-view)",
+        description: "sends everyone what costs much to refuse: new-view, view-change, proof, bodies, votes; or to answer: fetch, state",
+    },
     Usage { name: "mutate", form: "mutate(0.1)", description: "alters view, slot or digest of some of its messages" },
     Usage {
         name: "forge-view-change",
@@ -301,6 +311,7 @@ impl fmt::Display for Attack {
             Attack::Withhold { message, victims } if victims.is_empty() => write!(f, "({message})"),
             Attack::Withhold { message, victims } => write!(f, "({message}, {})", Victims(*victims)),
             Attack::Flood { messages_per_s } => write!(f, "({messages_per_s}/s)"),
+            Attack::Junk(kind) => write!(f, "({})", kind.name()),
             Attack::Mutate { per_mille } => write!(f, "({})", PerMille(*per_mille)),
         }
     }

@@ -63,6 +63,7 @@ fn attacks_that_name_no_victims_are_read_in_all_their_forms() {
     check("withhold(reply)", withhold("reply", &[]), "withhold(reply)");
     check("replay", Attack::Replay, "replay");
     check("flood", Attack::Flood { messages_per_s: 1000 }, "flood(1000/s)");
+    check("junk(new-view)", Attack::Junk(Junk::NewView), "junk(new-view)");
     check("flood(7/s)", Attack::Flood { messages_per_s: 7 }, "flood(7/s)");
     check("mutate", Attack::Mutate { per_mille: 100 }, "mutate(0.1)");
     check("mutate(0.25)", Attack::Mutate { per_mille: 250 }, "mutate(0.25)");
@@ -129,6 +130,9 @@ fn what_a_parameter_can_not_be_is_said_and_what_it_can_be() {
     check_error("withhold(prepare, commit)", 19, "`commit` is no replica");
     check_error("withhold(prepare, to=n6)", 19, "write withhold(commit, n6)");
     check_error("flood(1000)", 7, "write 1/s");
+    check_error("junk", 5, "needs a kind");
+    check_error("junk(newview)", 6, "new-view");
+    check_error("junk(state, fetch)", 13, "one kind is enough");
     check_error("flood(0/s)", 7, "no rate");
     check_error("flood(+5/s)", 7, "no rate");
     check_error("flood(100001/s)", 7, "to 100000/s");
@@ -179,7 +183,7 @@ fn every_usage_is_an_example() {
     for usage in Attack::names() {
         let directives = parse(usage.form).expect(usage.form);
         assert_eq!((directives.len(), directives[0].attack.name()), (1, usage.name));
-        let needs = matches!(directives[0].attack, Attack::Censor(_) | Attack::Withhold { .. });
+        let needs = matches!(directives[0].attack, Attack::Censor(_) | Attack::Withhold { .. } | Attack::Junk(_));
         assert_eq!(parse(usage.name).is_err(), needs || !directives[0].attack.victims().is_empty());
     }
     let names: std::collections::BTreeSet<&str> = Attack::names().iter().map(|usage| usage.name).collect();
@@ -211,6 +215,7 @@ fn any_directive() -> impl Strategy<Value = Directive> {
         )
             .prop_map(|(message, victims)| Attack::Withhold { message, victims }),
         (1..=Attack::MAX_FLOOD_PER_S).prop_map(|messages_per_s| Attack::Flood { messages_per_s }),
+        proptest::sample::select(Junk::ALL.to_vec()).prop_map(Attack::Junk),
         (1u16..=1000).prop_map(|per_mille| Attack::Mutate { per_mille }),
         proptest::sample::select(vec![
             Attack::Replay,

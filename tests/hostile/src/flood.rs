@@ -9,33 +9,24 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::Context as _;
 use byztop_certs::{ClusterDirectory, Role};
 use byztop_core::app::smallbank::MAX_OPERATIONS;
+use byztop_core::attack::junk::{self, Junk, Source};
 use byztop_core::crypto::{Author, Signed};
-use byztop_core::replica::{StateRequest, Submission};
-use byztop_core::types::{ClientId, Digest, ReplicaId, SeqNum, Session, Timestamp, View};
-use byztop_core::views::message::{Commit, Message};
+use byztop_core::pbft;
+use byztop_core::protocol::Class;
+use byztop_core::replica::{PeerMessage, Submission};
+use byztop_core::types::{ClientId, Digest, ReplicaId, Session, Timestamp};
 use tokio::task::JoinSet;
 
 use crate::liar;
-use crate::made_up::{self, Peer};
 use crate::member::{self, Door, Manners};
+
+type Peer = PeerMessage<pbft::Message>;
 
 /// What is sent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Kind {
-    /// NEW-VIEWs with junk signatures by the thousand, from a replica.
-    NewView,
-    /// Its own VIEW-CHANGE, truly signed, around votes that nobody has cast; between two of them what makes up for a refused message.
-    ViewChange,
-    /// Proofs around such a NEW-VIEW.
-    Proof,
-    /// Bodies with junk signatures.
-    Bodies,
-    /// Votes with junk signatures.
-    Votes,
-    /// Requests for one body, named as often as fits.
-    Fetch,
-    /// Requests for parts of the state.
-    State,
+    /// What the attack `junk` sends as well, as fast as the other side takes it.
+    Junk(Junk),
     /// Links of one replica, none of which lets the other side send, each of them full of what nobody reads.
     ReplicaMemory,
     /// The same as a client.
@@ -50,20 +41,22 @@ pub enum Kind {
 
 impl Kind {
     /// All of them, in the order of the names in the help.
-    pub const ALL: [(Kind, &'static str); 12] = [
-        (Kind::NewView, "new-view"),
-        (Kind::ViewChange, "view-change"),
-        (Kind::Proof, "proof"),
-        (Kind::Bodies, "bodies"),
-        (Kind::Votes, "votes"),
-        (Kind::Fetch, "fetch"),
-        (Kind::State, "state"),
-        (Kind::ReplicaMemory, "replica-memory"),
-        (Kind::ClientMemory, "client-memory"),
-        (Kind::Submissions, "submissions"),
-        (Kind::Consoles, "consoles"),
-        (Kind::Lies, "lies"),
-    ];
+    pub fn all() -> impl Iterator<Item = Kind> {
+        let others = [Kind::ReplicaMemory, Kind::ClientMemory, Kind::Submissions, Kind::Consoles, Kind::Lies];
+        Junk::ALL.into_iter().map(Kind::Junk).chain(others)
+    }
+
+    /// What it is called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Junk(junk) => junk.name(),
+            Kind::ReplicaMemory => "replica-memory",
+            Kind::ClientMemory => "client-memory",
+            Kind::Submissions => "submissions",
+            Kind::Consoles => "consoles",
+            Kind::Lies => "lies",
+        }
+    }
 
     /// Whose keys it is made with: those of n1, of the last client or of the observer.
     pub fn role(self, directory: &ClusterDirectory) -> Role {
@@ -78,7 +71,7 @@ impl Kind {
 
 impl fmt::Display for Kind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(Kind::ALL.iter().find(|(kind, _)| kind == self).map_or("", |(_, name)| name))
+        f.write_str(self.name())
     }
 }
 
@@ -86,9 +79,8 @@ impl FromStr for Kind {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Kind, String> {
-        let names = || Kind::ALL.map(|(_, name)| name).join(", ");
-        let found = Kind::ALL.iter().find(|(_, name)| *name == text);
-        found.map(|(kind, _)| *kind).ok_or_else(|| format!("{text} is none of {}", names()))
+        let names = || Kind::all().map(Kind::name).collect::<Vec<_>>().join(", ");
+        Kind::all().find(|kind| kind.name() == text).ok_or_else(|| format!("{text} is none of {}", names()))
     }
 }
 
@@ -122,8 +114,8 @@ pub async fn run(directory: Arc<ClusterDirectory>, kind: Kind, tally: Arc<Tally>
     if kind == Kind::Lies {
         return liar::serve(directory, tally).await;
     }
-    let submission = match kind {
-        Kind::Fetch => Some(plant(&directory, &targets).await?),
+    let known = match kind {
+        Kind::Junk(Junk::Fetch) => Some(plant(&directory, &targets).await?),
         _ => None,
     };
     let mut tasks = JoinSet::new();
@@ -137,7 +129,7 @@ pub async fn run(directory: Arc<ClusterDirectory>, kind: Kind, tally: Arc<Tally>
                 tasks.spawn(watch(directory, target, tally));
             }
             _ => {
-                let (lane, frames) = frames(kind, &directory, submission.as_ref())?;
+                let (lane, frames) = frames(kind, &directory, known)?;
                 tasks.spawn(pour(directory, role, target, lane, frames, tally));
             }
         }
@@ -146,52 +138,41 @@ pub async fn run(directory: Arc<ClusterDirectory>, kind: Kind, tally: Arc<Tally>
     Ok(())
 }
 
-/// How many good messages make up for a refused one that is short.
-const GOOD_FOR_ONE_BAD: usize = 16;
+/// Of how many slots the beginning of a view speaks: 4.7 MB of signatures if there are four replicas.
+const NEW_VIEW_SLOTS: u64 = 4096;
+
+/// How many turns of junk differ; the same ones are sent again after them.
+const TURNS: u64 = 16;
 
 /// What a member repeats, and on which of a replica's streams.
-fn frames(
-    kind: Kind,
-    directory: &ClusterDirectory,
-    known: Option<&Signed<Submission>>,
-) -> anyhow::Result<(Option<usize>, Vec<u8>)> {
-    let replicas = u8::try_from(directory.config().replicas.len()).expect("at most 100 replicas");
-    let slots = directory.config().settings.window_slots;
-    let protocol = |message| member::frame(&Peer::Protocol(message));
-    Ok(match kind {
-        Kind::NewView => (Some(1), protocol(made_up::new_view(replicas, 4096))),
-        Kind::ViewChange => {
-            let n1 = directory.signer(Author::Replica(ReplicaId(0)))?;
-            let good = protocol(made_up::vote(&n1)).repeat(GOOD_FOR_ONE_BAD);
-            (Some(1), [good, protocol(made_up::view_change(&n1, replicas, slots))].concat())
-        }
-        Kind::Proof => (Some(2), member::frame(&made_up::proof(replicas, slots))),
-        Kind::Bodies => (Some(2), (0..16).flat_map(|salt| member::frame(&made_up::bodies(1024, salt))).collect()),
-        Kind::Votes => {
-            let vote = |i| {
-                let body = Commit { view: View(0), seq: SeqNum(i), digest: Digest([1; 32]), replica: ReplicaId(0) };
-                protocol(Message::Commit(Signed { body, signature: made_up::signature(i) }))
-            };
-            (Some(0), (0..64).flat_map(vote).collect())
-        }
-        Kind::Fetch => {
-            let digest = known.map_or(Digest([1; 32]), |submission| submission.body.digest());
-            (Some(2), member::frame(&Peer::FetchBodies(vec![digest; 512])).repeat(16))
-        }
-        Kind::State => {
-            let request = StateRequest::Leaves { seq: SeqNum(0), leaves: (0..128).collect() };
-            (Some(2), member::frame(&Peer::StateRequest(request)).repeat(16))
+fn frames(kind: Kind, directory: &ClusterDirectory, known: Option<Digest>) -> anyhow::Result<(Option<usize>, Vec<u8>)> {
+    match kind {
+        Kind::Junk(junk) => {
+            let (me, config) = (ReplicaId(0), directory.config());
+            let (committee, window_slots) = (config.committee(), config.settings.window_slots);
+            let signer = &directory.signer(Author::Replica(me))?;
+            let source = Source { me, committee, window_slots, new_view_slots: NEW_VIEW_SLOTS, signer, known };
+            // The others are the same each time, or so long that one is enough.
+            let turns = if junk == Junk::Bodies { TURNS } else { 1 };
+            let messages: Vec<Peer> = (0..turns).flat_map(|turn| junk.messages(&source, turn)).collect();
+            // What is long comes with bodies and state, whatever it is; on the stream of votes it would end the link.
+            let lane = messages.last().map(|message| match message {
+                PeerMessage::Proof(_) => Class::Bulk,
+                message => message.class(),
+            });
+            let lane = lane.map(|class| class as usize);
+            Ok((lane, messages.iter().flat_map(member::frame).collect()))
         }
         Kind::Submissions => {
             let Role::Client(client) = kind.role(directory) else { unreachable!("a client submits") };
-            (None, (0..64).flat_map(|i| member::frame(&made_up::submission(client, i))).collect())
+            Ok((None, (0..64).flat_map(|number| member::frame(&junk::submission(client, number))).collect()))
         }
-        Kind::ReplicaMemory | Kind::ClientMemory | Kind::Consoles | Kind::Lies => (None, Vec::new()),
-    })
+        Kind::ReplicaMemory | Kind::ClientMemory | Kind::Consoles | Kind::Lies => Ok((None, Vec::new())),
+    }
 }
 
 /// Has all replicas hold a submission that is as long as one can be, in the name of the last client: there is a body to draw.
-async fn plant(directory: &ClusterDirectory, targets: &[ReplicaId]) -> anyhow::Result<Signed<Submission>> {
+async fn plant(directory: &ClusterDirectory, targets: &[ReplicaId]) -> anyhow::Result<Digest> {
     let Role::Client(client) = Kind::Submissions.role(directory) else { unreachable!("a client submits") };
     let now = SystemTime::now().duration_since(UNIX_EPOCH)?.as_micros();
     let submission = Signed::by(
@@ -212,7 +193,7 @@ async fn plant(directory: &ClusterDirectory, targets: &[ReplicaId]) -> anyhow::R
         // It is there once the replica has read it to its end.
         stream.stopped().await?;
     }
-    Ok(submission)
+    Ok(submission.body.digest())
 }
 
 /// How long an attacker that was hung up on waits.

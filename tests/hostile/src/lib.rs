@@ -4,11 +4,9 @@
 //! | read | for |
 //! |---|---|
 //! | `member` | a connection as one identity, and its streams |
-//! | `made_up` | messages that cost much to refuse |
 //! | `liar` | what a replica may tell its consoles |
 //! | `flood` | what is sent, and how it is counted |
 
 pub mod flood;
 mod liar;
-mod made_up;
 mod member;
