@@ -1,5 +1,6 @@
 //! Who may import whom, as tests: the rules are the tables below, the sources and manifests are what they are held to.
 
+mod dependencies;
 mod manifests;
 mod planted;
 mod sources;
