@@ -47,7 +47,7 @@ impl Chronicle {
             .model
             .log
             .newest()
-            .map(|entry| Happening { at: entry.at, kind: entry.kind().word(), text: entry.text(size) })
+            .map(|entry| Happening { at: entry.at, kind: entry.kind(size).word(), text: entry.text(size) })
             .collect();
         all.reverse();
         all.sort_by_key(|one| one.at);

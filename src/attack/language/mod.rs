@@ -258,7 +258,7 @@ const ATTACKS: [Usage; 18] = [
     Usage {
         name: "junk",
         form: "junk(new-view)",
-        description: "sends everyone what costs much to refuse: new-view, view-change, proof, bodies, votes; or to answer: fetch, state",
+        description: "sends everyone what costs much to refuse or to answer, of one kind",
     },
     Usage { name: "mutate", form: "mutate(0.1)", description: "alters view, slot or digest of some of its messages" },
     Usage {

@@ -25,6 +25,8 @@ const REPEAT_AFTER: Micros = Micros::from_millis(10_000);
 pub(in crate::tui) enum Kind {
     Attack,
     Proof,
+    /// A proof that one replica alone, or few, say they hold.
+    Claim,
     View,
     Checkpoint,
     Reject,
@@ -51,6 +53,7 @@ impl Kind {
         match self {
             Kind::Attack => "attack",
             Kind::Proof => "PROOF",
+            Kind::Claim => "claim",
             Kind::View => "view",
             Kind::Checkpoint => "checkpoint",
             Kind::Reject | Kind::Noise => "reject",
@@ -224,8 +227,8 @@ impl Entry {
         true
     }
 
-    /// What it is about.
-    pub(in crate::tui) fn kind(&self) -> Kind {
+    /// What it is about, in a cluster of so many replicas.
+    pub(in crate::tui) fn kind(&self, size: usize) -> Kind {
         match &self.story {
             Story::Told(kind, _) => *kind,
             Story::Started => Kind::Process,
@@ -233,7 +236,8 @@ impl Entry {
             Story::Attacked { .. } => Kind::Attack,
             Story::Asked { .. } | Story::Begun { .. } => Kind::View,
             Story::Stable { .. } => Kind::Checkpoint,
-            Story::Proved { .. } => Kind::Proof,
+            Story::Proved { .. } if is_believed(self.who, size) => Kind::Proof,
+            Story::Proved { .. } => Kind::Claim,
             Story::Rejected { is_harmless: true, .. } => Kind::Noise,
             Story::Rejected { is_harmless: false, .. } => Kind::Reject,
             Story::Missing { .. } => Kind::CatchUp,
@@ -282,7 +286,11 @@ impl Entry {
                 };
                 format!("slot {seq} stable on {}/{size}, state {}{earlier}", self.who.len(), digest.short())
             }
-            Story::Proved { summary, .. } => format!("{summary} (held by {who})"),
+            Story::Proved { summary, .. } if is_believed(self.who, size) => format!("{summary} (held by {who})"),
+            // A replica that lies can say of anybody that it holds a proof.
+            Story::Proved { summary, .. } => {
+                format!("{who} {} to hold a proof, nobody else does: {summary}", verb(self.who, "claim"))
+            }
             Story::Rejected { from, why, count, .. } => {
                 format!("{who} refused {} of {}: {why}", times(*count, "a message", "messages"), names(*from, size))
             }
@@ -354,6 +362,24 @@ mod tests {
             lines(&log),
             ["8 n1 asks for view 4 (proof against n3)", "5 n1,n2,n4 ask for view 3 (proof against n3; n4 joined)"]
         );
+    }
+
+    #[test]
+    fn a_proof_is_one_once_f_plus_1_hold_it() {
+        let mut log = Log::default();
+        let proved = || Story::Proved { accused: ReplicaId(4), summary: "n5 equivocated".into() };
+        let newest = |log: &Log| log.newest().next().map(|entry| (entry.kind(7).word(), entry.text(7))).unwrap();
+        for (held_by, (word, text)) in [
+            ("claim", "n1 claims to hold a proof, nobody else does: n5 equivocated"),
+            ("claim", "n1,n2 claim to hold a proof, nobody else does: n5 equivocated"),
+            ("PROOF", "n5 equivocated (held by n1,n2,n3)"),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            log.tell(Time(1000), ReplicaId(held_by as u8), proved());
+            assert_eq!(newest(&log), (word, text.to_string()));
+        }
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub(super) fn title(model: &Model, ui: &Ui) -> String {
 fn passing<'a>(model: &'a Model, ui: &'a Ui) -> impl Iterator<Item = &'a Entry> {
     let size = model.replicas.len();
     let passes = move |entry: &&Entry| {
-        ui.filter.is_empty() || ui.filter.matches(&format!("{} {}", entry.kind().word(), entry.text(size)))
+        ui.filter.is_empty() || ui.filter.matches(&format!("{} {}", entry.kind(size).word(), entry.text(size)))
     };
     model.log.newest().filter(passes)
 }
@@ -41,13 +41,13 @@ pub(super) fn draw(model: &Model, ui: &Ui, is_boxed: bool, mut canvas: Canvas) {
     if top > 0 {
         canvas.rule(0, &title(model, ui), ui.name_style(Zoom::Events), theme.faint);
     }
-    let height = canvas.height() - top;
+    let (height, size) = (canvas.height() - top, model.replicas.len());
     let width = canvas.width().saturating_sub(TIME + KIND + 1);
     // The newest entries that fit; where there is room, long ones are shown in full.
     let mut shown: Vec<(&Entry, Vec<String>)> = Vec::new();
     let mut left = height;
     for entry in passing(model, ui) {
-        let text = entry.text(model.replicas.len());
+        let text = entry.text(size);
         let lines = if ui.is_log_large || is_boxed { wrap(&text, width) } else { vec![cut(&text, width)] };
         if lines.len() > left {
             break;
@@ -58,8 +58,8 @@ pub(super) fn draw(model: &Model, ui: &Ui, is_boxed: bool, mut canvas: Canvas) {
     let mut y = top;
     for (entry, lines) in shown.into_iter().rev() {
         canvas.put(1, y, &time_of_day(entry.at, &ui.zone), theme.dim);
-        let (kind, style) = looks(entry.kind(), theme);
-        canvas.put(TIME, y, entry.kind().word(), kind);
+        let (kind, style) = looks(entry.kind(size), theme);
+        canvas.put(TIME, y, entry.kind(size).word(), kind);
         for line in lines {
             canvas.put(TIME + KIND, y, &cut(&line, width), style);
             y += 1;
@@ -73,7 +73,7 @@ fn looks(kind: Kind, theme: &Theme) -> (Style, Style) {
         Kind::Attack => (theme.attack, theme.text),
         Kind::Proof => (theme.bad, theme.text),
         Kind::View => (theme.leader, theme.text),
-        Kind::State | Kind::Reject => (theme.warn, theme.text),
+        Kind::State | Kind::Reject | Kind::Claim => (theme.warn, theme.text),
         Kind::Error => (theme.bad, theme.bad),
         Kind::Exit => (theme.bad, theme.text),
         Kind::Client => (theme.accent, theme.text),
