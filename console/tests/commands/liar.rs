@@ -1,16 +1,15 @@
 //! An operator attaches to a cluster of which one replica lies to its consoles.
 
 use std::io::Write;
-use std::net::UdpSocket;
 use std::process::{Child, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use byztop_certs::{ClusterDirectory, InitOptions, Ports, Role};
+use byztop_certs::Role;
 use byztop_hostile::flood::{self, Kind, Tally};
 
 use crate::on_screen::{open_with, show, shows};
-use crate::process::{byztop, until};
+use crate::process::{byztop, cluster, until};
 
 /// Replicas, until they are dropped.
 struct Running(Vec<Child>);
@@ -24,19 +23,11 @@ impl Drop for Running {
     }
 }
 
-/// Ports that are free when they are taken.
-fn free_ports(replicas: usize) -> Ports {
-    let sockets: Vec<UdpSocket> = (0..2 * replicas).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
-    let port = |socket: &UdpSocket| socket.local_addr().unwrap().port();
-    Ports::Explicit(sockets.chunks(2).map(|pair| (port(&pair[0]), port(&pair[1]))).collect())
-}
-
 #[test]
 fn a_replica_that_lies_as_fast_as_it_can_freezes_no_console() {
     let scratch = tempfile::tempdir().unwrap();
     let home = scratch.path().join("c");
-    let options = InitOptions { replicas: 4, ports: free_ports(4), ..InitOptions::default() };
-    let directory = Arc::new(ClusterDirectory::create(&home, &options).unwrap());
+    let directory = Arc::new(cluster(&home));
     let liar = Kind::Lies.role(&directory);
     let honest = directory.config().committee().members().filter(|id| Role::Replica(*id) != liar);
     let start = |id| {

@@ -8,7 +8,7 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::process::{
-    byztop, finished, four_replicas, nothing_is_left, replicas, run, signal, start, start_cramped, until,
+    byztop, cluster, finished, four_replicas, nothing_is_left, replicas, run, signal, start, start_cramped, until,
 };
 
 /// Waits until a run has its load.
@@ -212,8 +212,7 @@ fn a_replica_that_finds_no_room_on_its_disk_stops_and_says_so_and_comes_back_whe
 #[test]
 fn a_replica_one_thread_of_which_panics_ends_and_says_so() {
     let scratch = tempfile::tempdir().unwrap();
-    let (status, _, err) = run(scratch.path(), &["init", "c", "--replicas", "4"]);
-    assert_eq!(status, 0, "{err}");
+    cluster(&scratch.path().join("c"));
     let mut node = byztop(scratch.path(), &["node", "c/n1"]);
     let ended = node.env("BYZTOP_TEST_PANIC", "1").output().unwrap();
     let (status, _, err) = finished(ended);

@@ -1,9 +1,11 @@
 //! The real binary, in a scratch folder that is also its folder for temporary files.
 
+use std::net::UdpSocket;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use byztop_certs::{ClusterDirectory, InitOptions, Ports};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -56,6 +58,14 @@ pub(crate) fn replicas(scratch: &Path) -> Vec<(u32, String)> {
         found.extend(pid.zip(name));
     }
     found
+}
+
+/// Makes the folder of a cluster of four, with ports that are free now: those that `init` gives may be another test's.
+pub(crate) fn cluster(home: &Path) -> ClusterDirectory {
+    let sockets: Vec<UdpSocket> = (0..8).map(|_| UdpSocket::bind("127.0.0.1:0").unwrap()).collect();
+    let port = |socket: &UdpSocket| socket.local_addr().unwrap().port();
+    let ports = Ports::Explicit(sockets.chunks(2).map(|pair| (port(&pair[0]), port(&pair[1]))).collect());
+    ClusterDirectory::create(home, &InitOptions { replicas: 4, ports, ..InitOptions::default() }).unwrap()
 }
 
 /// Waits until it holds.
