@@ -159,8 +159,10 @@ impl Verifier {
     /// A signature waits for others, unless there are many already, or one of them was bad.
     fn wait_for_others(&self, together: &Mutex<Together>, due: Due) -> Result<(), Rejection> {
         let mut together = together.lock().unwrap_or_else(PoisonError::into_inner);
-        together.due.push(due);
-        if together.due.len() >= Self::TOGETHER && !together.has_failed {
+        if !together.has_failed {
+            together.due.push(due);
+        }
+        if together.due.len() >= Self::TOGETHER {
             together.has_failed = !self.are_good(&std::mem::take(&mut together.due));
         }
         if together.has_failed { Err(Rejection::BadSignature) } else { Ok(()) }
