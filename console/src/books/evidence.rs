@@ -30,6 +30,16 @@ struct Charge {
     count: u64,
 }
 
+/// What a proof is of, whoever tells of it: who found one batch at two slots says which and to whom, others only that it is so.
+fn subject(summary: &str) -> String {
+    let (subject, _) = summary.split_once(": ").unwrap_or((summary, ""));
+    match subject.split_once(" equivocated in view ") {
+        Some((who, view)) => format!("{who}: one batch at two slots in view {view}"),
+        None if subject.contains(" equivocated at ") => subject.to_string(),
+        None => summary.to_string(),
+    }
+}
+
 /// The same, for whoever reads it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Accused {
@@ -72,9 +82,8 @@ impl Evidence {
 
     /// Who found a proof knows who was told what, and others know only a part of that: the longest account stays.
     fn prove(&mut self, at: Time, by: ReplicaId, accused: ReplicaId, summary: &str) {
-        let subject = |summary: &str| summary.split_once(": ").map(|(subject, _)| subject.to_string());
-        let same = subject(summary).filter(|subject| subject.contains(" equivocated at "));
-        let is_same = |known: &&(ReplicaId, String)| known.0 == accused && same.is_some() && subject(&known.1) == same;
+        let same = subject(summary);
+        let is_same = |known: &&(ReplicaId, String)| known.0 == accused && subject(&known.1) == same;
         let mut account = summary.to_string();
         if let Some(known) = self.charges.keys().find(is_same).cloned()
             && let Some(charge) = self.charges.remove(&known)
@@ -227,6 +236,25 @@ mod tests {
                 "proof n1: n1 equivocated at (0, 7): 1111 to n4"
             ]
         );
+        assert_eq!(seen.held_by((1..4).map(ReplicaId).collect())[0].by.len(), 3);
+    }
+
+    #[test]
+    fn one_batch_at_two_slots_is_one_proof_however_much_its_holders_know() {
+        let mut seen = empty();
+        let proved = |summary: &str| Event::Proved { accused: N1, summary: summary.into() };
+        note(
+            &mut seen,
+            2,
+            &proved("n1 equivocated in view 1: it proposed batch 0b57 to n1 for slot 8 and to n2 for slot 18"),
+        );
+        note(&mut seen, 3, &proved("n1: one batch at two slots in view 1"));
+        note(
+            &mut seen,
+            4,
+            &proved("n1 equivocated in view 1: it proposed batch 0b57 to n4 for slot 8 and to n2 for slot 18"),
+        );
+        assert_eq!(seen.held_by((1..4).map(ReplicaId).collect()).len(), 1);
         assert_eq!(seen.held_by((1..4).map(ReplicaId).collect())[0].by.len(), 3);
     }
 
